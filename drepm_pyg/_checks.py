@@ -1,0 +1,137 @@
+"""Argument checks: one wording for all errors (argument in quotes, what was given, what is expected, the way out)."""
+
+import importlib
+import math
+from collections.abc import Collection, Iterable
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "CorruptFileError",
+    "MissingExtraError",
+    "check_at_least",
+    "check_choice",
+    "check_edge_index",
+    "check_finite",
+    "check_fraction",
+    "check_ids",
+    "check_non_negative",
+    "check_positive",
+    "check_same_shape",
+    "list_faults",
+    "require",
+]
+
+
+class MissingExtraError(ImportError):
+    """An optional part of the library is not installed; the message names the extra that brings it."""
+
+
+class CorruptFileError(ValueError):
+    """A file is truncated or does not hold what its format promises."""
+
+
+def require(module: str, *, extra: str, purpose: str) -> ModuleType:
+    """Import an optional dependency, or raise :class:`MissingExtraError` with the command that installs it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{purpose} needs the package '{module}', which is not installed. "
+            f'Install it with: pip install "drepm_pyg[{extra}]"'
+        ) from error
+
+
+def check_positive(**values: float) -> None:
+    """Every value must be a finite number above 0."""
+    for name, value in values.items():
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"'{name}' must be a finite number above 0 (got {value}).")
+
+
+def check_non_negative(**values: float) -> None:
+    """Every value must be a finite number of at least 0."""
+    for name, value in values.items():
+        if not (value >= 0 and math.isfinite(value)):
+            raise ValueError(f"'{name}' must be a finite number of at least 0 (got {value}).")
+
+
+def check_fraction(**values: float) -> None:
+    """Every value must lie in [0, 1)."""
+    for name, value in values.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"'{name}' must lie in [0, 1) (got {value}).")
+
+
+def check_at_least(minimum: int, **values: int) -> None:
+    """Every value must be an integer of at least ``minimum``."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"'{name}' must be an integer (got {value!r}, a {type(value).__name__}).")
+        if value < minimum:
+            raise ValueError(f"'{name}' must be at least {minimum} (got {value}).")
+
+
+def check_choice(choices: Collection[str], **values: Any) -> None:
+    """Every value must be one of ``choices``."""
+    for name, value in values.items():
+        if value not in choices:
+            listed = ", ".join(repr(choice) for choice in choices)
+            raise ValueError(f"'{name}' must be one of {listed} (got {value!r}).")
+
+
+def check_same_shape(**tensors: Tensor) -> None:
+    """All tensors must have the shape of the first."""
+    (first, reference), *others = tensors.items()
+    for name, tensor in others:
+        if tensor.shape != reference.shape:
+            raise ValueError(
+                f"'{name}' must have the shape of '{first}' (got {list(tensor.shape)}, expected {list(reference.shape)})."
+            )
+
+
+def check_finite(**tensors: Tensor) -> None:
+    """No NaN and no infinity; the message counts the offending rows and names the first five."""
+    for name, tensor in tensors.items():
+        # One pass without a temporary of the tensor's size: a sum is finite unless an entry is not (or it overflows).
+        if tensor.numel() == 0 or bool(torch.isfinite(tensor.sum(dtype=torch.float64))):
+            continue
+        rows = tensor if tensor.ndim == 1 else tensor.flatten(1)
+        bad = ~torch.isfinite(rows) if rows.ndim == 1 else ~torch.isfinite(rows).all(dim=1)
+        if bad.any():
+            where = bad.nonzero().flatten()
+            raise ValueError(
+                f"'{name}' holds NaN or infinite values in {len(where)} of {len(tensor)} rows (first: "
+                f"{where[:5].tolist()}). Repair these rows, or mask them."
+            )
+
+
+def check_ids(size: int, *, what: str, **tensors: Tensor) -> None:
+    """Integer ids in [0, size); ``what`` names the set they index ("users", "items", "nodes")."""
+    for name, ids in tensors.items():
+        if ids.is_floating_point() or ids.dtype == torch.bool:
+            raise TypeError(f"'{name}' must hold integer ids (got {ids.dtype}).")
+        if ids.numel() == 0:
+            continue
+        low, high = int(ids.min()), int(ids.max())
+        if low < 0 or high >= size:
+            raise ValueError(f"'{name}' must hold ids in [0, {size}) for {size:,} {what} (got {low} to {high}).")
+
+
+def check_edge_index(edge_index: Tensor, *, name: str = "edge_index") -> None:
+    """A long tensor ``[2, E]``."""
+    if edge_index.ndim != 2 or edge_index.size(0) != 2:
+        raise ValueError(f"'{name}' must have the shape [2, E] (got {list(edge_index.shape)}).")
+    if edge_index.dtype != torch.long:
+        raise TypeError(f"'{name}' must be a long tensor (got {edge_index.dtype}).")
+
+
+def list_faults(subject: str, faults: Iterable[str]) -> None:
+    """Raise one ValueError that lists every fault; no fault, no error."""
+    listed = list(faults)
+    if listed:
+        count = "1 fault" if len(listed) == 1 else f"{len(listed)} faults"
+        raise ValueError(f"{subject} has {count}:\n" + "\n".join(f"  - {fault}" for fault in listed))

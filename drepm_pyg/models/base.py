@@ -1,0 +1,129 @@
+"""What every model takes and gives: triples in, representations and a loss with named parts out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import nn
+from torch_geometric.data import HeteroData
+
+from drepm_pyg._checks import check_at_least
+from drepm_pyg.typing import Float, Int, Tensor
+
+__all__ = ["LossOutput", "RecommenderModel", "Representations", "Triples"]
+
+
+@dataclass(frozen=True)
+class Triples:
+    r"""A batch of BPR triples :math:`(u, i, i')`: ``i`` is a training item of ``u``, ``i'`` is none (Eq. 14).
+
+    Shapes:
+        user, positive, negative: long ``[B]``
+    """
+
+    user: Int[Tensor, " B"]
+    positive: Int[Tensor, " B"]
+    negative: Int[Tensor, " B"]
+
+    def __len__(self) -> int:
+        return self.user.numel()
+
+    def to(self, device: torch.device | str) -> "Triples":
+        """The same triples on ``device``."""
+        return Triples(*(ids.to(device) for ids in self.tensors()))
+
+    def tensors(self) -> Iterator[Tensor]:
+        """``user``, ``positive``, ``negative``, in this order."""
+        return iter((self.user, self.positive, self.negative))
+
+
+@dataclass(frozen=True)
+class Representations:
+    r"""The tables that rank the items, and the two lines they came from where the model has them.
+
+    Shapes:
+        user, behavior_user, modal_user: float ``[U, D]``; item, behavior_item, modal_item: float ``[I, D]``
+    """
+
+    user: Float[Tensor, "U D"]
+    item: Float[Tensor, "I D"]
+    behavior_user: Float[Tensor, "U Db"] | None = None
+    behavior_item: Float[Tensor, "I Db"] | None = None
+    modal_user: Float[Tensor, "U Dm"] | None = None
+    modal_item: Float[Tensor, "I Dm"] | None = None
+
+    @property
+    def behavior(self) -> "Representations | None":
+        """The behaviour line alone, as tables that can be ranked; None where the model has no such line."""
+        if self.behavior_user is None or self.behavior_item is None:
+            return None
+        return Representations(self.behavior_user, self.behavior_item)
+
+    @property
+    def modal(self) -> "Representations | None":
+        """The modal line alone, as tables that can be ranked; None where the model has no such line."""
+        if self.modal_user is None or self.modal_item is None:
+            return None
+        return Representations(self.modal_user, self.modal_item)
+
+
+@dataclass(frozen=True)
+class LossOutput:
+    """The scalar to differentiate, and its named parts (each already multiplied by its weight) for the logger."""
+
+    total: Float[Tensor, ""]
+    parts: dict[str, Tensor]
+
+    @classmethod
+    def from_parts(cls, **parts: Tensor) -> Self:
+        """The total is the sum of the parts."""
+        return cls(total=sum(parts.values(), start=torch.zeros_like(next(iter(parts.values())))), parts=parts)
+
+
+class RecommenderModel(nn.Module):
+    """A model of the library: sizes in the constructor, HeteroData (DESIGN's schema) in every call, no state but weights.
+
+    A subclass implements :meth:`forward` and :meth:`loss`, or, where it has no tables to multiply, :meth:`score` and
+    ``factorized = False``. It knows no trainer, no configuration object and no file.
+    """
+
+    #: True where ``score`` is the inner product of the tables of :meth:`forward` (evaluation then ranks by blocks of a GEMM).
+    factorized: ClassVar[bool] = True
+    #: False for models without training (most-popular, ItemKNN): the trainer evaluates them once.
+    trainable: ClassVar[bool] = True
+
+    def __init__(self, num_users: int, num_items: int) -> None:
+        super().__init__()
+        check_at_least(1, num_users=num_users, num_items=num_items)
+        self.num_users, self.num_items = num_users, num_items
+
+    @classmethod
+    def from_data(cls, data: HeteroData, **hyper_parameters: Any) -> Self:
+        """Build the model with the sizes of ``data``; everything else is an argument of the class."""
+        return cls(data["user"].num_nodes, data["item"].num_nodes, **hyper_parameters)
+
+    def forward(self, data: HeteroData) -> Representations:
+        """The tables of all users and items."""
+        raise TypeError(f"{type(self).__name__} has no tables; call score(data, user).")
+
+    def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
+        """The training loss of a batch of triples: the total, and its parts by their names in the paper."""
+        raise TypeError(f"{type(self).__name__} is not trained; it has no loss.")
+
+    def before_epoch(self, data: HeteroData, generator: torch.Generator) -> None:
+        """Hook at the start of a training epoch, for models that redraw a graph; most models need none."""
+
+    def score(
+        self, data: HeteroData, user: Int[Tensor, " B"], item: Int[Tensor, " C"] | None = None
+    ) -> Float[Tensor, "B C"]:
+        """Scores of ``user`` for the candidates ``item`` (default: all items), in their order (Eq. 16)."""
+        tables = self(data)
+        return tables.user[user] @ (tables.item if item is None else tables.item[item]).T
+
+    def reset_parameters(self) -> None:
+        """Draw every parameter anew."""
+        for child in self.children():
+            reset = getattr(child, "reset_parameters", None)
+            if callable(reset):
+                reset()

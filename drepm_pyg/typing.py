@@ -1,0 +1,11 @@
+"""The shared names: shape annotations (jaxtyping) and PyG's adjacency types.
+
+Shape letters, the same everywhere: ``U`` users, ``I`` items, ``N`` nodes of any kind, ``E`` edges, ``B`` batch rows,
+``D`` embedding width, ``F`` raw feature width, ``K`` neighbours or top-k, ``L`` layers.
+"""
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch_geometric.typing import Adj, OptTensor
+
+__all__ = ["Adj", "Bool", "Float", "Int", "OptTensor", "Tensor"]
