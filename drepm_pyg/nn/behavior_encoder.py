@@ -1,0 +1,119 @@
+"""The behaviour line (Eq. 1-3): LightGCN over the user-item graph, ID embeddings only."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+from torch_geometric import EdgeIndex
+from torch_geometric.utils import is_sparse
+
+from drepm_pyg._checks import check_at_least, check_choice
+from drepm_pyg.nn.conv import LightGCNConv
+from drepm_pyg.nn.memo import memoize
+from drepm_pyg.nn.structure import SparseStructure, bipartite_structure
+from drepm_pyg.typing import Adj, Float, Tensor
+
+__all__ = ["BehaviorEncoder", "Readout"]
+
+Readout = Callable[[Sequence[Tensor]], Tensor]
+
+_READOUTS: dict[str, Readout] = {
+    "mean": lambda layers: torch.stack(list(layers)).mean(dim=0),
+    "sum": lambda layers: torch.stack(list(layers)).sum(dim=0),
+    "last": lambda layers: layers[-1],
+}
+
+
+class BehaviorEncoder(nn.Module):
+    r"""ID embeddings propagated over the symmetrically normalised user-item graph (Eq. 1-3).
+
+    .. math::
+        E_B^{l+1} = D^{-1/2} A D^{-1/2} E_B^l, \qquad \bar{E}_B = \mathrm{Readout}(E_B^0, \dots, E_B^L)
+
+    Args:
+        num_users: number of users U.
+        num_items: number of items I.
+        embedding_dim: width D of the tables (Xavier uniform).
+        num_layers: number L of propagations.
+        readout: ``"mean"``, ``"sum"``, ``"last"``, or any callable on the list of the L + 1 layers ``[U + I, D]``.
+
+    Shapes:
+        edge_index: long ``[2, E]`` pairs (user, item), or a sparse ``adj_t`` ``[I, U]``;
+        returns (user float ``[U, D]``, item float ``[I, D]``)
+    """
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        embedding_dim: int = 64,
+        num_layers: int = 2,
+        *,
+        readout: str | Readout = "mean",
+    ) -> None:
+        super().__init__()
+        check_at_least(1, num_users=num_users, num_items=num_items, embedding_dim=embedding_dim)
+        check_at_least(0, num_layers=num_layers)
+        if isinstance(readout, str):
+            check_choice(_READOUTS, readout=readout)
+        self.num_users, self.num_items, self.embedding_dim = num_users, num_items, embedding_dim
+        self.num_layers, self.readout = num_layers, readout
+        self.user_embedding = nn.Embedding(num_users, embedding_dim)
+        self.item_embedding = nn.Embedding(num_items, embedding_dim)
+        self.conv = LightGCNConv()
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw both tables (Xavier uniform)."""
+        nn.init.xavier_uniform_(self.user_embedding.weight)
+        nn.init.xavier_uniform_(self.item_embedding.weight)
+
+    def forward(self, edge_index: Adj) -> tuple[Float[Tensor, "U D"], Float[Tensor, "I D"]]:
+        user, item = self.user_embedding.weight, self.item_embedding.weight
+        return self.propagate(user, item, edge_index)
+
+    def propagate(
+        self, user: Float[Tensor, "U D"], item: Float[Tensor, "I D"], edge_index: Adj
+    ) -> tuple[Float[Tensor, "U D"], Float[Tensor, "I D"]]:
+        """The same propagation and readout for any embeddings of the users and items."""
+        adjacency = self._adjacency(edge_index, user.dtype)
+        layers = [torch.cat([user, item])]  # E_B^0
+        for _ in range(self.num_layers):
+            layers.append(self.conv(layers[-1], adjacency))  # Eq. 2
+        readout = _READOUTS[self.readout] if isinstance(self.readout, str) else self.readout
+        out_user, out_item = readout(layers).split([self.num_users, self.num_items])  # Eq. 3
+        return out_user, out_item
+
+    def _adjacency(self, edge_index: Adj, dtype: torch.dtype) -> SparseStructure:
+        dtype = torch.promote_types(dtype, torch.float32)
+        pairs = _pairs(edge_index, self.num_users, self.num_items) if is_sparse(edge_index) else edge_index
+        plain = pairs.as_tensor() if isinstance(pairs, EdgeIndex) else pairs
+        anchor = edge_index if isinstance(edge_index, EdgeIndex) else plain
+        if anchor is plain:
+            return bipartite_structure(plain, self.num_users, self.num_items, dtype=dtype)
+        # as_tensor() gives a new tensor at every call: the EdgeIndex itself is what lives on.
+        key = ("encoder", self.num_users, self.num_items, dtype)
+        return memoize(key, lambda: bipartite_structure(plain, self.num_users, self.num_items, dtype=dtype), anchor)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_users}, {self.num_items}, {self.embedding_dim}, {self.num_layers}, readout={self.readout!r}"
+        )
+
+
+def _pairs(adj_t: Adj, num_users: int, num_items: int) -> Tensor:
+    """The pairs (user, item) of a sparse ``adj_t`` ``[I, U]``."""
+    if (adj_t.size(0), adj_t.size(1)) != (num_items, num_users):
+        raise ValueError(
+            f"'edge_index' must be adj_t of the shape [{num_items}, {num_users}] (items x users; got "
+            f"[{adj_t.size(0)}, {adj_t.size(1)}])."
+        )
+
+    def build() -> Tensor:
+        if isinstance(adj_t, Tensor):
+            item, user = adj_t.to_sparse_coo().coalesce().indices()
+        else:
+            item, user, _ = adj_t.coo()
+        return torch.stack([user, item])
+
+    return memoize("pairs", build, adj_t) if isinstance(adj_t, Tensor) else build()

@@ -1,0 +1,63 @@
+"""The convolution of LightGCN (Eq. 2): neighbours, normalised, and nothing else."""
+
+from torch_geometric import EdgeIndex
+from torch_geometric.utils import is_sparse
+
+from drepm_pyg.nn.conv.normalized_sum import NormalizedSumConv
+from drepm_pyg.nn.structure import SparseStructure
+from drepm_pyg.typing import Adj, OptTensor, Tensor
+
+__all__ = ["LightGCNConv"]
+
+
+class LightGCNConv(NormalizedSumConv):
+    r"""The simplified graph convolution of LightGCN: no parameters, no activation, no self loops (Eq. 2).
+
+    .. math:: \mathbf{X}' = \mathbf{D}^{-1/2} \mathbf{A} \mathbf{D}^{-1/2} \mathbf{X}
+
+    One node set: both ends are divided by the square root of the weighted in-degree at the target, as PyG's
+    ``gcn_norm`` does. Two node sets, ``x = (x_src, x_dst)``: each side has its own degree, so that the layer works on
+    ``('user', 'interacts', 'item')`` and its reverse inside :class:`torch_geometric.nn.HeteroConv`. A node of degree 0
+    gets and gives nothing.
+
+    "LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation", https://arxiv.org/abs/2002.02126
+
+    Args:
+        normalize: divide by the degrees; False sums plainly.
+
+    Shapes:
+        x: float ``[N, D]``, or a pair of ``[S, D]`` and ``[T, D]`` (or None); edge_index: any ``Adj``, sparse forms as
+        ``adj_t`` ``[T, S]`` with their own weights; edge_weight: float ``[E]``; returns float ``[N, D]`` or ``[T, D]``
+
+    Raises:
+        ValueError: where shapes do not fit, or weights are given beside a sparse adjacency.
+    """
+
+    def forward(
+        self,
+        x: Tensor | tuple[Tensor, OptTensor],
+        edge_index: "Adj | SparseStructure",
+        edge_weight: OptTensor = None,
+        size: tuple[int, int] | None = None,
+    ) -> Tensor:
+        if isinstance(x, tuple):
+            source, target = x
+            num_targets = self._num_targets(target, edge_index, size)
+            return self._convolve(source, edge_index, edge_weight, (source.size(0), num_targets), square=False)
+        return self._convolve(x, edge_index, edge_weight, (x.size(0), x.size(0)), square=True)
+
+    @staticmethod
+    def _num_targets(target: OptTensor, edge_index: "Adj | SparseStructure", size: tuple[int, int] | None) -> int:
+        if target is not None:
+            return target.size(0)
+        if size is not None:
+            return size[1]
+        if isinstance(edge_index, SparseStructure):
+            return edge_index.size[0]
+        if is_sparse(edge_index):
+            return int(edge_index.size(0))
+        if isinstance(edge_index, EdgeIndex) and edge_index.sparse_size(1) is not None:
+            return int(edge_index.sparse_size(1))
+        raise ValueError(
+            "'size' is needed where 'x' has no target rows: pass size=(sources, targets), or x=(x_src, x_dst)."
+        )

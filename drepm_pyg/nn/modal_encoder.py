@@ -1,0 +1,143 @@
+"""The modal line (Eq. 4-7): per modality a gate and one convolution over frozen graphs, then a weighted sum."""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import nn
+
+from drepm_pyg._checks import check_at_least
+from drepm_pyg.nn.conv import KNNGraphConv
+from drepm_pyg.nn.filter_gate import FilterGate
+from drepm_pyg.nn.structure import graph_structure, mean_structure
+from drepm_pyg.typing import Adj, Bool, Float, Int, Tensor
+
+__all__ = ["ModalEncoder", "resolve_weights"]
+
+Graph = Adj | tuple[Tensor, Tensor | None]
+
+_PREFIX = "modality_"  # a ModuleDict refuses names that are attributes of its own, such as "keys"
+
+
+def resolve_weights(modalities: Iterable[str], weights: Mapping[str, float] | None = None) -> dict[str, float]:
+    """The modality weights of Eq. 7: as given, or 0.3 / 0.7 for exactly image and text, else equal.
+
+    Raises:
+        ValueError: where the names are not those of ``modalities``, a weight is negative, or the sum is not 1.
+    """
+    names = list(modalities)
+    if weights is None:
+        if set(names) == {"image", "text"}:
+            return {name: {"image": 0.3, "text": 0.7}[name] for name in names}
+        return {name: 1 / len(names) for name in names}
+    if set(weights) != set(names):
+        raise ValueError(f"'weights' must name exactly the modalities {sorted(names)} (got {sorted(weights)}).")
+    if any(weight < 0 for weight in weights.values()) or abs(sum(weights.values()) - 1) > 1e-6:
+        raise ValueError(f"'weights' must be at least 0 and sum to 1 (got {dict(weights)}).")
+    return {name: float(weights[name]) for name in names}
+
+
+class ModalEncoder(nn.Module):
+    r"""Modal representations of users and items from raw features and frozen similarity graphs (Eq. 4-7).
+
+    .. math::
+        \hat{E}_m &= \sigma(E_m W_m + b_m) \odot E_B^0 && \text{(Eq. 4)} \\
+        \bar{E}_m &= \tilde{S}_m \hat{E}_m && \text{(Eq. 5-6)} \\
+        \bar{E}_M &= \sum_m \alpha_m \bar{E}_m && \text{(Eq. 7)}
+
+    Items and users share :math:`W_m, b_m`. A user's raw features are the mean of its training items', and
+    :math:`(P X) W = P (X W)`: they are never formed. A modality that a node lacks adds nothing to it, and the node's
+    other weights are rescaled to sum 1; a user has a modality if one of its training items has.
+
+    Args:
+        in_channels: width F of the raw features of each modality.
+        embedding_dim: width D of the ID embeddings.
+        weights: :math:`\alpha_m` by modality, sum 1; None: 0.3 / 0.7 for exactly image and text, else equal.
+        num_layers: convolutions over each graph.
+
+    Shapes:
+        id_user: float ``[U, D]``, id_item: float ``[I, D]``; features: mapping of modality to float ``[I, F]``;
+        edge_index: long ``[2, E]`` training pairs (user, item); item_graphs, user_graphs: mapping of modality to
+        ``edge_index`` or (``edge_index``, ``edge_weight``); masks: mapping of modality to bool ``[I]``, True = present;
+        returns (user float ``[U, D]``, item float ``[I, D]``)
+
+    Raises:
+        ValueError: where a modality's features or graphs are missing, or shapes do not fit.
+    """
+
+    def __init__(
+        self,
+        in_channels: Mapping[str, int],
+        embedding_dim: int = 64,
+        *,
+        weights: Mapping[str, float] | None = None,
+        num_layers: int = 1,
+    ) -> None:
+        super().__init__()
+        if not in_channels:
+            raise ValueError("'in_channels' must name at least one modality (got an empty mapping).")
+        check_at_least(1, num_layers=num_layers)
+        self.in_channels, self.embedding_dim, self.num_layers = dict(in_channels), embedding_dim, num_layers
+        self.weights = resolve_weights(in_channels, weights)
+        self.gates = nn.ModuleDict(
+            {_PREFIX + name: FilterGate(width, embedding_dim) for name, width in in_channels.items()}
+        )
+        self.conv = KNNGraphConv()
+
+    def reset_parameters(self) -> None:
+        """Draw every gate anew."""
+        for gate in self.gates.values():
+            gate.reset_parameters()
+
+    def forward(
+        self,
+        id_user: Float[Tensor, "U D"],
+        id_item: Float[Tensor, "I D"],
+        features: Mapping[str, Float[Tensor, "I _"]],
+        edge_index: Int[Tensor, "2 E"],
+        item_graphs: Mapping[str, Graph],
+        user_graphs: Mapping[str, Graph],
+        masks: Mapping[str, Bool[Tensor, " I"]] | None = None,
+    ) -> tuple[Float[Tensor, "U D"], Float[Tensor, "I D"]]:
+        masks = masks or {}
+        for argument, given in (("features", features), ("item_graphs", item_graphs), ("user_graphs", user_graphs)):
+            missing = [name for name in self.in_channels if name not in given]
+            if missing:
+                raise ValueError(f"'{argument}' lacks the modalities {missing} (got {sorted(given)}).")
+        users, items, user_present, item_present = [], [], [], []
+        for name in self.in_channels:
+            gate, mask = self.gates[_PREFIX + name], masks.get(name)
+            if features[name].size(0) != id_item.size(0):
+                raise ValueError(
+                    f"'features[{name!r}]' must have one row per item (got {features[name].size(0)} rows for "
+                    f"{id_item.size(0)} items)."
+                )
+            mean = mean_structure(edge_index, id_user.size(0), id_item.size(0), mask, dtype=id_item.dtype)
+            projected = gate.project(features[name])
+            item = gate.gate(projected, id_item)  # Eq. 4
+            user = gate.gate(mean.matmul(projected), id_user)
+            if mask is None:
+                item_present.append(torch.ones_like(id_item[:, :1]))
+                user_present.append(torch.ones_like(id_user[:, :1]))
+            else:
+                item_present.append(mask.unsqueeze(1).to(id_item.dtype))
+                user_present.append((mean.row_counts() > 0).unsqueeze(1).to(id_user.dtype))
+            items.append(self._convolve(item * item_present[-1], item_graphs[name]))  # Eq. 5-6
+            users.append(self._convolve(user * user_present[-1], user_graphs[name]))
+        return self._fuse(users, user_present), self._fuse(items, item_present)
+
+    def _convolve(self, x: Tensor, graph: Graph) -> Tensor:
+        edge_index, edge_weight = graph if isinstance(graph, tuple) else (graph, None)
+        if type(edge_index) is Tensor and edge_index.layout is torch.strided:
+            edge_index, edge_weight = graph_structure(edge_index, edge_weight, x.size(0), dtype=x.dtype), None
+        for _ in range(self.num_layers):
+            x = self.conv(x, edge_index, edge_weight)
+        return x
+
+    def _fuse(self, views: list[Tensor], present: list[Tensor]) -> Tensor:
+        """Eq. 7, with the weights of absent modalities handed to those that are there."""
+        weights = torch.stack([w * p for w, p in zip(self.weights.values(), present, strict=True)])
+        weights = weights / weights.sum(dim=0).clamp(min=torch.finfo(weights.dtype).tiny)  # no modality at all: 0 / tiny
+        return (weights * torch.stack(views)).sum(dim=0)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_channels}, {self.embedding_dim}, weights={self.weights}, num_layers={self.num_layers}"
