@@ -1,0 +1,56 @@
+"""Graphs kept on disk under a key of everything they depend on."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from drepm_pyg._checks import CorruptFileError
+from drepm_pyg.graph.io import read_graph, write_graph
+from drepm_pyg.graph.options import PathLike
+from drepm_pyg.graph.rows import Features
+from drepm_pyg.typing import Tensor
+
+__all__ = ["cached", "fingerprint"]
+
+_ALGORITHM = 1  # raise it when the same input gives another graph
+_BLOCK_BYTES = 1 << 24
+
+
+def fingerprint(arrays: dict[str, Features | None], parameters: dict[str, Any]) -> str:
+    """A key that differs where a byte, dtype or shape of an array, a parameter or the algorithm does."""
+    digest = hashlib.blake2b(repr((_ALGORITHM, sorted(parameters.items()))).encode(), digest_size=16)
+    for name, array in sorted(arrays.items()):
+        digest.update(repr((name, None if array is None else (str(array.dtype), tuple(array.shape)))).encode())
+        if array is not None and len(array):
+            step = max(1, _BLOCK_BYTES // (8 * max(1, int(np.prod(array.shape[1:])))))
+            for start in range(0, len(array), step):
+                digest.update(_bytes(array[start : start + step]))
+    return digest.hexdigest()
+
+
+def cached(
+    directory: PathLike, key: str, num_nodes: int, make: Callable[[], tuple[Tensor, Tensor]]
+) -> tuple[Tensor, Tensor]:
+    """The graph under ``key``, or the one that ``make`` builds, written for the next time.
+
+    A file that cannot be read is built anew and replaced; writers replace files whole, so that several may write at
+    once.
+    """
+    path = Path(directory) / f"{key}.npz"
+    try:
+        edge_index, edge_weight = read_graph(path, num_nodes=num_nodes, weight="weight")
+    except (FileNotFoundError, CorruptFileError):
+        edge_index, edge_weight = make()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_graph(path, edge_index, edge_weight)
+    return edge_index, edge_weight
+
+
+def _bytes(block: Features) -> bytes:
+    if isinstance(block, torch.Tensor):
+        return block.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+    return np.ascontiguousarray(block).tobytes()

@@ -1,0 +1,152 @@
+r"""The three measures of similarity, each with its exact score of a pair and the rounding error of its fast form.
+
+The fast form is one matrix product of prepared rows :math:`y`; its scores and the exact ones are on one scale, larger
+is nearer. ``reach`` is a bound on :math:`\lVert y \rVert`, so that the error of a pair is at most
+:math:`\gamma\, p(\text{reach}_i)\, q(\text{reach}_j)` with :math:`\gamma` of :func:`rounding`.
+"""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drepm_pyg.graph.rows import squared_norms
+from drepm_pyg.typing import Tensor
+
+__all__ = ["METRICS", "Metric", "rounding"]
+
+Array = NDArray[np.float64]
+
+# Products below float32's smallest number vanish; rows are scaled to at most 1, so this much covers them.
+_TINY = 2.0**-50
+_SHORT = 2.0**-400  # of a squared norm: the product of two is then near float64's smallest number
+
+
+def rounding(width: int, unit: float) -> float:
+    r"""Relative error of a sum of ``width`` products with unit round-off ``unit``.
+
+    The worst case grows as ``width``; rounding errors that do not conspire grow as its square root (Higham and Mary,
+    2019,
+    "A new approach to probabilistic rounding error analysis", Theorem 2.4, here with :math:`\lambda = 8`).
+    """
+    return unit * (min(width, 8 * width**0.5) + 8)
+
+
+class Metric(Protocol):
+    """What a search asks of a measure of similarity."""
+
+    centred: bool
+
+    def pair(self, a: Array, b: Array) -> Array:
+        """Exact score of row n of ``a`` with row n of ``b``, ``[P, F]`` each."""
+
+    def own(self, squares: Array) -> Array:
+        """Score of rows with themselves, from their squared norms."""
+
+    def prepare(self, rows: Array, squares: Array) -> Array:
+        """Rows for the matrix product (already centred, where ``centred``)."""
+
+    def adjust(self, scores: Tensor, base: Tensor, centre: Tensor) -> None:
+        """Make products ``[C, B]`` scores, in place.
+
+        Args:
+            scores: products of prepared rows with those of a block of centres.
+            base: squared norms of all prepared rows ``[C]``.
+            centre: squared norms of the block's ``[B]``.
+        """
+
+    def spread(self, reach: Array) -> tuple[Array, Array]:
+        """The factors p and q of the error bound."""
+
+    def weight(self, score: Array, exponent: int) -> Array:
+        """The number users see for a score of rows that were scaled by ``2 ** -exponent``."""
+
+
+class Cosine:
+    """Cosine similarity; a zero row's is 0 with anything."""
+
+    centred = False
+
+    def pair(self, a: Array, b: Array) -> Array:
+        left, right = squared_norms(a), squared_norms(b)
+        if min(left.min(), right.min()) < _SHORT:
+            a, b = _level(a), _level(b)
+            left, right = squared_norms(a), squared_norms(b)
+        dot, norms = np.einsum("nf,nf->n", a, b), left * right
+        # The root comes last: for integer features the quotient is of exact numbers, so that equal cosines tie.
+        square = np.divide(dot * dot, norms, out=np.zeros_like(dot), where=norms > 0)
+        return np.copysign(np.sqrt(np.minimum(square, 1)), dot)
+
+    def own(self, squares: Array) -> Array:
+        return (squares > 0).astype(np.float64)
+
+    def prepare(self, rows: Array, squares: Array) -> Array:
+        norm = np.sqrt(squares)[:, None]
+        return np.divide(rows, norm, out=np.zeros_like(rows), where=norm > 0)
+
+    def adjust(self, scores: Tensor, base: Tensor, centre: Tensor) -> None:
+        pass
+
+    def spread(self, reach: Array) -> tuple[Array, Array]:
+        return reach, reach
+
+    def weight(self, score: Array, exponent: int) -> Array:
+        return score
+
+
+class InnerProduct:
+    """Inner product."""
+
+    centred = False
+
+    def pair(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.einsum("nf,nf->n", a, b))
+
+    def own(self, squares: Array) -> Array:
+        return squares
+
+    def prepare(self, rows: Array, squares: Array) -> Array:
+        return rows
+
+    def adjust(self, scores: Tensor, base: Tensor, centre: Tensor) -> None:
+        pass
+
+    def spread(self, reach: Array) -> tuple[Array, Array]:
+        return reach + _TINY, reach + _TINY
+
+    def weight(self, score: Array, exponent: int) -> Array:
+        return np.ldexp(score, 2 * exponent)
+
+
+class Euclidean:
+    """Euclidean distance; the score is minus its square, the weight the distance itself."""
+
+    centred = True
+
+    def pair(self, a: Array, b: Array) -> Array:
+        return -squared_norms(a - b)
+
+    def own(self, squares: Array) -> Array:
+        return np.zeros_like(squares)
+
+    def prepare(self, rows: Array, squares: Array) -> Array:
+        return rows
+
+    def adjust(self, scores: Tensor, base: Tensor, centre: Tensor) -> None:
+        scores.mul_(2).sub_(base[:, None]).sub_(centre)
+
+    def spread(self, reach: Array) -> tuple[Array, Array]:
+        # (a + b)^2 <= 2 (a^2 + s)(b^2 + s) / s for every s > 0; the mean square keeps both factors small.
+        scale = float(np.mean(reach**2)) + _TINY**2
+        return 2 * (reach**2 + scale) / scale, reach**2 + scale
+
+    def weight(self, score: Array, exponent: int) -> Array:
+        return np.ldexp(np.sqrt(np.maximum(-score, 0)), exponent)
+
+
+def _level(rows: Array) -> Array:
+    """Every row scaled by a power of two to a largest entry of about 1: the squares of short rows would vanish."""
+    return np.ldexp(rows, -np.frexp(np.abs(rows).max(axis=1))[1][:, None])
+
+
+METRICS: dict[str, Metric] = {"cosine": Cosine(), "ip": InnerProduct(), "l2": Euclidean()}

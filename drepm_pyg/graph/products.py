@@ -1,0 +1,75 @@
+"""Blocks of the matrix of all inner products: from the whole Gram matrix, computed half, or row block by row block."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from drepm_pyg.graph.rows import blocks_of
+from drepm_pyg.graph.space import Space
+from drepm_pyg.typing import Float, Tensor
+
+__all__ = ["gram", "gram_blocks", "product_blocks", "unit_roundoff"]
+
+_PANEL = 1024  # rows per panel of the Gram matrix: large enough for the BLAS, small enough that half is saved
+_CACHED = 1 << 22  # entries of a block of scores: about 16 MB, so that what follows the product finds it in cache
+
+
+def gram(y: Float[Tensor, "C F"]) -> Float[Tensor, "C C"]:
+    """All inner products of the rows of ``y``; each is computed once and mirrored, half the work of ``y @ y.T``."""
+    out = y.new_empty(len(y), len(y))
+    for start in range(0, len(y), _PANEL):
+        stop = min(start + _PANEL, len(y))
+        _matmul(y[start:stop], y[start:stop], out[start:stop, start:stop])
+        if stop < len(y):
+            _matmul(y[start:stop], y[stop:], out[start:stop, stop:])
+            out[stop:, start:stop] = out[start:stop, stop:].T
+    return out
+
+
+def gram_blocks(products: Float[Tensor, "C C"]) -> Iterator[tuple[slice, Tensor]]:
+    """Column blocks of a Gram matrix."""
+    step = max(1, _CACHED // max(1, len(products)))
+    for start in range(0, len(products), step):
+        block = slice(start, min(start + step, len(products)))
+        yield block, products[:, block]
+
+
+def product_blocks(space: Space, device: torch.device, budget: int) -> Iterator[tuple[slice, Tensor]]:
+    """Blocks ``[C, B]`` of inner products of prepared rows, within ``budget`` bytes.
+
+    Rows that take more than half of the budget are prepared anew for every block.
+    """
+    num_rows, width = len(space), space.width
+    whole = torch.from_numpy(space.single()).to(device) if 4 * num_rows * width <= budget // 2 else None
+    step = max(1, min(num_rows, budget // 4 // (4 * (num_rows + width))))
+    for start in range(0, num_rows, step):
+        block = slice(start, min(start + step, num_rows))
+        centres = _prepared(space, np.arange(block.start, block.stop), device) if whole is None else whole[block]
+        scores = torch.empty(num_rows, block.stop - block.start, device=device)
+        if whole is not None:
+            _matmul(whole, centres, scores)
+        else:
+            for base in blocks_of(num_rows, width, budget // 8):
+                _matmul(_prepared(space, base, device), centres, scores[base[0] : base[-1] + 1])
+        yield block, scores
+
+
+def unit_roundoff(device: torch.device) -> float:
+    """Unit round-off of a float32 product on ``device``, which torch may be set to compute in TF32 or bfloat16."""
+    if device.type == "cpu":
+        return 2.0**-24
+    return {"highest": 2.0**-24, "high": 2.0**-11, "medium": 2.0**-8}[torch.get_float32_matmul_precision()]
+
+
+def _prepared(space: Space, ids: NDArray[np.int64], device: torch.device) -> Tensor:
+    return torch.from_numpy(space.prepared(ids).astype(np.float32)).to(device)
+
+
+def _matmul(a: Tensor, b: Tensor, out: Tensor) -> None:
+    """``a @ b.T`` into ``out``: on a CPU through NumPy, whose BLAS was measured faster than torch's and knows SYRK."""
+    if out.device.type == "cpu":
+        np.matmul(a.numpy(), b.numpy().T, out=out.numpy())
+    else:
+        torch.mm(a, b.T, out=out)

@@ -1,0 +1,43 @@
+"""What a graph builder returns beside the edges."""
+
+from dataclasses import dataclass
+
+import torch
+
+from drepm_pyg.graph.rows import Features
+from drepm_pyg.typing import Tensor
+
+__all__ = ["KNNInfo", "KNNOutput", "output_dtype"]
+
+
+@dataclass(frozen=True)
+class KNNInfo:
+    """How a graph was found.
+
+    Attributes:
+        index: the route taken: 'gram' or 'blocks' (exact, by matrix products), or the FAISS index by its name.
+        metric: 'cosine', 'ip' or 'l2'.
+        exact: whether the route promises the exact graph.
+        device: where the products were computed.
+        seconds: wall time of the whole call.
+        recall: share of the exact neighbours that were found, where measured; None where not.
+        rescored: pairs scored again in float64.
+        searched_again: rows whose candidates could not decide, compared with all others in float64.
+    """
+
+    index: str
+    metric: str
+    exact: bool
+    device: str
+    seconds: float
+    recall: float | None
+    rescored: int
+    searched_again: int
+
+
+KNNOutput = Tensor | tuple[Tensor, Tensor] | tuple[Tensor, KNNInfo] | tuple[Tensor, Tensor, KNNInfo]
+
+
+def output_dtype(x: Features) -> torch.dtype:
+    """Weights are float64 where the features are, else float32."""
+    return torch.float64 if str(x.dtype).endswith("float64") else torch.float32

@@ -1,0 +1,149 @@
+"""Feature rows as a search reads them: any dtype, tensor or (memory-mapped) array, masked or not, duplicates once."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from drepm_pyg.graph.ties import Ties
+from drepm_pyg.typing import Tensor
+
+__all__ = ["FeatureRows", "Features", "Rows", "blocks_of", "squared_norms"]
+
+Features = Tensor | NDArray[Any]
+
+_BLOCK_BYTES = 1 << 25  # of float64 rows that a pass over the features holds at a time
+
+
+class Rows(Protocol):
+    """Distinct float64 rows, one a class of identical nodes, scaled by ``2 ** -exponent`` (exact, and nothing
+    overflows).
+
+    Attributes:
+        ties: which nodes each row stands for.
+        width: the number of columns.
+        exponent: the power of two that was divided out.
+        squares: float64 squared norm of each row.
+    """
+
+    ties: Ties
+    width: int
+    exponent: int
+    squares: NDArray[np.float64]
+
+    def double(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Rows ``ids``, the same bits whichever rows they are asked with."""
+
+    def mean(self) -> NDArray[np.float64]:
+        """A point amid the rows, to measure distances from."""
+
+
+class FeatureRows:
+    """The rows of a feature matrix (see :class:`Rows`).
+
+    Args:
+        x: float ``[N, F]``, tensor or array; read in blocks, never copied whole.
+        mask: bool ``[N]``, True where the row is present; what an absent row holds is never looked at.
+
+    Raises:
+        TypeError: if ``x`` is no dense floating-point matrix.
+        ValueError: if its shape is wrong, or a present row holds NaN or infinity.
+    """
+
+    def __init__(self, x: Features, mask: Features | None = None, *, name: str = "x") -> None:
+        _check_matrix(x, name)
+        self.width = int(x.shape[1])
+        self._x = x.detach().cpu() if isinstance(x, torch.Tensor) else x
+        nodes = _present(len(x), mask)
+        self.exponent = self._scan(nodes, len(x), name)
+        self._scale = 2.0**-self.exponent
+        self.ties = Ties.group(len(x), nodes, range(len(nodes)))
+        squares = self._squares()
+        keys = self._keys(nodes, squares)
+        self.ties = Ties.group(len(x), nodes, keys)
+        self.squares = squares[np.searchsorted(nodes, self.ties.first)]
+
+    def double(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Rows ``ids`` (class ids) in float64."""
+        rows = self._read(self.ties.first[ids])
+        if self.exponent:
+            rows *= self._scale
+        return rows
+
+    def mean(self) -> NDArray[np.float64]:
+        """The mean row."""
+        total = np.zeros(self.width)
+        for block in blocks_of(len(self.ties), self.width):
+            total += self.double(block).sum(axis=0)
+        return total / max(1, len(self.ties))
+
+    def _read(self, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
+        if isinstance(self._x, torch.Tensor):
+            return self._x[torch.from_numpy(nodes)].to(torch.float64).numpy()
+        return np.asarray(self._x[nodes], dtype=np.float64)  # an index of ids copies, so this is never the caller's
+
+    def _scan(self, nodes: NDArray[np.int64], num_nodes: int, name: str) -> int:
+        """Refuse what is not finite; return the exponent of the largest magnitude."""
+        largest, bad = 0.0, []
+        for block in blocks_of(len(nodes), self.width):
+            rows = self._read(nodes[block])
+            finite = np.atleast_1d(np.isfinite(rows).all(axis=1))
+            bad += nodes[block[~finite]].tolist()
+            largest = max(largest, float(np.abs(rows).max(where=finite[:, None], initial=0.0)))
+        if bad:
+            raise ValueError(
+                f"'{name}' holds NaN or infinite values in {len(bad)} of {num_nodes} rows (first: {bad[:5]}). "
+                "Repair these rows, or mask them."
+            )
+        return min(max(int(np.frexp(largest)[1]), -1000), 1000)  # so that its power of two is a float64, too
+
+    def _squares(self) -> NDArray[np.float64]:
+        blocks = blocks_of(len(self.ties), self.width)
+        return np.concatenate([np.zeros(0), *(squared_norms(self.double(block)) for block in blocks)])
+
+    def _keys(self, nodes: NDArray[np.int64], squares: NDArray[np.float64]) -> Iterator[object]:
+        """A key for each row, equal for equal rows only; rows whose norm is their own need no look at their bytes."""
+        _, inverse, count = np.unique(squares, return_inverse=True, return_counts=True)
+        alone = count[inverse] == 1
+        for node, unique in zip(nodes, alone, strict=True):
+            # Adding 0.0 makes -0.0 and 0.0, which are equal, the same bytes.
+            row = None if unique else self._read(np.array([node])) + 0.0
+            yield int(node) if row is None else hashlib.blake2b(row.tobytes(), digest_size=16).digest()
+
+
+def squared_norms(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squared norm of each row; einsum sums a row the same way whatever stands around it, a BLAS need not."""
+    return np.asarray(np.einsum("nf,nf->n", rows, rows))
+
+
+def blocks_of(count: int, width: int, block_bytes: int = _BLOCK_BYTES) -> Iterator[NDArray[np.int64]]:
+    """Consecutive ids up to ``count``, so many at a time that their float64 rows take about ``block_bytes``."""
+    step = max(1, block_bytes // (8 * width))
+    for start in range(0, count, step):
+        yield np.arange(start, min(start + step, count))
+
+
+def _check_matrix(x: Features, name: str) -> None:
+    if not isinstance(x, torch.Tensor | np.ndarray):
+        raise TypeError(f"'{name}' must be a torch tensor or a NumPy array (got {type(x).__name__}).")
+    floating = x.is_floating_point() if isinstance(x, torch.Tensor) else x.dtype.kind == "f"
+    if isinstance(x, torch.Tensor) and x.layout != torch.strided:
+        raise TypeError(f"'{name}' must be dense (got the layout {x.layout}). Convert it with .to_dense().")
+    if not floating:
+        raise TypeError(f"'{name}' must hold floating-point features (got {x.dtype}). Convert it, e.g. to float32.")
+    if x.ndim != 2 or x.shape[1] == 0:
+        raise ValueError(f"'{name}' must have the shape [N, F] with F of at least 1 (got {list(x.shape)}).")
+
+
+def _present(num_nodes: int, mask: Features | None) -> NDArray[np.int64]:
+    if mask is None:
+        return np.arange(num_nodes)
+    array = mask.detach().cpu().numpy() if isinstance(mask, torch.Tensor) else np.asarray(mask)
+    if array.dtype != np.bool_:
+        raise TypeError(f"'mask' must be boolean, True where the row is present (got {array.dtype}).")
+    if array.shape != (num_nodes,):
+        raise ValueError(f"'mask' must have one entry per row of features, [{num_nodes}] (got {list(array.shape)}).")
+    return np.flatnonzero(array)

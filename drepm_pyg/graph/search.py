@@ -1,0 +1,115 @@
+"""The exact half of a search: settle in float64 what a shortlist leaves open."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from drepm_pyg.graph.rows import blocks_of
+from drepm_pyg.graph.shortlist import Shortlist
+from drepm_pyg.graph.space import Space
+
+__all__ = ["Ranking", "rank"]
+
+_DOUBLE = 2.0**-53
+
+
+@dataclass
+class Ranking:
+    """The best ``T`` rows of every row, best first, ties by smaller id (the row itself takes part).
+
+    Attributes:
+        index: rows ``[C, T]``.
+        score: their scores ``[C, T]``.
+        rescored: how many pairs were scored again in float64.
+        searched_again: how many rows were compared with all others in float64, as their shortlist could not decide.
+    """
+
+    index: NDArray[np.int64]
+    score: NDArray[np.float64]
+    rescored: int = 0
+    searched_again: int = 0
+
+
+def rank(space: Space, lists: Iterable[Shortlist], count: int, *, score_all: bool, budget: int) -> Ranking:
+    """The ``count`` best of every row, as float64 scores pair by pair would order them.
+
+    A shortlist decides a row if nothing left out can reach its ``count``-th best; then only candidates whose error
+    intervals overlap are scored again. The other rows are compared with all in float64, and what that leaves open again
+    by pairs.
+
+    Args:
+        space: the rows.
+        lists: candidates for every row.
+        count: how many to keep (all, where there are fewer rows).
+        score_all: score every kept pair in float64, also where its place is clear.
+        budget: bytes that a block of float64 scores may take.
+    """
+    count = min(count, len(space))
+    result = Ranking(np.empty((len(space), count), np.int64), np.empty((len(space), count)))
+    blocks, left, right, undecided = [], [], [], []
+    for part in lists:
+        lower, upper = part.score - part.slack, part.score + part.slack
+        floor = -np.partition(-lower, count - 1, axis=1)[:, count - 1]
+        decided = part.ceiling < floor
+        keep = decided[:, None] & (upper >= floor[:, None])
+        again = keep if score_all else keep & _overlap(lower, upper)
+        blocks.append((part.block, part.index, np.where(keep, part.score, -np.inf), again))
+        left.append(np.nonzero(again)[0] + part.block.start)
+        right.append(part.index[again])
+        undecided.append(np.flatnonzero(~decided) + part.block.start)
+    # Scored in one go: the fewer the calls, the more pairs share a row.
+    exact = space.score(np.concatenate(left), np.concatenate(right))
+    result.rescored = len(exact)
+    settled = np.split(exact, np.cumsum([len(part) for part in left])[:-1])
+    for (block, index, score, again), values in zip(blocks, settled, strict=True):
+        score[again] = values
+        order = np.lexsort((index, -score), axis=1)[:, :count]
+        result.index[block] = np.take_along_axis(index, order, axis=1)
+        result.score[block] = np.take_along_axis(score, order, axis=1)
+    _search_again(space, np.concatenate(undecided), result, budget)
+    return result
+
+
+def _overlap(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which intervals of a row touch another one of it, directly or through others."""
+    order = np.argsort(-upper, axis=1, kind="stable")
+    reached = np.minimum.accumulate(np.take_along_axis(lower, order, axis=1), axis=1)[:, :-1]
+    clear = np.ones((len(lower), lower.shape[1] + 1), dtype=bool)
+    clear[:, 1:-1] = np.take_along_axis(upper, order, axis=1)[:, 1:] < reached
+    out = np.empty_like(lower, dtype=bool)
+    np.put_along_axis(out, order, ~(clear[:, :-1] & clear[:, 1:]), axis=1)
+    return out
+
+
+def _search_again(space: Space, ids: NDArray[np.int64], result: Ranking, budget: int) -> None:
+    count = result.index.shape[1]
+    p, q = space.slack(space.norms, _DOUBLE)
+    step = max(1, budget // (8 * (len(space) + space.width)))
+    for start in range(0, len(ids), step):
+        centres = ids[start : start + step]
+        scores = _double_scores(space, centres)
+        slack = p[centres, None] * q
+        floor = -np.partition(slack - scores, count - 1, axis=1)[:, count - 1]
+        row, column = np.nonzero(scores + slack >= floor[:, None])
+        score = space.score(centres[row], column)
+        order = np.lexsort((column, -score, row))
+        row, column, score = row[order], column[order], score[order]
+        place = np.arange(len(row)) - np.searchsorted(row, row)
+        kept = place < count
+        result.index[centres[row[kept]], place[kept]] = column[kept]
+        result.score[centres[row[kept]], place[kept]] = score[kept]
+        result.rescored += len(row)
+    result.searched_again += len(ids)
+
+
+def _double_scores(space: Space, centres: NDArray[np.int64]) -> NDArray[np.float64]:
+    queries = space.prepared(centres)
+    scores = np.empty((len(centres), len(space)))
+    for block in blocks_of(len(space), space.width, space.block_bytes):
+        scores[:, block[0] : block[-1] + 1] = queries @ space.prepared(block).T
+    squares = torch.from_numpy(space.norms**2)
+    space.metric.adjust(torch.from_numpy(scores).T, squares, squares[torch.from_numpy(centres)])
+    return scores

@@ -1,0 +1,57 @@
+"""Byte-identical rows as one class: exact ties are then equal by construction, and no duplicate is searched twice."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Ties"]
+
+
+@dataclass(frozen=True)
+class Ties:
+    """The nodes that take part in a search, in classes of identical rows; class ids follow the smallest node of each.
+
+    Attributes:
+        num_nodes: how many nodes there are, those without a row included.
+        nodes: ids of the nodes that have a row, ascending.
+        class_of: the class of each of ``nodes``.
+        members: ``nodes`` grouped by class, ascending in each.
+        start: where each class begins in ``members`` (one more entry than classes).
+    """
+
+    num_nodes: int
+    nodes: NDArray[np.int64]
+    class_of: NDArray[np.int64]
+    members: NDArray[np.int64]
+    start: NDArray[np.int64]
+
+    @classmethod
+    def group(cls, num_nodes: int, nodes: NDArray[np.int64], keys: Iterable[object]) -> "Ties":
+        """Nodes whose keys are equal are one class."""
+        seen: dict[object, int] = {}
+        class_of = np.fromiter((seen.setdefault(key, len(seen)) for key in keys), dtype=np.int64, count=len(nodes))
+        start = np.zeros(len(seen) + 1, dtype=np.int64)
+        np.cumsum(np.bincount(class_of, minlength=len(seen)), out=start[1:])
+        return cls(num_nodes, nodes, class_of, nodes[np.argsort(class_of, kind="stable")], start)
+
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """The smallest node of each class."""
+        return self.members[self.start[:-1]]
+
+    @property
+    def size(self) -> NDArray[np.int64]:
+        """The number of nodes of each class."""
+        return np.diff(self.start)
+
+    @property
+    def class_of_node(self) -> NDArray[np.int64]:
+        """The class of every node id, -1 for a node without a row."""
+        table = np.full(self.num_nodes, -1, dtype=np.int64)
+        table[self.nodes] = self.class_of
+        return table

@@ -1,0 +1,132 @@
+"""Similarity graphs as a transform on the heterogeneous data of DESIGN's schema."""
+
+from typing import Any
+
+import torch
+from torch_geometric.data import HeteroData
+from torch_geometric.transforms import BaseTransform
+
+from drepm_pyg._checks import check_at_least, check_choice
+from drepm_pyg.data.schema import USER_ITEM, modalities, modality_mask, similar
+from drepm_pyg.graph.cache import cached, fingerprint
+from drepm_pyg.graph.knn import knn_graph
+from drepm_pyg.graph.metrics import METRICS
+from drepm_pyg.graph.options import MEMORY_BUDGET, KNNOptions, PathLike
+from drepm_pyg.graph.user_knn import user_knn_graph
+from drepm_pyg.typing import Tensor
+
+__all__ = ["AddSimilarityGraphs"]
+
+
+class AddSimilarityGraphs(BaseTransform):
+    r"""Add an item graph and a user graph per modality (DRepMRec, Eq. 5).
+
+    Stores ``data['item', 'similar_<modality>', 'item']`` by :func:`knn_graph` and
+    ``data['user', 'similar_<modality>', 'user']`` by :func:`user_knn_graph`, each with ``edge_index`` and an
+    un-normalised ``edge_weight`` (the conv normalises). Items that lack the modality take no part; users' graphs come
+    from the training pairs, ``data['user', 'interacts', 'item'].edge_index``, alone.
+
+    Args:
+        k: neighbours per node.
+        modalities: which ones; default: all that ``data['item']`` has.
+        nodes: 'item', 'user' or both.
+        metric: see :func:`knn_graph`, as all that follow.
+        loop: whether a node is one of its own neighbours (the paper's recipes: True).
+        index: 'auto', 'flat', 'ivf', 'hnsw', a FAISS factory string or a ``faiss.Index``.
+        device: where 'auto' computes its products.
+        return_weight: store the similarities; default: 1 for every edge. Not for 'l2': far neighbours would weigh most.
+        memory_budget: bytes of working memory.
+        cache_dir: keep graphs there under a key of the features' content, the training pairs and the parameters.
+
+    Raises:
+        KeyError: if a modality is not in the data.
+        ValueError: see :func:`knn_graph`.
+
+    Example:
+        >>> data = HeteroData()
+        >>> data["item"].text = torch.eye(4)
+        >>> AddSimilarityGraphs(k=1, nodes=("item",))(data)["item", "similar_text", "item"].edge_index
+        tensor([[1, 0, 0, 0],
+                [0, 1, 2, 3]])
+    """
+
+    def __init__(
+        self,
+        k: int = 10,
+        *,
+        modalities: tuple[str, ...] | list[str] | None = None,
+        nodes: tuple[str, ...] | list[str] = ("item", "user"),
+        metric: str = "cosine",
+        loop: bool = False,
+        index: Any = "auto",
+        device: torch.device | str | None = None,
+        return_weight: bool = False,
+        memory_budget: int = MEMORY_BUDGET,
+        cache_dir: PathLike | None = None,
+    ) -> None:
+        check_at_least(1, k=k, memory_budget=memory_budget)
+        check_choice(METRICS, metric=metric)
+        for node in nodes:
+            check_choice(("item", "user"), nodes=node)
+        if metric == "l2" and return_weight:
+            raise ValueError(
+                "'return_weight' must be False for metric='l2' (got True): its weights are distances, which "
+                "would favour the farthest neighbours."
+            )
+        if cache_dir is not None and not isinstance(index, str):
+            raise ValueError(
+                "'cache_dir' needs an index by name (got a FAISS index, whose content no key covers). Leave one out."
+            )
+        self.k, self.modalities, self.nodes, self.metric, self.loop = k, modalities, nodes, metric, loop
+        self.index, self.device, self.return_weight = index, device, return_weight
+        self.memory_budget, self.cache_dir = memory_budget, cache_dir
+
+    def forward(self, data: HeteroData) -> HeteroData:
+        """Add the graphs to (a shallow copy of) ``data``."""
+        present = modalities(data)
+        wanted = present if self.modalities is None else list(self.modalities)
+        missing = [modality for modality in wanted if modality not in present]
+        if missing:
+            raise KeyError(f"'modalities' must be among those of data['item'], {present} (got {missing}).")
+        for modality in wanted:
+            for node in self.nodes:
+                store = data[similar(node, modality)]
+                store.edge_index, store.edge_weight = self._graph(data, node, modality)
+        return data
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(k={self.k}, metric={self.metric!r}, loop={self.loop})"
+
+    def _graph(self, data: HeteroData, node: str, modality: str) -> tuple[Tensor, Tensor]:
+        if self.cache_dir is None:
+            return self._build(data, node, modality)
+        arrays = {"x": data["item"][modality], "mask": modality_mask(data, modality)}
+        if node == "user":
+            arrays["edge_index"] = data[USER_ITEM].edge_index
+        parameters = {name: getattr(self, name) for name in ("k", "metric", "loop", "index", "return_weight")}
+        num_nodes = data[node].num_nodes
+        key = fingerprint(arrays, {**parameters, "node": node, "num_nodes": num_nodes})
+        edge_index, edge_weight = cached(self.cache_dir, key, num_nodes, lambda: self._build(data, node, modality))
+        device = data["item"][modality].device
+        return edge_index.to(device), edge_weight.to(device)
+
+    def _build(self, data: HeteroData, node: str, modality: str) -> tuple[Tensor, Tensor]:
+        x = data["item"][modality]
+        options: KNNOptions = {
+            "metric": self.metric,
+            "loop": self.loop,
+            "index": self.index,
+            "device": self.device,
+            "mask": modality_mask(data, modality),
+            "memory_budget": self.memory_budget,
+        }
+        if node == "item":
+            if self.return_weight:
+                return knn_graph(x, self.k, return_weight=True, **options)
+            edge_index = knn_graph(x, self.k, **options)
+        else:
+            pairs, num_users = data[USER_ITEM].edge_index, data["user"].num_nodes
+            if self.return_weight:
+                return user_knn_graph(x, pairs, num_users, self.k, return_weight=True, **options)
+            edge_index = user_knn_graph(x, pairs, num_users, self.k, **options)
+        return edge_index, torch.ones(edge_index.size(1), device=edge_index.device)
