@@ -3,6 +3,7 @@
 import importlib
 import math
 from collections.abc import Collection, Iterable
+from numbers import Integral
 from types import ModuleType
 from typing import Any
 
@@ -69,7 +70,7 @@ def check_fraction(**values: float) -> None:
 def check_at_least(minimum: int, **values: int) -> None:
     """Every value must be an integer of at least ``minimum``."""
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not isinstance(value, Integral):  # NumPy's integers are Integral, too
             raise TypeError(f"'{name}' must be an integer (got {value!r}, a {type(value).__name__}).")
         if value < minimum:
             raise ValueError(f"'{name}' must be at least {minimum} (got {value}).")
