@@ -1,0 +1,71 @@
+"""Features from a knowledge graph: TF-IDF of an item's neighbours, reduced by a truncated SVD."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from drepm_pyg._checks import check_at_least
+from drepm_pyg.typing import Bool, Float, Tensor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["knowledge_features"]
+
+
+def knowledge_features(
+    kg: "pd.DataFrame", link: "pd.DataFrame", item_id: Sequence[str], *, width: int = 256
+) -> tuple[Float[Tensor, "I F"], Bool[Tensor, " I"]]:
+    r"""Describe every item by its facts in a knowledge graph.
+
+    A fact of an item is (relation, direction, neighbour): "is the head of film.directed_by with this tail", or the tail of
+    some head. An item's row holds :math:`1 + \ln(I / \mathrm{df})` for each of its facts, scaled to unit length; rows are
+    projected on the leading right singular vectors (by way of the items' Gram matrix, hence without a random start)
+    and scaled to unit length again. The sign of each coordinate makes its largest entry positive.
+
+    Args:
+        kg: triples with the columns ``head_id``, ``relation_id``, ``tail_id``.
+        link: ``item_id`` and the ``entity_id`` it is in the graph.
+        item_id: the items, in the order of the rows that are wanted.
+        width: the number of coordinates; fewer where fewer items have facts.
+
+    Returns:
+        float32 ``[I, F]`` and the mask: False, with a row of zeros, for an item without a link or without facts.
+    """
+    from scipy.linalg import eigh
+    from scipy.sparse import csr_array, diags_array
+
+    check_at_least(1, width=width)
+    row_of = dict(zip(item_id, range(len(item_id)), strict=True))
+    item_row = {
+        entity: row_of[item] for item, entity in zip(link["item_id"], link["entity_id"], strict=True) if item in row_of
+    }
+    facts = {
+        (item_row[entity], (relation, outward, neighbour))
+        for ends, outward in ((("head_id", "tail_id"), True), (("tail_id", "head_id"), False))
+        for entity, relation, neighbour in zip(kg[ends[0]], kg["relation_id"], kg[ends[1]], strict=True)
+        if entity in item_row
+    }
+    mask = np.zeros(len(item_id), dtype=bool)
+    mask[[row for row, _ in facts]] = True
+    if not facts:
+        return torch.zeros(len(item_id), width), torch.from_numpy(mask)
+
+    column_of = {fact: column for column, fact in enumerate(sorted({fact for _, fact in facts}))}
+    rows, columns = np.array(sorted((row, column_of[fact]) for row, fact in facts)).T
+    idf = 1 + np.log(mask.sum() / np.bincount(columns))
+    counts = csr_array((idf[columns], (rows, columns)), shape=(len(item_id), len(column_of)))[mask]
+    lengths = np.sqrt(counts.multiply(counts).sum(axis=1))
+    tf_idf = diags_array(1 / lengths) @ counts
+
+    last = tf_idf.shape[0] - 1
+    energy, vectors = eigh((tf_idf @ tf_idf.T).toarray(), subset_by_index=(max(0, last + 1 - width), last))
+    projected = (vectors * np.sqrt(energy.clip(min=0)))[:, ::-1]  # U S, the strongest direction first
+    largest = np.abs(projected).argmax(axis=0)
+    projected *= np.where(projected[largest, np.arange(projected.shape[1])] < 0, -1, 1)
+    projected /= np.linalg.norm(projected, axis=1, keepdims=True)
+    features = np.zeros((len(item_id), projected.shape[1]), dtype=np.float32)
+    features[mask] = projected
+    return torch.from_numpy(features), torch.from_numpy(mask)

@@ -1,0 +1,250 @@
+"""The field's own format (MMRec): ``<name>.inter`` beside ``<modality>_feat.npy``."""
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch_geometric.data import HeteroData
+
+from drepm_pyg._checks import CorruptFileError, check_choice
+from drepm_pyg.data.id_mapping import read_mapping, write_mapping
+from drepm_pyg.data.interactions import Interactions, assign_split
+from drepm_pyg.data.schema import build_data, modalities, modality_mask
+from drepm_pyg.typing import Float, Tensor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["read_mmrec", "write_mmrec"]
+
+_FEATURES, _MASK = "_feat.npy", "_mask.npy"
+
+
+def read_mmrec(
+    path: str | os.PathLike[str], *, modalities: Collection[str] | None = None, drop_unknown: bool = True
+) -> HeteroData:
+    """Read a data set in the format that the field shares.
+
+    ``<name>.inter`` is tab-separated with the header columns ``userID``, ``itemID`` and ``x_label`` (0 training, 1
+    validation, 2 test) in any order of columns and rows; ``rating`` and ``timestamp`` are kept where present. Every
+    ``<modality>_feat.npy`` (rows by itemID, any float type) is a modality; it is memory-mapped copy-on-write, so nothing
+    is read before it is used and no change reaches the file. ``<modality>_mask.npy`` (bool), ``i_id_mapping.csv`` and
+    ``u_id_mapping.csv`` (original ids and titles) are read where present. Feature rows beyond the last item that
+    has an interaction are items without interactions.
+
+    Args:
+        path: the directory, or its ``.inter`` file.
+        modalities: which feature files to take; None for all of them.
+        drop_unknown: leave held-out pairs of users out who have no training pair.
+
+    Returns:
+        HeteroData in the schema. It is not validated beyond what reading needs: see :func:`~drepm_pyg.data.validate`.
+
+    Raises:
+        FileNotFoundError: there is no ``.inter`` file.
+        CorruptFileError: a file is truncated, disagrees with another about the number of items, or does not hold
+            what the format promises.
+        ValueError: ``modalities`` names a file that is not there.
+    """
+    inter = _find_inter(Path(path))
+    folder = inter.parent
+    columns = _read_inter(inter)
+    present = {file.name.removesuffix(_FEATURES): file for file in sorted(folder.glob(f"*{_FEATURES}"))}
+    for name in modalities if modalities is not None else ():
+        check_choice(list(present), modalities=name)
+    chosen = {name: file for name, file in present.items() if modalities is None or name in modalities}
+
+    features = {name: _map_features(file) for name, file in chosen.items()}
+    masks = {name: _read_mask(folder / f"{name}{_MASK}") for name in chosen if (folder / f"{name}{_MASK}").exists()}
+    users = read_mapping(folder / "u_id_mapping.csv", "userID")
+    items = read_mapping(folder / "i_id_mapping.csv", "itemID")
+    num_users = max(int(columns["userID"].max()) + 1, users.size)
+    num_items = max(items.size, _count_items(inter, int(columns["itemID"].max()), features))
+    for mapping, size in ((users, num_users), (items, num_items)):
+        mapping.check_covers(size)
+    for name, table in (*features.items(), *masks.items()):
+        if len(table) != num_items:
+            kind = _MASK if name in masks and table is masks[name] else _FEATURES
+            raise CorruptFileError(
+                f"'{name}{kind}' has {len(table):,} rows for {num_items:,} items. Was the file truncated?"
+            )
+
+    data = build_data(
+        num_users,
+        num_items,
+        torch.stack([columns["userID"], columns["itemID"]]),
+        features=features,
+        masks=masks,
+        rating=columns.get("rating"),
+        time=columns.get("timestamp"),
+        user_id=users.original_id,
+        item_id=items.original_id,
+        title=items.title,
+    )
+    if not bool((columns["x_label"] == 0).any()):
+        raise CorruptFileError(f"'{inter.name}' has no row with x_label 0: its training split is empty.")
+    return assign_split(data, columns["x_label"], drop_unknown=drop_unknown)
+
+
+def _find_inter(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise FileNotFoundError(
+            f"'path' must be a data directory or its .inter file (got '{path}', which does not exist)."
+        )
+    found = sorted(path.glob("*.inter"))
+    named = [file for file in found if file.stem == path.resolve().name]
+    if len(found) != 1 and not named:
+        listed = ", ".join(file.name for file in found) or "none"
+        raise FileNotFoundError(f"'{path}' must hold exactly one .inter file (found: {listed}). Pass the file itself.")
+    return (named or found)[0]
+
+
+def _read_inter(path: Path) -> dict[str, Tensor]:
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(path, sep="\t", encoding="utf-8-sig")
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise CorruptFileError(f"'{path.name}' is not a tab-separated table with a header: {error}") from error
+    missing = [name for name in ("userID", "itemID", "x_label") if name not in frame]
+    if missing:
+        hint = " Headers like 'user_id:token' are RecBole's: use read_recbole." if any(":" in c for c in frame) else ""
+        raise CorruptFileError(f"'{path.name}' lacks the columns {missing} (its header: {list(frame)}).{hint}")
+    if frame.empty:
+        raise CorruptFileError(f"'{path.name}' has a header but no interactions.")
+    columns = {name: _integers(path, frame[name]) for name in ("userID", "itemID", "x_label")}
+    labels = columns["x_label"].unique().tolist()
+    if not set(labels) <= {0, 1, 2}:
+        raise CorruptFileError(
+            f"'{path.name}': 'x_label' must be 0 (training), 1 (validation) or 2 (test) (got {labels[:5]})."
+        )
+    if "rating" in frame:
+        columns["rating"] = torch.tensor(_numbers(path, frame["rating"]), dtype=torch.float32)
+    if "timestamp" in frame:
+        columns["timestamp"] = torch.tensor(_numbers(path, frame["timestamp"]))
+    return columns
+
+
+def _integers(path: Path, column: "pd.Series[int]") -> Tensor:
+    empty = np.flatnonzero(column.isna())
+    if len(empty):
+        # Line 1 is the header.
+        raise CorruptFileError(
+            f"'{path.name}' has {len(empty):,} rows without '{column.name}' (first: line {empty[0] + 2}). Was the file truncated?"
+        )
+    if column.dtype.kind not in "iu":
+        raise CorruptFileError(
+            f"'{path.name}': '{column.name}' must hold integers (got {column.iloc[0]!r} in line 2, column type {column.dtype}). "
+            "Map string ids to integers from 0 first, or read RecBole's format with read_recbole."
+        )
+    if int(column.min()) < 0:
+        raise CorruptFileError(f"'{path.name}': '{column.name}' must not be negative (got {column.min()}).")
+    return torch.tensor(column.to_numpy(np.int64))
+
+
+def _numbers(path: Path, column: "pd.Series[float]") -> "np.ndarray[tuple[int], np.dtype[np.number]]":
+    if column.dtype.kind not in "iuf":
+        raise CorruptFileError(f"'{path.name}': '{column.name}' must hold numbers (column type {column.dtype}).")
+    return column.to_numpy()
+
+
+def _load(file: Path) -> "np.ndarray[tuple[int, ...], np.dtype[np.generic]]":
+    try:
+        array = np.load(file, mmap_mode="c", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise CorruptFileError(
+            f"'{file.name}' cannot be mapped as a .npy array ({error}). Was the file truncated?"
+        ) from error
+    return array
+
+
+def _map_features(file: Path) -> Float[Tensor, "I F"]:
+    array = _load(file)
+    if array.ndim != 2 or array.dtype not in (np.float16, np.float32, np.float64):
+        raise CorruptFileError(
+            f"'{file.name}' must hold a float array [items, width] (got {array.dtype}, {list(array.shape)})."
+        )
+    return torch.from_numpy(array)
+
+
+def _read_mask(file: Path) -> Tensor:
+    array = _load(file)
+    if array.ndim != 1 or array.dtype != np.bool_:
+        raise CorruptFileError(
+            f"'{file.name}' must hold a bool array [items] (got {array.dtype}, {list(array.shape)})."
+        )
+    return torch.from_numpy(array)
+
+
+def _count_items(inter: Path, highest: int, features: Mapping[str, Tensor]) -> int:
+    needed = highest + 1
+    for name, x in features.items():
+        if len(x) < needed:
+            raise CorruptFileError(
+                f"'{name}{_FEATURES}' has {len(x):,} rows, but '{inter.name}' names items up to {needed - 1:,} (needs {needed:,}). "
+                "Was the file truncated?"
+            )
+    rows = {f"{name}{_FEATURES}": len(x) for name, x in features.items()}
+    if len(set(rows.values())) > 1:
+        raise CorruptFileError(
+            f"The feature files disagree about the number of items: {rows}. Was one of them truncated?"
+        )
+    return max(needed, *rows.values()) if rows else needed
+
+
+def write_mmrec(data: HeteroData, path: str | os.PathLike[str]) -> None:
+    """Write what :func:`read_mmrec` reads: interactions, features, masks, original ids and titles.
+
+    Graphs are not written. Every file is replaced as a whole, so that features that are memory-mapped from the same
+    place stay readable.
+
+    Args:
+        data: HeteroData in the schema.
+        path: a directory, made where it is missing; its name becomes the name of the ``.inter`` file.
+
+    Raises:
+        FileExistsError: the directory holds other interactions or features, which reading back would mix in.
+        TypeError: NumPy has no counterpart of a modality's type (bfloat16).
+    """
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    inter = folder / f"{folder.resolve().name}.inter"
+    arrays = {f"{name}{_FEATURES}": data["item"][name] for name in modalities(data)}
+    arrays |= {f"{name}{_MASK}": mask for name in modalities(data) if (mask := modality_mask(data, name)) is not None}
+    foreign = [
+        file.name for file in (*folder.glob("*.inter"), *folder.glob(f"*{_FEATURES}"), *folder.glob(f"*{_MASK}"))
+    ]
+    foreign = sorted(set(foreign) - {inter.name, *arrays})
+    if foreign:
+        raise FileExistsError(f"'{folder}' holds another data set's files {foreign}. Write to an empty directory.")
+    for name, tensor in arrays.items():
+        if tensor.dtype == torch.bfloat16:
+            raise TypeError(
+                f"'{name}' cannot be written as bfloat16, which NumPy does not have. Convert it with .float()."
+            )
+        partial = folder / f".{name}"
+        np.save(partial, tensor.detach().cpu().numpy())
+        partial.replace(folder / name)
+    _write_inter(data, inter)
+    write_mapping(folder / "u_id_mapping.csv", "userID", data["user"])
+    write_mapping(folder / "i_id_mapping.csv", "itemID", data["item"])
+
+
+def _write_inter(data: HeteroData, path: Path) -> None:
+    import pandas as pd
+
+    pooled = Interactions.of(data)
+    columns = {"userID": pooled.edge_index[0], "itemID": pooled.edge_index[1]}
+    columns |= {} if pooled.rating is None else {"rating": pooled.rating}
+    columns |= {} if pooled.time is None else {"timestamp": pooled.time}
+    columns |= {"x_label": pooled.label}
+    partial = path.with_name(f".{path.name}")
+    pd.DataFrame({name: column.cpu().numpy() for name, column in columns.items()}).to_csv(
+        partial, sep="\t", index=False
+    )
+    partial.replace(path)

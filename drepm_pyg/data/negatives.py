@@ -1,0 +1,128 @@
+"""Uniform negatives: items that are no training item of the user."""
+
+import torch
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from drepm_pyg._checks import check_edge_index, check_ids
+from drepm_pyg.typing import Int, Tensor
+
+__all__ = ["NegativeSampler", "sample_negatives"]
+
+
+class NegativeSampler:
+    r"""Draws items uniformly from the candidates that are no training item of the user; exact, and without rejection.
+
+    Let :math:`p_0 < p_1 < \dots` be the places of a user's items in the sorted list of candidates, and
+    :math:`q_j = p_j - j` the number of free candidates before the j-th of them. The r-th free candidate then stands at
+    place :math:`r + |\{j : q_j \le r\}|`: draw r uniformly, count by one look-up in the sorted keys
+    :math:`(u, q_j)`. The time does not depend on how much of the catalogue a user has seen.
+
+    Args:
+        edge_index: training pairs (row 0 users, row 1 items); the sampler lives on their device.
+        num_items: number of items.
+        candidates: the items to draw from, each counted once; None for the items that occur in ``edge_index``.
+
+    Raises:
+        ValueError: an id out of range, or no candidate.
+    """
+
+    def __init__(
+        self, edge_index: Int[Tensor, "2 E"], num_items: int, candidates: Int[Tensor, " C"] | None = None
+    ) -> None:
+        check_edge_index(edge_index)
+        check_ids(num_items, what="items", **{"edge_index[1]": edge_index[1]})
+        if candidates is not None:
+            check_ids(num_items, what="items", candidates=candidates)
+        self.candidates = (edge_index[1] if candidates is None else candidates).unique()
+        if self.candidates.numel() == 0:
+            raise ValueError(
+                "There is no candidate to draw from: 'candidates' (by default the items of 'edge_index') is empty."
+            )
+
+        place = edge_index.new_full((num_items,), -1)
+        place[self.candidates] = torch.arange(len(self.candidates), device=place.device)
+        user, taken = edge_index[0], place[edge_index[1]]
+        self._stride = len(self.candidates)
+        pairs = (user * self._stride + taken)[taken >= 0].unique()
+        owner = pairs // self._stride
+        # One row more than there are users: it stands for every user without a training pair.
+        count = torch.bincount(owner, minlength=1 + int(user.max()) if user.numel() else 0)
+        count = torch.cat([count, count.new_zeros(1)])
+        self._start = count.cumsum(0) - count
+        self._free = self._stride - count
+        self._keys = pairs - (torch.arange(len(pairs), device=pairs.device) - self._start[owner])
+        self._sated = (self._free == 0).nonzero().flatten()
+
+    def sample(self, user: Int[Tensor, " B"], generator: torch.Generator | None = None) -> Int[Tensor, " B"]:
+        """One item for each entry of ``user``.
+
+        Args:
+            user: users, in any order and number; one without a training pair may get any candidate.
+            generator: on the device of the training pairs; None for torch's own.
+
+        Raises:
+            ValueError: a user has interacted with every candidate.
+        """
+        if user.numel() == 0:
+            return user.new_empty(0)
+        row = user.clamp(max=len(self._free) - 1)
+        self._check(user, row)
+        # Neighbouring look-ups hit the same cache lines: sorting pays for itself twice over.
+        row, order = row.sort()
+        rank = torch.empty_like(row).random_(generator=generator) % self._free[row]
+        passed = torch.searchsorted(self._keys, row * self._stride + rank, right=True) - self._start[row]
+        return torch.empty_like(row).scatter_(0, order, self.candidates[rank + passed])
+
+    def _check(self, user: Int[Tensor, " B"], row: Int[Tensor, " B"]) -> None:
+        if user.dtype != torch.long:
+            raise TypeError(f"'user' must be a long tensor (got {user.dtype}).")
+        if int(row.min()) < 0:
+            raise ValueError(f"'user' must hold ids of at least 0 (got {int(user.min())}).")
+        if self._sated.numel():
+            sated = user[torch.isin(row, self._sated)].unique()
+            if sated.numel():
+                raise ValueError(
+                    f"'user' names {sated.numel()} users who have interacted with all {self._stride:,} candidates, so that no "
+                    f"negative exists (first: {sated[:5].tolist()}). Pass more 'candidates', or leave these users out."
+                )
+
+
+# A training loop calls with the same tensor every step: its keys are sorted once and go when the tensor goes.
+_samplers: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+
+
+def sample_negatives(
+    user: Int[Tensor, " B"],
+    edge_index: Int[Tensor, "2 E"],
+    num_items: int,
+    *,
+    candidates: Int[Tensor, " C"] | None = None,
+    generator: torch.Generator | None = None,
+) -> Int[Tensor, " B"]:
+    """For every user of the batch one uniform item that is no training item of theirs (Eq. 14).
+
+    The sorted look-up is built once per ``edge_index`` tensor where ``candidates`` is None; with candidates of your own,
+    hold a :class:`NegativeSampler`.
+
+    Args:
+        user: users of the batch, in any order.
+        edge_index: training pairs.
+        num_items: number of items.
+        candidates: the items to draw from; None for the items that occur in ``edge_index``.
+        generator: for reproducible draws.
+
+    Raises:
+        ValueError: an id out of range, or a user who has interacted with every candidate.
+
+    Example:
+        >>> edge_index = torch.tensor([[0, 0, 1], [0, 1, 2]])
+        >>> sample_negatives(torch.tensor([0, 0]), edge_index, num_items=3)
+        tensor([2, 2])
+    """
+    if candidates is not None or edge_index.is_inference():  # such tensors carry no version to check
+        return NegativeSampler(edge_index, num_items, candidates).sample(user, generator)
+    version, size, sampler = _samplers.get(edge_index, (None, None, None))
+    if sampler is None or version != edge_index._version or size != num_items:
+        sampler = NegativeSampler(edge_index, num_items)
+        _samplers[edge_index] = (edge_index._version, num_items, sampler)
+    return sampler.sample(user, generator)

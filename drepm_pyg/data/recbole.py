@@ -1,0 +1,239 @@
+"""RecBole's "atomic files": tab-separated tables with typed headers such as ``user_id:token``."""
+
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch_geometric.data import HeteroData
+
+from drepm_pyg._checks import CorruptFileError, check_choice
+from drepm_pyg.data.archive import Archive
+from drepm_pyg.data.k_core import k_core as take_core
+from drepm_pyg.data.schema import build_data
+from drepm_pyg.data.splits import leave_one_out_split, random_split, temporal_split
+from drepm_pyg.typing import Bool, Float, Tensor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["SPLITS", "read_atomic_files", "read_recbole"]
+
+KINDS = ("inter", "item", "user", "kg", "link")
+_TYPES = ("token", "token_seq", "float", "float_seq")
+_TITLES = ("title", "name")
+
+#: The splits that can be named; any other is a function of the whole data set.
+SPLITS: dict[str, Callable[[HeteroData, int], HeteroData]] = {
+    "random": lambda data, seed: random_split(data, seed=seed),
+    "leave_one_out": lambda data, seed: leave_one_out_split(data, seed=seed),
+    "temporal": lambda data, seed: temporal_split(data),
+}
+
+
+def read_atomic_files(
+    path: str | os.PathLike[str], *, name: str | None = None, kinds: Collection[str] = KINDS
+) -> "dict[str, pd.DataFrame]":
+    """The tables of a data set in RecBole's format, by kind (``inter``, ``item``, ``user``, ``kg``, ``link``).
+
+    Args:
+        path: a directory, zip or wheel that holds them somewhere (a zip is read in place), or the ``.inter`` file.
+        name: the data set, where there are several.
+        kinds: the tables to read; one that is not there is left out of the result.
+
+    Returns:
+        Tables whose columns have lost their types' suffix. Tokens are strings as they stand in the file, floats are
+        float64, sequences are lists of these.
+
+    Raises:
+        FileNotFoundError: there is no ``.inter`` file, or several and no ``name``.
+        CorruptFileError: the zip is damaged or unsafe, or a table has no typed header or unreadable cells.
+    """
+    for kind in kinds:
+        check_choice(KINDS, kinds=kind)
+    path = Path(path)
+    if path.suffix == ".inter":
+        path, name = path.parent, name or path.stem
+    archive = Archive(path)
+    present = [PurePosixPath(member) for member in archive.names()]
+    found = [member for member in present if member.suffix == ".inter" and name in (None, member.stem)]
+    if len(found) != 1:
+        listed = sorted(member.stem for member in present if member.suffix == ".inter")
+        raise FileNotFoundError(
+            f"'{path}' must hold one data set{f' named {name!r}' if name else ''} in RecBole's format (.inter files: {listed}). "
+            "Pass 'name' to choose one."
+        )
+    tables = {}
+    for kind in kinds:
+        member = found[0].with_suffix(f".{kind}")
+        if member in present:
+            with archive.open(str(member)) as file:
+                tables[kind] = _read_table(file, member.name)
+    return tables
+
+
+def _read_table(file: IO[bytes], name: str) -> "pd.DataFrame":
+    import pandas as pd
+
+    try:
+        header = file.readline().decode("utf-8-sig").rstrip("\r\n").split("\t")
+        names, _, types = zip(*(field.rpartition(":") for field in header), strict=True)
+        if not all(names) or not set(types) <= set(_TYPES):
+            raise CorruptFileError(
+                f"'{name}' must have a header of names with types such as 'user_id:token' (got {header})."
+            )
+        # Tokens are taken literally: "NA" is an artist, and a quotation mark is part of a title.
+        frame = pd.read_csv(file, sep="\t", header=None, names=list(names), dtype=str, quoting=3, keep_default_na=False)
+        for column, kind in zip(names, types, strict=True):
+            if kind == "float":
+                frame[column] = pd.to_numeric(frame[column])
+            elif kind != "token":
+                convert = float if kind == "float_seq" else str
+                frame[column] = [[convert(part) for part in cell.split()] for cell in frame[column]]
+    except CorruptFileError:
+        raise
+    except (ValueError, pd.errors.ParserError) as error:
+        raise CorruptFileError(f"'{name}' cannot be read as a table ({error}). Was the file truncated?") from error
+    return frame
+
+
+def read_recbole(
+    path: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    rating_threshold: float | None = None,
+    k_core: int | None = None,
+    split: str | Callable[[HeteroData], HeteroData] | None = "random",
+    seed: int = 0,
+    user_field: str = "user_id",
+    item_field: str = "item_id",
+    rating_field: str = "rating",
+    time_field: str = "timestamp",
+) -> HeteroData:
+    """Read a data set in RecBole's format: filter, number, split.
+
+    A pair that occurs more than once counts once, with its latest row (its last one where there are no time stamps). The
+    threshold is applied then, the k-core after it, the split at the end. Users and items are those with an interaction
+    left, numbered by their tokens (as numbers where all of them are integers). Of the ``.item`` file, the titles
+    and every ``float_seq`` column come along, the latter as a modality (an item without a value is masked). Other columns,
+    and ``.kg`` and ``.link``, are there through :func:`read_atomic_files`.
+
+    Args:
+        path: a directory, zip or wheel that holds the files somewhere (a zip is read in place), or the ``.inter`` file.
+        name: the data set, where there are several.
+        rating_threshold: keep interactions with at least this rating; None keeps all of them.
+        k_core: keep users and items with at least so many interactions (:func:`~drepm_pyg.data.k_core`); None keeps all.
+        split: ``"random"``, ``"leave_one_out"``, ``"temporal"``, any function from HeteroData to HeteroData, or None to
+            leave every interaction in training.
+        seed: of a random split.
+        user_field: the column of users in ``.inter``.
+        item_field: the column of items in ``.inter`` and ``.item``.
+        rating_field: the column of ratings, if there is one.
+        time_field: the column of time stamps, if there is one.
+
+    Raises:
+        FileNotFoundError: there is no such data set.
+        CorruptFileError: a table cannot be read or lacks the user or item column.
+        ValueError: a threshold without ratings, or a filter that leaves nothing.
+    """
+    if isinstance(split, str):
+        check_choice(tuple(SPLITS), split=split)
+    tables = read_atomic_files(path, name=name, kinds=("inter", "item"))
+    inter = tables["inter"]
+    missing = [field for field in (user_field, item_field) if field not in inter]
+    if missing:
+        raise CorruptFileError(
+            f"The .inter file lacks the columns {missing} (it has {list(inter)}). Name them with 'user_field' and 'item_field'."
+        )
+    if time_field in inter:
+        inter = inter.sort_values(time_field, kind="stable")
+    inter = inter.drop_duplicates([user_field, item_field], keep="last").sort_index()
+    if rating_threshold is not None:
+        if rating_field not in inter:
+            raise ValueError(
+                f"'rating_threshold' needs ratings, but there is no column '{rating_field}' (there are {list(inter)})."
+            )
+        inter = inter[inter[rating_field] >= rating_threshold]
+    if inter.empty:
+        raise ValueError(
+            f"No interaction is left (rating_threshold={rating_threshold}). Lower it, or look at the file."
+        )
+
+    user_id, user = _number(inter[user_field])
+    item_id, item = _number(inter[item_field])
+    attributes = _Items(tables["item"], item_field, item_id) if "item" in tables else None
+    features, masks = attributes.features() if attributes else ({}, {})
+    data = build_data(
+        len(user_id),
+        len(item_id),
+        torch.stack([user, item]),
+        features=features,
+        masks=masks,
+        rating=torch.tensor(inter[rating_field].to_numpy(np.float32)) if rating_field in inter else None,
+        time=_time(inter[time_field]) if time_field in inter else None,
+        user_id=user_id,
+        item_id=item_id,
+        title=attributes.titles() if attributes else None,
+    )
+    if k_core is not None:
+        data = take_core(data, k_core)
+    if split is None:
+        return data
+    return SPLITS[split](data, seed) if isinstance(split, str) else split(data)
+
+
+def _number(column: "pd.Series[str]") -> tuple[list[str], Tensor]:
+    """The tokens in order, and the place of every row's token among them."""
+    tokens = column.unique().tolist()
+    as_numbers = all(token.isdecimal() for token in tokens)
+    tokens.sort(key=(lambda token: (int(token), token)) if as_numbers else None)
+    place = {token: number for number, token in enumerate(tokens)}
+    return tokens, torch.tensor(column.map(place).to_numpy(np.int64))
+
+
+def _time(column: "pd.Series[float]") -> Tensor:
+    values = column.to_numpy(np.float64)
+    return torch.tensor(values.astype(np.int64) if (values == np.floor(values)).all() else values)
+
+
+class _Items:
+    """The ``.item`` table in the order of the item ids; an item that it does not list has empty cells."""
+
+    def __init__(self, table: "pd.DataFrame", item_field: str, item_id: list[str]) -> None:
+        if item_field not in table:
+            raise CorruptFileError(f"The .item file lacks the column '{item_field}' (it has {list(table)}).")
+        self.table = table.drop_duplicates(item_field).set_index(item_field).reindex(item_id)
+
+    def titles(self) -> list[str] | None:
+        """The first column that is called title or name, or ends so."""
+        for column in self.table:
+            if column.rpartition("_")[2] in _TITLES:
+                cells = self.table[column]
+                return [
+                    " ".join(cell) if isinstance(cell, list) else cell if isinstance(cell, str) else ""
+                    for cell in cells
+                ]
+        return None
+
+    def features(self) -> tuple[dict[str, Float[Tensor, "I F"]], dict[str, Bool[Tensor, " I"]]]:
+        """Every sequence of floats as a modality, and the mask where some items lack it."""
+        features, masks = {}, {}
+        for column in self.table:
+            cells = self.table[column].tolist()
+            present = [isinstance(cell, list) and bool(cell) and isinstance(cell[0], float) for cell in cells]
+            widths = {len(cell) for cell, there in zip(cells, present, strict=True) if there}
+            if not widths:
+                continue
+            if len(widths) > 1:
+                raise CorruptFileError(
+                    f"The .item column '{column}' holds vectors of different widths {sorted(widths)[:5]}."
+                )
+            empty = [0.0] * widths.pop()
+            features[column] = torch.tensor(
+                [cell if there else empty for cell, there in zip(cells, present, strict=True)]
+            )
+            if not all(present):
+                masks[column] = torch.tensor(present)
+        return features, masks

@@ -1,0 +1,133 @@
+"""The names of the library's HeteroData, and the one function that builds it."""
+
+import keyword
+from collections.abc import Mapping, Sequence
+
+from torch_geometric.data import HeteroData
+from torch_geometric.data.storage import NodeStorage
+
+from drepm_pyg._checks import check_at_least, check_edge_index, check_ids
+from drepm_pyg.typing import Bool, Float, Int, Tensor
+
+__all__ = [
+    "ITEM_USER",
+    "SPLIT_INDEX",
+    "USER_ITEM",
+    "build_data",
+    "check_modality_name",
+    "modalities",
+    "modality_mask",
+    "similar",
+]
+
+USER_ITEM = ("user", "interacts", "item")
+ITEM_USER = ("item", "rev_interacts", "user")
+
+#: Under which attribute of ``data[USER_ITEM]`` the pairs of a split stand.
+SPLIT_INDEX = {"train": "edge_index", "val": "val_edge_label_index", "test": "test_edge_label_index"}
+
+_OTHER_ITEM_ATTRIBUTES = ("item_id", "title")
+
+
+def similar(node: str, modality: str) -> tuple[str, str, str]:
+    """The edge type of the similarity graph of ``modality`` over the nodes of type ``node``."""
+    return (node, f"similar_{modality}", node)
+
+
+def modalities(data: HeteroData) -> list[str]:
+    """The names of the item features, sorted: two-dimensional floating point attributes with one row per item."""
+    item = data["item"]
+    return sorted(
+        name
+        for name, value in item.items()
+        if not name.endswith("_mask")
+        and isinstance(value, Tensor)
+        and value.ndim == 2
+        and value.is_floating_point()
+        and value.size(0) == item.num_nodes
+    )
+
+
+def modality_mask(data: HeteroData, name: str) -> Bool[Tensor, " I"] | None:
+    """Which items have the modality ``name`` (True = present); None where all of them do."""
+    return data["item"].get(f"{name}_mask")
+
+
+def check_modality_name(name: str) -> None:
+    """A modality is an attribute of ``data['item']`` and part of an edge type: a plain identifier that is not taken."""
+    taken = hasattr(NodeStorage, name) or name in _OTHER_ITEM_ATTRIBUTES or name.endswith("_mask")
+    if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_") or taken:
+        raise ValueError(
+            f"A modality cannot be named {name!r}: letters, digits and underscores, no leading digit or underscore, not "
+            "ending in '_mask', and no name that PyG's storages or the schema use themselves. Rename it, for instance 'image'."
+        )
+
+
+def build_data(
+    num_users: int,
+    num_items: int,
+    train: Int[Tensor, "2 E"],
+    val: Int[Tensor, "2 V"] | None = None,
+    test: Int[Tensor, "2 T"] | None = None,
+    features: Mapping[str, Float[Tensor, "I F"]] | None = None,
+    masks: Mapping[str, Bool[Tensor, " I"]] | None = None,
+    *,
+    rating: Float[Tensor, " E"] | None = None,
+    time: Tensor | None = None,
+    user_id: Sequence[str] | None = None,
+    item_id: Sequence[str] | None = None,
+    title: Sequence[str] | None = None,
+) -> HeteroData:
+    """Put pairs and features into the schema; every reader of the library ends here.
+
+    Training pairs and held-out pairs become different attributes, so that message passing cannot see the latter by
+    accident; the reverse edges hold training pairs alone.
+
+    Args:
+        num_users: number of users; ids run from 0 to ``num_users - 1``.
+        num_items: number of items.
+        train: training pairs (row 0 users, row 1 items).
+        val: validation pairs; None for none.
+        test: test pairs; None for none.
+        features: raw features by modality, one row per item; kept as they are (memory-mapped ones stay on disk).
+        masks: by modality, which items have it (True = present); a modality without a mask is complete.
+        rating: a value for every training pair.
+        time: a time stamp for every training pair.
+        user_id: the users' original ids, in the order of the new ones.
+        item_id: the items' original ids.
+        title: the items' names, for printing.
+
+    Raises:
+        ValueError: an id out of range, a modality name that cannot be one, or a mask without its features. (Everything
+            else that can be wrong with data is found by :func:`~drepm_pyg.data.validate`.)
+    """
+    check_at_least(1, num_users=num_users, num_items=num_items)
+    data = HeteroData()
+    data["user"].num_nodes, data["item"].num_nodes = num_users, num_items
+    for split, pairs in (("train", train), ("val", val), ("test", test)):
+        pairs = train.new_empty(2, 0) if pairs is None else pairs
+        check_edge_index(pairs, name=split)
+        check_ids(num_users, what="users", **{f"{split}[0]": pairs[0]})
+        check_ids(num_items, what="items", **{f"{split}[1]": pairs[1]})
+        data[USER_ITEM][SPLIT_INDEX[split]] = pairs
+    data[ITEM_USER].edge_index = train.flip(0)
+
+    features, masks = features or {}, masks or {}
+    for name, x in features.items():
+        check_modality_name(name)
+        data["item"][name] = x
+    for name, mask in masks.items():
+        if name not in features:
+            raise ValueError(f"'masks' names '{name}', which 'features' does not hold (it holds {sorted(features)}).")
+        data["item"][f"{name}_mask"] = mask
+
+    for store, attribute, value in (
+        (data[USER_ITEM], "rating", rating),
+        (data[USER_ITEM], "time", time),
+        (data["user"], "user_id", user_id),
+        (data["item"], "item_id", item_id),
+        (data["item"], "title", title),
+    ):
+        if value is not None:
+            store[attribute] = value if isinstance(value, Tensor) else list(value)
+    return data
