@@ -96,9 +96,7 @@ class BehaviorEncoder(nn.Module):
         return memoize(key, lambda: bipartite_structure(plain, self.num_users, self.num_items, dtype=dtype), anchor)
 
     def extra_repr(self) -> str:
-        return (
-            f"{self.num_users}, {self.num_items}, {self.embedding_dim}, {self.num_layers}, readout={self.readout!r}"
-        )
+        return f"{self.num_users}, {self.num_items}, {self.embedding_dim}, {self.num_layers}, readout={self.readout!r}"
 
 
 def _pairs(adj_t: Adj, num_users: int, num_items: int) -> Tensor:

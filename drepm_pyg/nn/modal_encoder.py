@@ -136,7 +136,9 @@ class ModalEncoder(nn.Module):
     def _fuse(self, views: list[Tensor], present: list[Tensor]) -> Tensor:
         """Eq. 7, with the weights of absent modalities handed to those that are there."""
         weights = torch.stack([w * p for w, p in zip(self.weights.values(), present, strict=True)])
-        weights = weights / weights.sum(dim=0).clamp(min=torch.finfo(weights.dtype).tiny)  # no modality at all: 0 / tiny
+        weights = weights / weights.sum(dim=0).clamp(
+            min=torch.finfo(weights.dtype).tiny
+        )  # no modality at all: 0 / tiny
         return (weights * torch.stack(views)).sum(dim=0)
 
     def extra_repr(self) -> str:

@@ -117,7 +117,7 @@ class FeatureMLP(nn.Module):
     def __init__(self, in_channels: Mapping[str, int], out_channels: int) -> None:
         super().__init__()
         self.hidden = ModalityProjection(in_channels, 4 * out_channels)
-        self.out = ModalityProjection({name: 4 * out_channels for name in in_channels}, out_channels)
+        self.out = ModalityProjection(dict.fromkeys(in_channels, 4 * out_channels), out_channels)
 
     def reset_parameters(self) -> None:
         """Draw both layers of every modality anew."""

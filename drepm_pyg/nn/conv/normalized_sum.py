@@ -26,7 +26,12 @@ class NormalizedSumConv(MessagePassing):
         self.normalize = normalize
 
     def _convolve(
-        self, x: Tensor, edge_index: "Adj | SparseStructure", edge_weight: OptTensor, size: tuple[int, int], square: bool
+        self,
+        x: Tensor,
+        edge_index: "Adj | SparseStructure",
+        edge_weight: OptTensor,
+        size: tuple[int, int],
+        square: bool,
     ) -> Tensor:
         """Sum over the sources ``x``, ``size[0]`` of them, at ``size[1]`` targets."""
         if isinstance(edge_index, SparseStructure) or is_sparse(edge_index):
@@ -42,7 +47,13 @@ class NormalizedSumConv(MessagePassing):
                     f"'edge_index' must be adj_t of the shape [{size[1]}, {size[0]}] (targets x sources; got "
                     f"[{edge_index.size(0)}, {edge_index.size(1)}])."
                 )
-            return self.propagate(edge_index, x=x, edge_weight=None, structure=self._structure(edge_index, None, size, square, x), size=None)
+            return self.propagate(
+                edge_index,
+                x=x,
+                edge_weight=None,
+                structure=self._structure(edge_index, None, size, square, x),
+                size=None,
+            )
 
         plain = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
         check_edge_index(plain)

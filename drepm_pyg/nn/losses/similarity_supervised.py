@@ -1,0 +1,83 @@
+"""The similarity-supervised signal (Eq. 12) as a module."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
+
+from drepm_pyg._checks import check_choice
+from drepm_pyg.nn.functional import METRICS, FactoredSimilarity, compared_rows
+from drepm_pyg.typing import Float, Tensor
+
+__all__ = ["SimilaritySupervisedLoss"]
+
+
+class _SquaredDistance(torch.autograd.Function):
+    r""":math:`\|Z Z^\top - T\|_F^2` with one B x B matrix, kept for the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, target: Tensor) -> Tensor:
+        gap = torch.addmm(target, z, z.T, beta=-1)
+        ctx.save_for_backward(z, gap)
+        return gap.square().sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        z, gap = ctx.saved_tensors
+        return 2 * grad * (gap @ z + gap.T @ z), None
+
+
+def _norm(squared: Tensor) -> Tensor:
+    """The square root, with gradient 0 where the distance is 0."""
+    positive = squared > 0
+    return torch.where(positive, squared.where(positive, 1.0).sqrt(), 0.0)
+
+
+_REDUCTIONS: dict[str, Callable[[Tensor, int], Tensor]] = {
+    "mean": lambda squared, rows: squared / rows**2,
+    "frobenius": lambda squared, rows: _norm(squared),
+    "frobenius_per_row": lambda squared, rows: _norm(squared) / rows,
+}
+
+
+class SimilaritySupervisedLoss(nn.Module):
+    r"""Keep the similarities of the raw features in the modal representations (Eq. 12).
+
+    .. math:: \mathcal{L}_{SSS} = \|\bar{E}_M \bar{E}_M^\top - \mathrm{sg}(T)\|
+
+    The entries are those of :func:`drepm_pyg.nn.functional.similarity_supervised`, the diagonal included.
+
+    Args:
+        metric: ``"cosine"`` compares cosines of the representation, ``"dot"`` its raw products.
+        reduction: ``"mean"`` of the squares, the ``"frobenius"`` norm, or that norm by the number of rows
+            (``"frobenius_per_row"``).
+
+    Shapes:
+        representation: float ``[B, D]``; similarity: float ``[B, B]`` or a
+        :class:`drepm_pyg.nn.functional.FactoredSimilarity`, which never forms ``[B, B]``; returns a scalar
+
+    Raises:
+        ValueError: where the shapes do not fit.
+    """
+
+    def __init__(self, *, metric: str = "cosine", reduction: str = "mean") -> None:
+        super().__init__()
+        check_choice(METRICS, metric=metric)
+        check_choice(_REDUCTIONS, reduction=reduction)
+        self.metric, self.reduction = metric, reduction
+
+    def forward(
+        self, representation: Float[Tensor, "B D"], similarity: Float[Tensor, "B B"] | FactoredSimilarity
+    ) -> Float[Tensor, ""]:
+        z = compared_rows(representation, similarity, self.metric)
+        if isinstance(similarity, FactoredSimilarity):
+            squared = similarity.squared_distance(z)
+        else:
+            squared = _SquaredDistance.apply(z, similarity.detach().to(z.dtype))
+        return _REDUCTIONS[self.reduction](squared, len(z)).to(z.dtype)
+
+    def extra_repr(self) -> str:
+        return f"metric={self.metric!r}, reduction={self.reduction!r}"
