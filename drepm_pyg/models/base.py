@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -37,6 +37,15 @@ class Triples:
         """``user``, ``positive``, ``negative``, in this order."""
         return iter((self.user, self.positive, self.negative))
 
+    def rows(self, user: Float[Tensor, "U D"], item: Float[Tensor, "I D"]) -> tuple[Tensor, Tensor, Tensor]:
+        """The rows of two tables that the triples name: users, positives, negatives, each ``[B, D]``."""
+        # index_select, not user[ids]: its backward is one index_add, an advanced index sorts first.
+        return (
+            user.index_select(0, self.user),
+            item.index_select(0, self.positive),
+            item.index_select(0, self.negative),
+        )
+
 
 @dataclass(frozen=True)
 class Representations:
@@ -70,7 +79,7 @@ class Representations:
 
 @dataclass(frozen=True)
 class LossOutput:
-    """The scalar to differentiate, and its named parts (each already multiplied by its weight) for the logger."""
+    """The scalar to differentiate, and its named parts for the logger: each times its weight."""
 
     total: Float[Tensor, ""]
     parts: dict[str, Tensor]
@@ -82,16 +91,16 @@ class LossOutput:
 
 
 class RecommenderModel(nn.Module):
-    """A model of the library: sizes in the constructor, HeteroData (DESIGN's schema) in every call, no state but weights.
+    """A model of the library: sizes in the constructor, HeteroData in every call, no state but weights.
 
     A subclass implements :meth:`forward` and :meth:`loss`, or, where it has no tables to multiply, :meth:`score` and
     ``factorized = False``. It knows no trainer, no configuration object and no file.
     """
 
-    #: True where ``score`` is the inner product of the tables of :meth:`forward` (evaluation then ranks by blocks of a GEMM).
-    factorized: ClassVar[bool] = True
+    #: True where ``score`` is the inner product of the tables of :meth:`forward`: evaluation then ranks by blocks.
+    factorized: bool = True
     #: False for models without training (most-popular, ItemKNN): the trainer evaluates them once.
-    trainable: ClassVar[bool] = True
+    trainable: bool = True
 
     def __init__(self, num_users: int, num_items: int) -> None:
         super().__init__()

@@ -1,0 +1,77 @@
+"""Behaviour-modal alignment (BMA) of a model's two lines on a batch: what DRepMRec and WithBMA share (Eq. 8-12)."""
+
+from collections.abc import Mapping
+
+from torch import nn
+from torch_geometric.data import HeteroData
+
+from drepm_pyg.data import USER_ITEM
+from drepm_pyg.models.base import Representations, Triples
+from drepm_pyg.models.targets import SimilarityTargets
+from drepm_pyg.nn.functional import FactoredSimilarity, false_negative_mask, first_occurrences
+from drepm_pyg.nn.losses import BMALoss
+from drepm_pyg.typing import Float, Int, Tensor
+
+__all__ = ["BehaviorModalAlignment"]
+
+
+class BehaviorModalAlignment(nn.Module):
+    """Gather the batch's rows of both lines, build the target of SSS from the data's features, apply a ``BMALoss``.
+
+    Args:
+        bma: the loss, with its weights.
+        weights: weight of each modality in the target of SSS, naming those that are used; None: all modalities of the
+            data, weighted as by :class:`drepm_pyg.nn.ModalEncoder`.
+        mask_false_negatives: leave training pairs of a user out of its negatives in the intra-alignment.
+    """
+
+    def __init__(
+        self, bma: BMALoss, *, weights: Mapping[str, float] | None = None, mask_false_negatives: bool = False
+    ) -> None:
+        super().__init__()
+        self.bma = bma
+        self.targets = SimilarityTargets(weights)
+        self.mask_false_negatives = mask_false_negatives
+
+    def forward(self, tables: Representations, data: HeteroData, batch: Triples) -> dict[str, Tensor]:
+        """The weighted parts ``intra``, ``inter`` and ``sss``; a part with weight 0 is 0 and is not computed.
+
+        Raises:
+            ValueError: where ``tables`` lack the behaviour or the modal line.
+        """
+        behavior, modal = tables.behavior, tables.modal
+        if behavior is None or modal is None:
+            line = "behavior" if behavior is None else "modal"
+            raise ValueError(
+                f"BMA aligns a behaviour line with a modal line, and the model's Representations have no "
+                f"'{line}_user' and '{line}_item'. Return them from forward, or train the model without BMA."
+            )
+        user, item = batch.user, batch.positive
+        modal_user, modal_item = modal.user.index_select(0, user), modal.item.index_select(0, item)
+        known = self.mask_false_negatives and self.bma.alpha > 0
+        terms = self.bma(
+            behavior_user=behavior.user.index_select(0, user),
+            behavior_item=behavior.item.index_select(0, item),
+            modal_user=modal_user,
+            modal_item=modal_item,
+            user=user,
+            item=item,
+            user_similarity=self._target(data, "user", user, modal_user),
+            item_similarity=self._target(data, "item", item, modal_item),
+            mask=false_negative_mask(user, item, data[USER_ITEM].edge_index, len(modal.item)) if known else None,
+        )
+        return {
+            "intra": self.bma.alpha * terms.intra,
+            "inter": self.bma.beta * terms.inter,
+            "sss": self.bma.gamma * terms.sss,
+        }
+
+    def _target(
+        self, data: HeteroData, node: str, ids: Int[Tensor, " B"], modal: Float[Tensor, "B D"]
+    ) -> Tensor | FactoredSimilarity | None:
+        if self.bma.gamma == 0:
+            return None
+        return self.targets(data, node, ids[first_occurrences(ids)] if self.bma.distinct else ids, modal)
+
+    def extra_repr(self) -> str:
+        return f"weights={self.targets.weights}, mask_false_negatives={self.mask_false_negatives}"

@@ -1,0 +1,140 @@
+r"""What the similarity-supervised signal compares with: the raw features' cosines among a batch's nodes (Eq. 12).
+
+.. math:: T_{ij} = \sum_m \sqrt{\alpha_{mi} \alpha_{mj}} \cos(x_{mi}, x_{mj}) = \sum_m f_{mi} \cdot f_{mj}
+
+:math:`\alpha_{mi}` is the weight of modality m, rescaled at each node to the modalities that it has, so that the
+diagonal stays 1. A user's raw features are the mean of its training items' (of those that have the modality).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch.nn import functional as F
+from torch_geometric.data import HeteroData
+
+from drepm_pyg._checks import check_at_least
+from drepm_pyg.data import USER_ITEM
+from drepm_pyg.models.multimodal import item_masks, select_modalities
+from drepm_pyg.nn import resolve_weights
+from drepm_pyg.nn.functional import FactoredSimilarity
+from drepm_pyg.nn.memo import memoize
+from drepm_pyg.nn.structure import SparseStructure, mean_structure
+from drepm_pyg.typing import Bool, Float, Int, Tensor
+
+__all__ = ["SimilarityTargets"]
+
+
+class SimilarityTargets:
+    """Eq. 12's target among a batch's users or items: a matrix or its factors, whichever costs less; both are exact.
+
+    What depends on the data alone (the users' summed features, the similarities of all nodes) is computed at the first
+    call for a data set and kept as long as its ``edge_index``.
+
+    Args:
+        weights: weight of each modality, naming those that are used; None: all modalities of the data, weighted as by
+            :class:`drepm_pyg.nn.ModalEncoder`.
+        memory_budget: bytes that one table kept for the whole data set may take.
+    """
+
+    def __init__(self, weights: Mapping[str, float] | None = None, *, memory_budget: int = 2**29) -> None:
+        check_at_least(0, memory_budget=memory_budget)
+        self.weights = None if weights is None else dict(weights)
+        self.memory_budget = memory_budget
+
+    def __call__(
+        self, data: HeteroData, node: str, ids: Int[Tensor, " B"], like: Float[Tensor, "B D"]
+    ) -> Float[Tensor, "B B"] | FactoredSimilarity:
+        """The target among the nodes ``ids`` of type ``node`` ("user" or "item") for the representations ``like``."""
+        names = select_modalities(data, None if self.weights is None else list(self.weights))
+        weights = resolve_weights(names, self.weights)
+        features = {name: data["item"][name] for name in weights}
+        masks = item_masks(data, weights)
+        edge_index = data[USER_ITEM].edge_index
+        dtype = torch.promote_types(like.dtype, torch.float32)  # the losses compute half inputs in float32, too
+
+        def build() -> _Nodes:
+            items = [_ItemRows(x.to(dtype), masks.get(name)) for name, x in features.items()]
+            if node == "item":
+                return _Nodes(items, list(weights.values()), self.memory_budget)
+            size = data["user"].num_nodes, data["item"].num_nodes
+            means = [mean_structure(edge_index, *size, masks.get(name), dtype=dtype) for name in features]
+            users = [_UserRows(mean, rows.x, self.memory_budget) for mean, rows in zip(means, items, strict=True)]
+            return _Nodes(users, list(weights.values()), self.memory_budget)
+
+        key = ("similarity target", node, dtype, self.memory_budget, tuple(weights.items()))
+        nodes = memoize(key, build, edge_index, *features.values(), *masks.values())
+        return nodes.target(ids, embedding_dim=like.size(1))
+
+
+class _ItemRows:
+    """The raw features of items in one modality, by ids."""
+
+    def __init__(self, x: Float[Tensor, "I F"], mask: Bool[Tensor, " I"] | None) -> None:
+        self.x = x.detach() if mask is None else x.detach().masked_fill(~mask.unsqueeze(1), 0)
+        self.present = x.new_ones(len(x), dtype=torch.bool) if mask is None else mask
+
+    def __call__(self, ids: Int[Tensor, " B"]) -> Float[Tensor, "B F"]:
+        return self.x.index_select(0, ids)
+
+
+class _UserRows:
+    """The raw features of users in one modality, by ids; the table of all users is kept where it fits the budget."""
+
+    def __init__(self, mean: SparseStructure, x: Float[Tensor, "I F"], memory_budget: int) -> None:
+        self.mean, self.x = mean, x
+        self.present = mean.row_counts() > 0
+        fits = len(self.present) * x.size(1) * x.element_size() <= memory_budget
+        self.table = mean.matmul(x) if fits else None
+
+    def __call__(self, ids: Int[Tensor, " B"]) -> Float[Tensor, "B F"]:
+        return _rows_of_product(self.mean, ids, self.x) if self.table is None else self.table.index_select(0, ids)
+
+
+def _rows_of_product(structure: SparseStructure, rows: Int[Tensor, " B"], x: Float[Tensor, "I F"]) -> Tensor:
+    """The given rows of ``structure.matmul(x)``, without the others and without a gradient."""
+    csr = structure.forward
+    first = csr.indptr.long()[rows]
+    count = csr.indptr.long()[rows + 1] - first
+    offset = count.cumsum(0) - count
+    entry = torch.arange(int(count.sum()), device=x.device) + (first - offset).repeat_interleave(count)
+    return F.embedding_bag(csr.index[entry].long(), x, offset, mode="sum", per_sample_weights=csr.weight[entry])
+
+
+class _Nodes:
+    """All nodes of one type: the target's factors, and the target among all of them where it fits the budget."""
+
+    def __init__(self, rows: Sequence[_ItemRows | _UserRows], weights: Sequence[float], memory_budget: int) -> None:
+        self.rows = rows
+        self.width = sum(modality.x.size(1) for modality in rows)
+        present = torch.stack([modality.present for modality in rows])
+        alpha = rows[0].x.new_tensor(weights).unsqueeze(1) * present
+        # A node without any modality has sum 0: its row of the target is 0, not NaN.
+        self.root_alpha = (alpha / alpha.sum(0).clamp(min=torch.finfo(alpha.dtype).tiny)).sqrt().unsqueeze(2)
+        self.fits = present.size(1) ** 2 * alpha.element_size() <= memory_budget
+        self.whole: Tensor | None = None
+
+    def factors(self, ids: Int[Tensor, " B"]) -> list[Tensor]:
+        """:math:`f_m` of every modality, float ``[B, F_m]``."""
+        return [
+            root.index_select(0, ids) * F.normalize(modality(ids), dim=1)
+            for root, modality in zip(self.root_alpha, self.rows, strict=True)
+        ]
+
+    def target(self, ids: Int[Tensor, " B"], *, embedding_dim: int) -> Tensor | FactoredSimilarity:
+        """The cheaper of the two exact forms; the numbers are operations per row of the batch."""
+        # A B x B matrix costs several passes through memory, about as much as 26 products of width D (measured).
+        gathered = 26 * len(ids) * embedding_dim
+        factored = 2 * self.width * min(self.width, len(ids)) + 4 * self.width * embedding_dim
+        if not self.fits or factored <= gathered:
+            return FactoredSimilarity(self.factors(ids))
+        if self.whole is None:
+            self.whole = self.matrix()
+        return self.whole[ids.unsqueeze(1), ids]
+
+    def matrix(self) -> Float[Tensor, "N N"]:
+        """The target among all nodes."""
+        num_nodes = self.root_alpha.size(1)
+        total = self.root_alpha.new_zeros(num_nodes, num_nodes)
+        for factor in self.factors(torch.arange(num_nodes, device=total.device)):
+            total.addmm_(factor, factor.T)
+        return total

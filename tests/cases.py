@@ -1,0 +1,214 @@
+"""What every class of a kind must satisfy, once: a concrete test names the class and adds what is special about it."""
+
+import copy
+import io
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from drepm_pyg import models
+from drepm_pyg.evaluation import topk
+from drepm_pyg.models import RecommenderModel, Triples
+from tests import toy
+
+__all__ = ["ModelCase", "TrainedModelCase"]
+
+
+class ModelCase:
+    """What every model of the library must satisfy; ``kwargs`` go to ``from_data`` beside the data."""
+
+    cls: ClassVar[type[RecommenderModel]]
+    kwargs: ClassVar[dict[str, Any]] = {}
+
+    def build(self, data: HeteroData, seed: int = 0, **kwargs: Any) -> RecommenderModel:
+        torch.manual_seed(seed)
+        return self.cls.from_data(data, **{**self.kwargs, **kwargs}).eval()
+
+    @pytest.fixture(params=["whole", "masked", "one_modality"])
+    def data(self, request: pytest.FixtureRequest) -> HeteroData:
+        widths = {"text": 5} if request.param == "one_modality" else toy.WIDTHS
+        return toy.toy_data(widths=widths, masked=request.param == "masked")
+
+    def scores(self, model: RecommenderModel, data: HeteroData) -> Tensor:
+        with torch.no_grad():
+            return model.score(data, torch.arange(data["user"].num_nodes))
+
+    def test_is_found_by_its_name(self) -> None:
+        assert models.get_model(self.cls.__name__) is self.cls
+
+    def test_scores_every_user_and_item(self, data: HeteroData) -> None:
+        scores = self.scores(self.build(data), data)
+        assert scores.shape == (toy.USERS, toy.ITEMS)
+        assert scores.dtype == torch.float32
+        assert scores.isfinite().all()
+
+    def test_score_tables_and_topk_agree(self, data: HeteroData) -> None:
+        model = self.build(data)
+        full = self.scores(model, data)
+        user, item = torch.tensor([3, 0, 3]), torch.tensor([4, 4, 1])
+        with torch.no_grad():
+            torch.testing.assert_close(model.score(data, user), full[user])
+            torch.testing.assert_close(model.score(data, user, item), full[user][:, item])
+            if not model.factorized:
+                return
+            tables = model(data)
+        torch.testing.assert_close(tables.user @ tables.item.T, full)
+        best = topk(tables.user, tables.item, 4)
+        torch.testing.assert_close(best.scores, full.topk(4).values)
+        torch.testing.assert_close(full.gather(1, best.ids), best.scores)
+
+    def test_new_ids_permute_the_scores(self, data: HeteroData) -> None:
+        user, item = toy.new_ids()
+        model, renamed = self.build(data), toy.permuted(data, user, item)
+        twin = self.permuted(model, user, item)
+        torch.testing.assert_close(self.scores(twin, renamed)[user][:, item], self.scores(model, data))
+
+    def permuted(self, model: RecommenderModel, user: Tensor, item: Tensor) -> RecommenderModel:
+        """The model under other ids: the rows of every table of users or items move with their ids."""
+        twin = copy.deepcopy(model)
+        for tensor in (*twin.parameters(), *twin.buffers()):
+            order = {toy.USERS: user, toy.ITEMS: item}.get(tensor.size(0) if tensor.ndim else 0)
+            if order is not None:
+                tensor.data = tensor.data[order.argsort()]
+        return twin
+
+    def test_saved_weights_restore_the_scores(self, data: HeteroData) -> None:
+        model, other = self.build(data, seed=0), self.build(data, seed=1)
+        file = io.BytesIO()
+        torch.save(model.state_dict(), file)
+        file.seek(0)
+        other.load_state_dict(torch.load(file, weights_only=True))
+        assert torch.equal(self.scores(other, data), self.scores(model, data))
+
+    def test_no_held_out_pair_is_seen(self, data: HeteroData) -> None:
+        model, changed = self.build(data), data.clone()
+        pairs = changed["user", "interacts", "item"]
+        pairs.val_edge_label_index = pairs.val_edge_label_index.flip(1)[:, :1]
+        del pairs.test_edge_label_index
+        assert torch.equal(self.scores(model, changed), self.scores(model, data))
+
+    def test_survives_nodes_without_edges_and_zero_features(self) -> None:
+        data = toy.toy_data(num_edges=3)
+        for name in toy.WIDTHS:
+            data["item"][name] = torch.zeros_like(data["item"][name])
+        assert self.scores(self.build(data), data).isfinite().all()
+
+    def test_scores_follow_the_data(self) -> None:
+        first, second = toy.toy_data(seed=1), toy.toy_data(seed=2)
+        model = self.build(first)
+        again = self.scores(model, first), self.scores(model, second), self.scores(model, first)
+        assert torch.equal(again[0], again[2])
+        assert torch.equal(again[1], self.scores(copy.deepcopy(model), second))
+
+    @pytest.mark.compile
+    def test_compiles(self) -> None:
+        data = toy.toy_data()
+        model = self.build(data)
+        if not model.factorized:
+            return  # nothing but look-ups in a sparse matrix: there is no graph of operations to trace
+        compiled = torch.compile(model, backend="aot_eager")
+        with torch.no_grad():
+            torch.testing.assert_close(compiled(data).user, model(data).user)
+            torch.testing.assert_close(compiled(data).item, model(data).item)
+
+
+class TrainedModelCase(ModelCase):
+    """A model that learns from triples by gradients."""
+
+    #: Arguments for the overfitting test, where the defaults regularise it away.
+    overfit_kwargs: ClassVar[dict[str, Any]] = {"reg": 0.0}
+
+    def gradients(self, model: RecommenderModel, data: HeteroData, batch: Triples) -> dict[str, Tensor]:
+        model.zero_grad()
+        model.before_epoch(data, torch.Generator().manual_seed(0))
+        model.loss(data, batch).total.backward()
+        return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+    def loss(self, model: RecommenderModel, data: HeteroData, batch: Triples) -> dict[str, Tensor]:
+        torch.manual_seed(0)
+        with torch.no_grad():
+            output = model.loss(data, batch)
+        return {"total": output.total, **output.parts}
+
+    def test_total_is_the_sum_of_the_parts(self, data: HeteroData) -> None:
+        parts = self.loss(self.build(data), data, toy.toy_batch(data))
+        torch.testing.assert_close(parts.pop("total"), sum(parts.values(), start=torch.zeros(())))
+
+    def test_gradients_reach_every_parameter(self, data: HeteroData) -> None:
+        model = self.build(data).train()
+        gradients = self.gradients(model, data, toy.toy_batch(data))
+        untrained = [name for name, _ in model.named_parameters() if name not in gradients or not gradients[name].any()]
+        assert untrained == []
+
+    def test_reset_changes_every_weight_and_seeds_repeat_it(self, data: HeteroData) -> None:
+        model = self.build(data)
+        before = copy.deepcopy(model.state_dict())
+        torch.manual_seed(1)
+        model.reset_parameters()
+        assert not any(torch.equal(before[n], p) for n, p in model.named_parameters() if "bias" not in n)
+        twin = self.build(data, seed=2)
+        torch.manual_seed(1)
+        twin.reset_parameters()
+        assert all(torch.equal(p, q) for p, q in zip(model.parameters(), twin.parameters(), strict=True))
+
+    def test_equal_seeds_train_equally(self, data: HeteroData) -> None:
+        trained = []
+        for _ in range(2):
+            model = self.build(data).train()
+            self.train(model, data, toy.toy_batch(data), steps=3)
+            trained.append(self.scores(model.eval(), data))
+        assert torch.equal(*trained)
+
+    def train(self, model: RecommenderModel, data: HeteroData, batch: Triples, steps: int) -> None:
+        torch.manual_seed(0)
+        generator = torch.Generator().manual_seed(0)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+        for _ in range(steps):
+            model.before_epoch(data, generator)
+            optimizer.zero_grad()
+            model.loss(data, batch).total.backward()
+            optimizer.step()
+
+    def test_overfits_twenty_interactions(self) -> None:
+        data = toy.toy_data(num_edges=20)
+        model = self.build(data, **self.overfit_kwargs).train()
+        known = torch.zeros(toy.USERS, toy.ITEMS, dtype=torch.bool)
+        known[tuple(data["user", "interacts", "item"].edge_index)] = True
+        for seed in range(20):
+            self.train(model, data, toy.toy_batch(data, seed=seed), steps=10)
+        scores = self.scores(model.eval(), data)
+        margin = scores.masked_fill(~known, torch.inf).amin(1) - scores.masked_fill(known, -torch.inf).amax(1)
+        assert (margin[known.any(1)] > 0).all()
+
+    def test_new_ids_leave_the_loss_alone(self, data: HeteroData) -> None:
+        user, item = toy.new_ids()
+        model, batch = self.build(data), toy.toy_batch(data)
+        renamed = Triples(user[batch.user], item[batch.positive], item[batch.negative])
+        twin = self.permuted(model, user, item)
+        expected = self.loss(model, data, batch)
+        torch.testing.assert_close(self.loss(twin, toy.permuted(data, user, item), renamed), expected)
+
+    def test_no_held_out_pair_reaches_the_loss(self, data: HeteroData) -> None:
+        model, batch, changed = self.build(data), toy.toy_batch(data), data.clone()
+        pairs = changed["user", "interacts", "item"]
+        pairs.val_edge_label_index = pairs.val_edge_label_index.flip(1)[:, :1]
+        del pairs.test_edge_label_index
+        assert self.loss(model, changed, batch) == self.loss(model, data, batch)
+
+    @pytest.mark.parametrize("fault", ["one user, one item", "isolated nodes", "zero features"])
+    def test_loss_and_gradients_stay_finite(self, fault: str) -> None:
+        if fault == "one user, one item":
+            features = {name: torch.ones(1, width) for name, width in toy.WIDTHS.items()}
+            data = toy.with_edges(1, 1, torch.zeros(2, 1, dtype=torch.long), features)
+        else:
+            data = toy.toy_data(num_edges=3)
+        if fault == "zero features":
+            for name in toy.WIDTHS:
+                data["item"][name] = torch.zeros_like(data["item"][name])
+        model, batch = self.build(data).train(), toy.toy_batch(data)
+        gradients = self.gradients(model, data, batch)
+        assert all(gradient.isfinite().all() for gradient in gradients.values())
+        assert all(part.isfinite() for part in self.loss(model, data, batch).values())

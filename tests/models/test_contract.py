@@ -1,0 +1,55 @@
+"""Every public model passes the shared battery (tests/cases.py): a new model is one class of two lines here."""
+
+import inspect
+
+from drepm_pyg import models
+from drepm_pyg.models import BPR, DRepMRec, ItemKNN, LightGCN, MostPopular, RecommenderModel
+from tests import cases
+
+#: Public subclasses of RecommenderModel that the battery cannot build, with the reason.
+NO_CASE = {
+    "MultimodalModel": "abstract: a base class without forward and loss",
+    "RecommenderModel": "abstract: the base class",
+    "WithBMA": "wraps another model; tests/models/test_with_bma.py runs the battery on wrapped models",
+}
+
+
+class TestBPR(cases.TrainedModelCase):
+    cls = BPR
+
+
+class TestDRepMRec(cases.TrainedModelCase):
+    cls = DRepMRec
+
+
+class TestLightGCN(cases.TrainedModelCase):
+    cls = LightGCN
+
+
+class TestItemKNN(cases.ModelCase):
+    cls = ItemKNN
+
+
+class TestItemKNNOnBoth(cases.ModelCase):
+    cls, kwargs = ItemKNN, {"source": "both"}
+
+
+class TestMostPopular(cases.ModelCase):
+    cls = MostPopular
+
+
+def test_every_public_model_passes_the_battery() -> None:
+    public = {
+        name
+        for name in models.__all__
+        if inspect.isclass(model := getattr(models, name)) and issubclass(model, RecommenderModel)
+    }
+    tested = {case.cls.__name__ for case in globals().values() if inspect.isclass(case) and hasattr(case, "cls")}
+    assert public - tested == set(NO_CASE)
+
+
+def test_every_model_with_a_case_has_a_name() -> None:
+    public = {
+        name.lower() for name in models.__all__ if name not in NO_CASE and name.lower() in models.available_models()
+    }
+    assert sorted(public) == models.available_models()

@@ -1,0 +1,121 @@
+"""BMA as a plug-in: nothing of the wrapped model changes, and what is added is what DRepMRec adds."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+
+from drepm_pyg.models import (
+    DRepMRec,
+    ItemKNN,
+    LightGCN,
+    LossOutput,
+    RecommenderModel,
+    Representations,
+    Triples,
+    WithBMA,
+)
+from drepm_pyg.nn.losses import BMALoss
+from tests import cases, toy
+
+
+def bare(data: HeteroData, **kwargs: Any) -> DRepMRec:
+    """DRepMRec without any alignment: a model with two lines and a plain BPR loss."""
+    torch.manual_seed(0)
+    return DRepMRec.from_data(data, embedding_dim=8, **{"alpha": 0.0, "beta": 0.0, "gamma": 0.0, **kwargs})
+
+
+class TestWrappedModel(cases.TrainedModelCase):
+    cls = DRepMRec
+
+    def build(self, data: HeteroData, seed: int = 0, **kwargs: Any) -> RecommenderModel:
+        torch.manual_seed(seed)
+        return WithBMA(bare(data, **kwargs), BMALoss(0.1, 0.1, 0.1)).eval()
+
+
+class NoisyModel(RecommenderModel):
+    """Two lines behind dropout, so that a second forward pass would be seen."""
+
+    def __init__(self) -> None:
+        super().__init__(toy.USERS, toy.ITEMS)
+        self.users = torch.nn.Parameter(torch.randn(toy.USERS, 8))
+        self.items = torch.nn.Parameter(torch.randn(toy.ITEMS, 8))
+        self.calls = 0
+
+    def forward(self, data: HeteroData) -> Representations:
+        self.calls += 1
+        user, item = (torch.nn.functional.dropout(x, 0.5, self.training) for x in (self.users, self.items))
+        return Representations(user, item, user[:, :4], item[:, :4], user[:, 4:], item[:, 4:])
+
+    def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
+        user, positive, negative = batch.rows(self(data).user, self(data).item)
+        return LossOutput.from_parts(bpr=-(user * (positive - negative)).sum(1).sigmoid().log().mean())
+
+
+@pytest.mark.parametrize("make", [bare, lambda data: NoisyModel()], ids=["DRepMRec", "with dropout"])
+def test_weights_of_zero_are_bit_equal_to_the_model_alone(make: Any) -> None:
+    data = toy.toy_data()
+    batch, results = toy.toy_batch(data), []
+    for wrap in (False, True):
+        torch.manual_seed(1)
+        model = make(data)
+        outer = WithBMA(model, BMALoss(0.0, 0.0, 0.0)) if wrap else model
+        optimizer = torch.optim.Adam(outer.parameters(), lr=0.01)
+        for _ in range(3):
+            optimizer.zero_grad()
+            total = outer.loss(data, batch).total
+            total.backward()
+            optimizer.step()
+        results.append((total.detach(), *(p.detach() for p in model.parameters())))
+    assert all(torch.equal(alone, wrapped) for alone, wrapped in zip(*results, strict=True))
+
+
+def test_it_adds_what_drepmrec_adds() -> None:
+    data = toy.toy_data(masked=True)
+    batch = toy.toy_batch(data)
+    weights = {"alpha": 0.3, "beta": 0.2, "gamma": 0.5}
+    whole = bare(data, **weights).loss(data, batch)
+    wrapped = WithBMA(bare(data), BMALoss(**weights)).loss(data, batch)
+    torch.testing.assert_close(wrapped.total, whole.total)
+    for name in ("intra", "inter", "sss"):
+        torch.testing.assert_close(wrapped.parts[f"bma_{name}"], whole.parts[name])
+    assert wrapped.parts["bpr"] == whole.parts["bpr"]
+
+
+def test_intra_alone_leaves_the_other_parts_at_zero() -> None:
+    data = toy.toy_data()
+    parts = WithBMA(bare(data), BMALoss(0.1, 0.0, 0.0)).loss(data, toy.toy_batch(data)).parts
+    assert parts["bma_intra"] > 0
+    assert parts["bma_inter"] == parts["bma_sss"] == 0
+
+
+def test_the_model_is_propagated_once_a_loss() -> None:
+    data = toy.toy_data()
+    model, alone = NoisyModel(), NoisyModel()
+    WithBMA(model, BMALoss(0.1, 0.1, 0.1)).loss(data, toy.toy_batch(data))
+    alone.loss(data, toy.toy_batch(data))
+    assert model.calls == alone.calls
+
+
+def test_it_ranks_as_the_model_does() -> None:
+    data = toy.toy_data()
+    model = bare(data)
+    wrapped, user = WithBMA(model, BMALoss(0.1, 0.1, 0.1)), torch.tensor([1, 4])
+    assert torch.equal(wrapped(data).user, model(data).user)
+    assert torch.equal(wrapped.score(data, user), model.score(data, user))
+    assert wrapped.factorized is True
+
+
+@pytest.mark.errors
+def test_a_model_without_a_modal_line_is_refused() -> None:
+    data = toy.toy_data()
+    wrapped = WithBMA(LightGCN.from_data(data), BMALoss(0.1, 0.0, 0.0))
+    with pytest.raises(ValueError, match="no 'behavior_user' and 'behavior_item'"):
+        wrapped.loss(data, toy.toy_batch(data))
+
+
+@pytest.mark.errors
+def test_a_model_without_training_is_refused() -> None:
+    with pytest.raises(ValueError, match="'model' must be a model with a training loss \\(got ItemKNN\\)"):
+        WithBMA(ItemKNN(3, 4), BMALoss(0.1, 0.0, 0.0))
