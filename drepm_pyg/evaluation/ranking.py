@@ -1,0 +1,144 @@
+"""The k best items of every user, by blocks: the matrix of all scores is never held."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+
+from drepm_pyg._checks import check_at_least, check_edge_index, check_finite, check_ids
+from drepm_pyg.typing import Float, Int, Tensor
+
+__all__ = ["Exclusion", "TopK", "rank_blocks", "topk"]
+
+_BLOCK_ENTRIES = 2**21  # scores a block: 8 MB of float32, near what caches hold
+
+
+class TopK(NamedTuple):
+    """The best items of each user, best first, in the order of :func:`torch.topk`.
+
+    Shapes:
+        scores: float ``[U, k]``; ids: long ``[U, k]``. A user with fewer candidates has -inf and -1 at the end.
+    """
+
+    scores: Tensor
+    ids: Tensor
+
+
+class Exclusion:
+    """Pairs (row, item) that no ranking shows, sorted once so that a block of rows is a slice.
+
+    Args:
+        pairs: long ``[2, E]``, row 0 rows of the user table, row 1 items.
+        num_rows: number of rows.
+    """
+
+    def __init__(self, pairs: Int[Tensor, "2 E"], num_rows: int) -> None:
+        row, order = pairs[0].sort()
+        self.row, self.item = row, pairs[1][order]
+        counts = torch.bincount(row, minlength=num_rows)
+        self.start = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+
+    def apply(self, scores: Float[Tensor, "B I"], rows: Int[Tensor, " B"]) -> None:
+        """Set the excluded scores of these rows to -inf, in place."""
+        first, count = self.start[rows], self.start[rows + 1] - self.start[rows]
+        block_row = torch.arange(len(rows), device=rows.device).repeat_interleave(count)
+        offset = torch.arange(len(block_row), device=rows.device) - (count.cumsum(0) - count)[block_row]
+        scores[block_row, self.item[first[block_row] + offset]] = -torch.inf
+
+
+def topk(
+    user: Float[Tensor, "U D"],
+    item: Float[Tensor, "I D"],
+    k: int,
+    *,
+    exclude: Int[Tensor, "2 E"] | None = None,
+    batch_size: int | None = None,
+) -> TopK:
+    r"""The ``k`` items with the largest :math:`\hat{y}_{ui} = e_u \cdot e_i` for every row of ``user`` (Eq. 16).
+
+    Equal scores are ordered by the smaller id. Users are scored in blocks, so that the peak memory does not depend on
+    U times I.
+
+    Args:
+        user: float ``[U, D]``.
+        item: float ``[I, D]``.
+        k: items per user, at most I.
+        exclude: long ``[2, E]`` pairs (row of ``user``, item) to leave out.
+        batch_size: users per block; None: chosen by size.
+
+    Returns:
+        scores and ids, ``[U, k]`` each; a user with fewer than ``k`` candidates has -inf and -1 at the end.
+
+    Raises:
+        ValueError: where shapes do not fit, ids are out of range, ``k`` is larger than I, or a table is not finite.
+
+    Example:
+        >>> topk(torch.eye(2), torch.tensor([[1.0, 0.0], [2.0, 1.0]]), 1).ids
+        tensor([[1],
+                [1]])
+    """
+    if user.ndim != 2 or item.ndim != 2 or user.size(1) != item.size(1):
+        raise ValueError(
+            f"'user' and 'item' must be [U, D] and [I, D] of one width (got {list(user.shape)} and {list(item.shape)})."
+        )
+    check_k(k, len(item))
+    check_finite(user=user, item=item)
+    excluded = None
+    if exclude is not None:
+        check_edge_index(exclude, name="exclude")
+        check_ids(len(user), what="users", **{"exclude[0]": exclude[0]})
+        check_ids(len(item), what="items", **{"exclude[1]": exclude[1]})
+        excluded = Exclusion(exclude, len(user))
+    rows = torch.arange(len(user), device=user.device)
+    columns = item.T
+    blocks = [
+        best for _, best in rank_blocks(lambda ids: user[ids] @ columns, rows, len(item), k, excluded, batch_size)
+    ]
+    if not blocks:
+        return TopK(user.new_empty(0, k), rows.new_empty(0, k))
+    return TopK(torch.cat([best.scores for best in blocks]), torch.cat([best.ids for best in blocks]))
+
+
+def check_k(k: int, num_items: int) -> None:
+    """``k`` must be between 1 and the number of items."""
+    check_at_least(1, k=k)
+    if k > num_items:
+        raise ValueError(f"'k' must be at most the number of items (got k={k} for {num_items} items). Lower 'k'.")
+
+
+def rank_blocks(
+    score: Callable[[Tensor], Tensor],
+    rows: Int[Tensor, " U"],
+    num_items: int,
+    k: int,
+    exclude: Exclusion | None,
+    batch_size: int | None = None,
+) -> Iterator[tuple[Tensor, TopK]]:
+    """Yield blocks of ``rows`` with their best items; ``score(rows)`` gives a ``[B, I]`` matrix that may be written."""
+    batch_size = batch_size or max(16, _BLOCK_ENTRIES // num_items)
+    check_at_least(1, batch_size=batch_size)
+    for block in rows.split(batch_size):
+        scores = score(block)
+        if exclude is not None:
+            exclude.apply(scores, block)
+        yield block, _best(scores, k)
+
+
+def _best(scores: Float[Tensor, "B I"], k: int) -> TopK:
+    """The k largest of each row, ties by the smaller id (torch.topk promises no order among them)."""
+    # One more than asked for: only if it equals the k-th, a tie crosses the border.
+    values, ids = scores.topk(min(k + 1, scores.size(1)), dim=1)
+    tied = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > -torch.inf)
+    if values.size(1) > k:
+        crossing = tied[:, k - 1].nonzero().flatten()
+        if len(crossing):
+            full = scores[crossing].sort(dim=1, descending=True, stable=True)
+            values[crossing], ids[crossing] = full.values[:, : k + 1], full.indices[:, : k + 1]
+            tied[crossing] = False
+    within = tied.any(dim=1).nonzero().flatten()
+    if len(within):
+        by_id = ids[within].sort(dim=1)
+        by_score = values[within].gather(1, by_id.indices).sort(dim=1, descending=True, stable=True)
+        values[within], ids[within] = by_score.values, by_id.values.gather(1, by_score.indices)
+    values, ids = values[:, :k], ids[:, :k]
+    return TopK(values, ids.masked_fill(values == -torch.inf, -1))
