@@ -15,7 +15,7 @@ BLOCK = 2**22  # entries that are hashed at once; larger matrices stay on disk
 
 
 def duplicate_groups(x: Float[Tensor, "I F"]) -> list[Int[Tensor, " R"]]:
-    """The groups of two or more rows of ``x`` that are equal bit by bit, the largest first (ties: smaller row first)."""
+    """The groups of two or more rows of ``x`` that are equal bit by bit, the largest first (ties: smaller row)."""
     if x.size(0) < 2 or x.size(1) == 0:
         return []
     row_hash = _hash_rows(x)

@@ -46,7 +46,8 @@ def _matrix_faults(name: str, x: object, num_items: int) -> Iterator[str]:
         bad = _rows_where(x, finite=True).logical_not().nonzero().flatten()
         if len(bad):
             yield (
-                f"'{name}' holds NaN or infinite values in {len(bad):,} of {num_items:,} rows (first: {bad[:5].tolist()}). "
+                f"'{name}' holds NaN or infinite values in {len(bad):,} of {num_items:,} rows (first: "
+                f"{bad[:5].tolist()}). "
                 f"Where the modality is missing, write zeros and set '{name}_mask' to False."
             )
 
@@ -83,9 +84,10 @@ def _duplicate_warnings(name: str, x: Float[Tensor, "I F"], rows: Tensor) -> Ite
     if groups:
         largest = rows[groups[0]]
         yield (
-            f"'{name}' has {sum(len(group) for group in groups):,} rows that are not unique, in {len(groups):,} groups; the largest "
-            f"counts {len(largest):,} (first items: {largest[:5].tolist()}). Rows like these often stand for a missing {name} and are each "
-            f"other's nearest neighbours; mask_duplicate_rows(data, '{name}') marks the largest group as missing."
+            f"'{name}' has {sum(map(len, groups)):,} rows that are not unique, in {len(groups):,} groups; the largest "
+            f"counts {len(largest):,} (first items: {largest[:5].tolist()}). Rows like these often stand for a missing "
+            f"{name} and are each other's nearest neighbours; mask_duplicate_rows(data, '{name}') marks the largest "
+            "group as missing."
         )
 
 

@@ -52,7 +52,7 @@ def read_mapping(path: Path, id_column: str) -> IdMapping:
             f"'{path.name}': the column '{id_column}' must list every id from 0 to {len(frame) - 1} once."
         )
     titles = [name for name in _TITLES if name in frame]
-    ids = [name for name in frame if name != id_column and (name == "asin" or name.lower().endswith("id"))]
+    ids = [name for name in frame if name != id_column and (name == "asin" or str(name).lower().endswith("id"))]
     return IdMapping(
         file=path.name,
         size=len(frame),

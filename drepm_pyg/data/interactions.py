@@ -68,8 +68,8 @@ def assign_split(data: HeteroData, label: Int[Tensor, " E"], *, drop_unknown: bo
     stale = [kind for kind in data.edge_types if "user" in kind and kind not in (USER_ITEM, ITEM_USER)]
     if stale:
         raise ValueError(
-            f"'data' carries graphs over users built from its earlier split ({stale}), which would leak held-out pairs. "
-            "Split first, build the graphs afterwards."
+            f"'data' carries graphs over users built from its earlier split ({stale}), which would leak held-out "
+            "pairs. Split first, build the graphs afterwards."
         )
     pooled = Interactions.of(data)
     if label.shape != pooled.label.shape or not bool(((label >= -1) & (label <= 2)).all()):

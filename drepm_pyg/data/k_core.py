@@ -29,8 +29,8 @@ def k_core(data: HeteroData, k: int = 5, *, user_k: int | None = None, item_k: i
         A new HeteroData with the users, items and interactions of the core.
 
     Raises:
-        ValueError: ``data`` is split already (the core counts all interactions), carries graphs whose ids would go stale,
-            or has no such core.
+        ValueError: ``data`` is split already (the core counts all interactions), carries graphs whose ids would go
+            stale, or has no such core.
     """
     user_k, item_k = (k if own is None else own for own in (user_k, item_k))
     check_at_least(0, user_k=user_k, item_k=item_k)

@@ -1,5 +1,6 @@
 """Features from a knowledge graph: TF-IDF of an item's neighbours, reduced by a truncated SVD."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,10 @@ def knowledge_features(
 ) -> tuple[Float[Tensor, "I F"], Bool[Tensor, " I"]]:
     r"""Describe every item by its facts in a knowledge graph.
 
-    A fact of an item is (relation, direction, neighbour): "is the head of film.directed_by with this tail", or the tail of
-    some head. An item's row holds :math:`1 + \ln(I / \mathrm{df})` for each of its facts, scaled to unit length; rows are
-    projected on the leading right singular vectors (by way of the items' Gram matrix, hence without a random start)
-    and scaled to unit length again. The sign of each coordinate makes its largest entry positive.
+    A fact of an item is (relation, direction, neighbour): the item is the head of ``film.directed_by`` with this tail,
+    or the tail of some head. An item's row holds :math:`1 + \ln(I / \mathrm{df})` for each of its facts, scaled to unit
+    length; rows are projected on the leading right singular vectors (by way of the items' Gram matrix, hence without a
+    random start) and scaled to unit length again. The sign of each coordinate makes its largest entry positive.
 
     Args:
         kg: triples with the columns ``head_id``, ``relation_id``, ``tail_id``.
@@ -38,15 +39,16 @@ def knowledge_features(
     from scipy.sparse import csr_array, diags_array
 
     check_at_least(1, width=width)
-    row_of = dict(zip(item_id, range(len(item_id)), strict=True))
-    item_row = {
-        entity: row_of[item] for item, entity in zip(link["item_id"], link["entity_id"], strict=True) if item in row_of
-    }
+    row_of = {item: row for row, item in enumerate(item_id)}
+    rows_of: defaultdict[str, list[int]] = defaultdict(list)  # two entries of one film share their entity
+    for item, entity in zip(link["item_id"], link["entity_id"], strict=True):
+        if item in row_of:
+            rows_of[entity].append(row_of[item])
     facts = {
-        (item_row[entity], (relation, outward, neighbour))
-        for ends, outward in ((("head_id", "tail_id"), True), (("tail_id", "head_id"), False))
-        for entity, relation, neighbour in zip(kg[ends[0]], kg["relation_id"], kg[ends[1]], strict=True)
-        if entity in item_row
+        (row, (relation, outward, neighbor))
+        for own, other, outward in (("head_id", "tail_id", True), ("tail_id", "head_id", False))
+        for entity, relation, neighbor in zip(kg[own], kg["relation_id"], kg[other], strict=True)
+        for row in rows_of.get(entity, ())
     }
     mask = np.zeros(len(item_id), dtype=bool)
     mask[[row for row, _ in facts]] = True

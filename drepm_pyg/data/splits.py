@@ -51,7 +51,7 @@ def leave_one_out_split(
 
     Args:
         data: HeteroData whose interactions, of all splits alike, are dealt anew.
-        order: ``"time"`` (the interactions need time stamps), ``"random"``, or ``"auto"``: by time where there are stamps.
+        order: ``"time"`` (the interactions need time stamps), ``"random"``, or ``"auto"``: by time if there are any.
         seed: of the random order.
 
     Returns:
@@ -105,8 +105,8 @@ def _timed(data: HeteroData) -> tuple[Tensor, Tensor]:
     interactions = Interactions.of(data)
     if interactions.time is None:
         raise ValueError(
-            "A split by time needs a time stamp for every interaction (data['user', 'interacts', 'item'].time is missing). "
-            "Read the data with its time column, or split at random."
+            "A split by time needs a time stamp for every interaction (data['user', 'interacts', 'item'].time is "
+            "missing). Read the data with its time column, or split at random."
         )
     return interactions.edge_index, interactions.time
 

@@ -26,13 +26,14 @@ _ROUNDS = 4  # of replacing repeated draws by taste, before free items fill up t
 class SyntheticMultimodal(InMemoryDataset):
     r"""A multimodal data set of any size whose structure is known.
 
-    Users and items have Gaussian vectors :math:`h_u, g_i \in \mathbb{R}^K`. An interaction of user u chooses a factor k, then
-    an item,
+    Users and items have Gaussian vectors :math:`h_u, g_i \in \mathbb{R}^K`. An interaction of user u chooses a factor
+    k, then an item,
 
     .. math:: P(k \mid u) = \operatorname{softmax}(2 h_u)_k, \qquad
         P(i \mid k) \propto \mathrm{rank}(i)^{-a} \operatorname{softmax}(2 g_i)_k
 
-    so that popularity follows a power law; history lengths are log-normal, from 5 on. Modality m shows the items' factors through a random projection and noise:
+    so that popularity follows a power law; history lengths are log-normal, from 5 on. Modality m shows the
+    items' factors through a random projection and noise:
 
     .. math:: x_i = \sqrt{\tfrac{s}{1 + s}}\, \tfrac{1}{\sqrt K} A_m g_i + \sqrt{\tfrac{1}{1 + s}}\, \varepsilon_i
 
@@ -42,7 +43,7 @@ class SyntheticMultimodal(InMemoryDataset):
     Args:
         num_users: number of users.
         num_items: number of items.
-        num_interactions: of all splits together; None for ten a user (half the catalogue where it is smaller than twenty).
+        num_interactions: of all splits together; None for ten a user (or half the catalogue, if that is less).
         modalities: width and signal-to-noise ratio by name (0: noise alone).
         num_factors: K.
         popularity: the exponent a; 0 for items that are equally popular.
@@ -81,7 +82,8 @@ class SyntheticMultimodal(InMemoryDataset):
         if not num_users <= num_interactions <= num_users * (num_items - 1):
             raise ValueError(
                 f"'num_interactions' must lie between one a user and all items but one ({num_users:,} to "
-                f"{num_users * (num_items - 1):,} for {num_users:,} users and {num_items:,} items; got {num_interactions:,})."
+                f"{num_users * (num_items - 1):,} for {num_users:,} users and {num_items:,} items; got "
+                f"{num_interactions:,})."
             )
         super().__init__(None, transform)
         generator = torch.Generator().manual_seed(seed)

@@ -19,9 +19,9 @@ def validate(data: HeteroData) -> list[str]:
     """Check ``data`` against the schema.
 
     Faults are ids that are out of range or no integers, duplicate pairs within a split, a pair in two splits, an empty
-    training split, reverse edges that are not the training pairs reversed, features and masks of the wrong shape, with
-    NaN or infinite values, and similarity graphs whose ids or weights do not fit. Any number of modalities will do, none
-    included: the item side may come as ready-made graphs.
+    training split, reverse edges that are not the training pairs reversed, features and masks of the wrong shape,
+    features with NaN or infinite values, and similarity graphs whose ids or weights do not fit. Any number of
+    modalities will do, none included: the item side may come as ready-made graphs.
 
     Args:
         data: what a reader returned, or what you put together yourself.
@@ -82,8 +82,8 @@ def _duplicate_faults(name: str, pairs: Int[Tensor, "2 E"], num_items: int) -> I
     keys, count = (pairs[0] * num_items + pairs[1]).unique(return_counts=True)
     if len(keys) < pairs.size(1):
         yield (
-            f"'{name}' holds {pairs.size(1) - len(keys):,} duplicate pairs (first: {_pairs_of(keys[count > 1], num_items)}). "
-            "Keep each pair once."
+            f"'{name}' holds {pairs.size(1) - len(keys):,} duplicate pairs (first: "
+            f"{_pairs_of(keys[count > 1], num_items)}). Keep each pair once."
         )
 
 
@@ -151,7 +151,10 @@ def _graph_faults(data: HeteroData) -> Iterator[str]:
         if weight is None or not isinstance(edge_index, Tensor):
             continue
         if weight.ndim != 1 or weight.numel() != edge_index.size(-1):
-            yield f"data[{kind}]: 'edge_weight' must hold one value for each of {edge_index.size(-1):,} edges (got {list(weight.shape)})."
+            yield (
+                f"data[{kind}]: 'edge_weight' must hold one value for each of {edge_index.size(-1):,} edges "
+                f"(got {list(weight.shape)})."
+            )
         elif not bool(torch.isfinite(weight).all()):
             yield f"data[{kind}]: 'edge_weight' holds NaN or infinite values."
 
@@ -179,7 +182,9 @@ def _user_warnings(splits: dict[str, Tensor], num_users: int) -> Iterator[str]:
         return
     held_out = torch.cat([pairs[0] for name, pairs in splits.items() if name != "train"] or [silent[:0]]).unique()
     evaluated = int((~active[held_out]).sum())
-    yield (
-        f"{len(silent):,} of {num_users:,} users have no training pair (first: {silent[:5].tolist()}); {evaluated:,} of them have "
-        "held-out pairs and would be evaluated as unknown users (readers and splits leave them out with drop_unknown=True)."
+    yield f"{len(silent):,} of {num_users:,} users have no training pair (first: {silent[:5].tolist()})." + (
+        f" {evaluated:,} of them have held-out pairs and would be evaluated as unknown users; readers and splits leave "
+        "these pairs out with drop_unknown=True."
+        if evaluated
+        else ""
     )
