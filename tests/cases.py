@@ -104,6 +104,7 @@ class ModelCase:
         assert torch.equal(again[1], self.scores(copy.deepcopy(model), second))
 
     @pytest.mark.compile
+    @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # dynamo itself does so
     def test_compiles(self) -> None:
         data = toy.toy_data()
         model = self.build(data)

@@ -1,7 +1,7 @@
 """ItemKNN: the nearest neighbours of what a user already has, by interactions, content, or both; no training."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from drepm_pyg._checks import check_at_least, check_choice, check_fraction, chec
 from drepm_pyg.data import USER_ITEM, modality_mask
 from drepm_pyg.models.base import RecommenderModel
 from drepm_pyg.models.multimodal import select_modalities
+from drepm_pyg.nn import resolve_weights
 from drepm_pyg.nn.memo import memoize
 from drepm_pyg.typing import Float, Int, Tensor
 
@@ -95,23 +96,28 @@ class ItemKNN(RecommenderModel):
         return (1 - self.content_weight) * self._by_interactions(data) + self.content_weight * self._by_content(data)
 
     def _by_content(self, data: HeteroData) -> "csr_array":
-        from scipy.sparse import csr_array
-
+        """The weighted sum of the modalities' k-nearest-neighbour graphs."""
         from drepm_pyg.graph import knn_graph
 
-        names = select_modalities(data, None if self.weights is None else list(self.weights))
-        total = csr_array((self.num_items, self.num_items), dtype=np.float32)
-        for name in names:
-            (source, target), cosine = knn_graph(
+        edges, weights = [], []
+        for name, alpha in self._modality_weights(data).items():
+            edge_index, cosine = knn_graph(
                 data["item"][name], self.k, return_weight=True, mask=modality_mask(data, name)
             )
-            weight = 1 / len(names) if self.weights is None else self.weights[name]
-            total = total + csr_array((weight * cosine.numpy(), (source.numpy(), target.numpy())), shape=total.shape)
-        return total
+            edges.append(edge_index)
+            weights.append(alpha * cosine)
+        (source, target), weight = torch.cat(edges, dim=1).cpu().numpy(), torch.cat(weights).cpu().numpy()
+        return _sparse(weight, source, target, (self.num_items, self.num_items))
+
+    def _modality_weights(self, data: HeteroData) -> dict[str, float]:
+        if self.weights is not None:
+            return resolve_weights(select_modalities(data, list(self.weights)), self.weights)
+        names = select_modalities(data)
+        return {name: 1 / len(names) for name in names}
 
     def _by_interactions(self, data: HeteroData) -> "csr_array":
         """Cosine of the items' user sets: one sparse product, then the k largest of each column."""
-        from scipy.sparse import coo_array, csr_array
+        from scipy.sparse import coo_array
 
         history = _incidence(data[USER_ITEM].edge_index, self.num_users, self.num_items)
         count = np.asarray(history.sum(axis=0)).ravel()
@@ -124,8 +130,7 @@ class ItemKNN(RecommenderModel):
         start = np.concatenate([[0], np.cumsum(np.bincount(column, minlength=self.num_items))])
         rank = np.arange(len(order)) - start[column[order]]
         best = order[rank < self.k]
-        shape = (self.num_items, self.num_items)
-        return csr_array((value[best].astype(np.float32), (row[best], column[best])), shape=shape)
+        return _sparse(value[best], row[best], column[best], (self.num_items, self.num_items))
 
     def extra_repr(self) -> str:
         return (
@@ -135,8 +140,13 @@ class ItemKNN(RecommenderModel):
 
 
 def _incidence(edge_index: Int[Tensor, "2 E"], num_users: int, num_items: int) -> "csr_array":
-    """R as a sparse matrix ``[U, I]`` of ones."""
+    """R: ones at the training pairs."""
+    user, item = edge_index.cpu().numpy()
+    return _sparse(np.ones(len(user)), user, item, (num_users, num_items))
+
+
+def _sparse(value: Any, row: Any, column: Any, shape: tuple[int, int]) -> "csr_array":
+    """A float32 matrix; entries at the same place are added."""
     from scipy.sparse import csr_array
 
-    user, item = edge_index.cpu().numpy()
-    return csr_array((np.ones(len(user), dtype=np.float32), (user, item)), shape=(num_users, num_items))
+    return csr_array((value.astype(np.float32), (row, column)), shape=shape)

@@ -30,8 +30,8 @@ class TestItemKNN(cases.ModelCase):
     cls = ItemKNN
 
 
-class TestItemKNNOnBoth(cases.ModelCase):
-    cls, kwargs = ItemKNN, {"source": "both"}
+class TestItemKNNOnContent(cases.ModelCase):
+    cls, kwargs = ItemKNN, {"source": "content", "k": 4}
 
 
 class TestMostPopular(cases.ModelCase):
