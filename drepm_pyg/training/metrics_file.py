@@ -1,0 +1,42 @@
+"""The metrics of a run as a plain CSV file, one row per epoch."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+__all__ = ["MetricsFile", "read_metrics"]
+
+
+def read_metrics(path: Path) -> list[dict[str, str]]:
+    """The rows of a metrics file, none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class MetricsFile:
+    """Rows are written whole and at once: a killed run leaves a readable file.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, Any]] = []
+
+    def start(self, epoch: int) -> None:
+        """Keep the rows of the epochs before ``epoch``, as a resumed run repeats the others."""
+        self.rows = [row for row in read_metrics(self.path) if int(row["epoch"]) < epoch]
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Add the row of an epoch."""
+        self.rows.append(row)
+        names = list(dict.fromkeys(name for entry in self.rows for name in entry))
+        waiting = self.path.with_suffix(".tmp")
+        with waiting.open("w", newline="") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(self.rows)
+        waiting.replace(self.path)

@@ -1,0 +1,51 @@
+"""A training epoch as triples: drawn, shuffled and cut at once."""
+
+from collections.abc import Iterator
+
+import torch
+from torch_geometric.data import HeteroData
+
+from drepm_pyg._checks import check_at_least
+from drepm_pyg.data import USER_ITEM, NegativeSampler
+from drepm_pyg.models import Triples
+
+__all__ = ["EpochTriples", "epoch_generator"]
+
+
+def epoch_generator(seed: int, epoch: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """The generator of one epoch: it depends on (seed, epoch) alone, so that a resumed run draws what it would have."""
+    # Far-apart seeds for neighbouring pairs; manual_seed takes 64 bits.
+    return torch.Generator(device=device).manual_seed((seed * 1_000_003 + epoch) % 2**63)
+
+
+class EpochTriples:
+    """The triples of an epoch in batches: each training pair once, with one uniform negative.
+
+    Args:
+        data: the schema's HeteroData; triples are drawn on its device.
+        batch_size: triples per batch; the last batch is kept, however small.
+        seed: with the epoch, it determines the order and the negatives.
+
+    Raises:
+        ValueError: where there is no training pair.
+    """
+
+    def __init__(self, data: HeteroData, *, batch_size: int = 2048, seed: int = 0) -> None:
+        check_at_least(1, batch_size=batch_size)
+        self.edge_index = data[USER_ITEM].edge_index
+        if self.edge_index.size(1) == 0:
+            raise ValueError("'data' must have at least one training pair (got an empty edge_index).")
+        self.batch_size, self.seed = batch_size, seed
+        self.sampler = NegativeSampler(self.edge_index, data["item"].num_nodes)
+
+    def __len__(self) -> int:
+        return -(-self.edge_index.size(1) // self.batch_size)
+
+    def epoch(self, epoch: int) -> Iterator[Triples]:
+        """The batches of one epoch."""
+        generator = epoch_generator(self.seed, epoch, self.edge_index.device)
+        order = torch.randperm(self.edge_index.size(1), generator=generator, device=self.edge_index.device)
+        user, positive = self.edge_index[:, order]
+        negative = self.sampler.sample(user, generator)
+        batches = zip(*(ids.split(self.batch_size) for ids in (user, positive, negative)), strict=True)
+        return (Triples(*batch) for batch in batches)
