@@ -1,0 +1,88 @@
+"""What a recommender knows beside its model: who has seen what, the items' features, and names to print."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import torch
+from torch_geometric.data import HeteroData
+
+from drepm_pyg.data import USER_ITEM, modalities, modality_mask
+from drepm_pyg.typing import Bool, Float, Int, Tensor
+
+__all__ = ["Catalog", "Tables"]
+
+
+@dataclass
+class Tables:
+    """The rows that are multiplied: ``item`` grows as items are added.
+
+    Shapes:
+        user: float ``[U, D]``, item: float ``[I, D]``
+    """
+
+    user: Float[Tensor, "U D"]
+    item: Float[Tensor, "I D"]
+
+
+@dataclass
+class Catalog:
+    """Users, items and training pairs as the model saw them, and the items that were added since.
+
+    Attributes:
+        num_users: users.
+        num_items: items, the added ones included.
+        num_trained: items that the model was trained with; the added ones follow them.
+        seen: long ``[2, E]``, the training pairs.
+        features: raw features ``[num_trained, F]`` by modality.
+        masks: bool ``[num_trained]`` by modality (True: present), where some item lacks it.
+        titles: the items' names, if known.
+        item_ids: the items' original ids, if known.
+        user_ids: the users' original ids, if known.
+    """
+
+    num_users: int
+    num_items: int
+    num_trained: int
+    seen: Int[Tensor, "2 E"]
+    features: dict[str, Float[Tensor, "I F"]] = field(default_factory=dict)
+    masks: dict[str, Bool[Tensor, " I"]] = field(default_factory=dict)
+    titles: list[str] | None = None
+    item_ids: list[str] | None = None
+    user_ids: list[str] | None = None
+
+    @classmethod
+    def of(cls, data: HeteroData) -> Self:
+        """The catalog of the schema's HeteroData; features stay where they are (memory-mapped ones on disk)."""
+        names = modalities(data)
+        masks = {name: modality_mask(data, name) for name in names}
+        num_items = data["item"].num_nodes
+        return cls(
+            num_users=data["user"].num_nodes,
+            num_items=num_items,
+            num_trained=num_items,
+            seen=data[USER_ITEM].edge_index,
+            features={name: data["item"][name] for name in names},
+            masks={name: mask for name, mask in masks.items() if mask is not None},
+            titles=_strings(data["item"].get("title")),
+            item_ids=_strings(data["item"].get("item_id")),
+            user_ids=_strings(data["user"].get("user_id")),
+        )
+
+    def add(self, count: int, titles: Sequence[str] | None, item_ids: Sequence[str] | None) -> Int[Tensor, " B"]:
+        """Number ``count`` new items; where the others have names, a new one without has the empty name."""
+        self.titles = self._extended("titles", self.titles, titles, count)
+        self.item_ids = self._extended("item_ids", self.item_ids, item_ids, count)
+        first, self.num_items = self.num_items, self.num_items + count
+        return torch.arange(first, self.num_items)
+
+    def _extended(self, name: str, old: list[str] | None, new: Sequence[str] | None, count: int) -> list[str] | None:
+        if new is None:
+            return None if old is None else old + [""] * count
+        if isinstance(new, str) or len(new) != count:
+            raise ValueError(f"'{name}' must be a list with one entry per new item (got {new!r} for {count} items).")
+        return (old or [""] * self.num_items) + [str(entry) for entry in new]
+
+
+def _strings(values: Any) -> list[str] | None:
+    return None if values is None else [str(value) for value in values]

@@ -1,0 +1,279 @@
+"""The recommender: a trained model's tables, frozen, and the questions one asks of them."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch_geometric.data import HeteroData
+
+from drepm_pyg._checks import check_ids
+from drepm_pyg.evaluation import HasTables, TopK, topk
+from drepm_pyg.evaluation.ranking import Exclusion, check_k, rank_blocks
+from drepm_pyg.recommend.catalog import Catalog, Tables
+from drepm_pyg.recommend.cold_start import modal_representations
+from drepm_pyg.recommend.storage import read_recommender, write_recommender
+from drepm_pyg.typing import Bool, Float, Int, Tensor
+
+__all__ = ["Recommender"]
+
+Ids = Int[Tensor, " B"] | Sequence[int] | int
+
+
+class Recommender:
+    r"""Top-k recommendations from a trained model.
+
+    A model with tables is asked for them once; later changes of the model or the data do not reach the recommender. A
+    model with ``score()`` alone (:class:`~drepm_pyg.models.ItemKNN`) is asked at every call, and answers
+    :meth:`recommend` only.
+
+    Every answer is a :class:`~drepm_pyg.evaluation.TopK` of scores and item ids, best first: ``[B, k]`` for B ids,
+    ``[k]`` for a single one. A row with fewer than k candidates ends in -inf and -1.
+
+    Args:
+        model: a model, or anything with ``user`` and ``item`` tables.
+        data: the schema's HeteroData: training pairs are what users have seen, features serve :meth:`add_items`.
+
+    Example:
+        >>> from drepm_pyg.data import SyntheticMultimodal
+        >>> from drepm_pyg.models import MostPopular
+        >>> data = SyntheticMultimodal(num_users=20, num_items=10, seed=0)[0]
+        >>> recommender = Recommender(MostPopular.from_data(data), data)
+        >>> recommender.recommend([0, 1], k=3).ids.shape
+        torch.Size([2, 3])
+    """
+
+    def __init__(self, model: Any, data: HeteroData) -> None:
+        self._catalog = Catalog.of(data)
+        self._tables: Tables | None = None
+        tables = model
+        if getattr(model, "factorized", False):
+            with torch.no_grad():
+                tables = _evaluated(model, lambda: model(data))
+        if isinstance(tables, HasTables):
+            user, item = tables.user.detach().clone(), tables.item.detach().clone()
+            _check_rows(user, item, self._catalog)
+            self._tables = Tables(user, item)
+        elif not callable(getattr(model, "score", None)):
+            raise TypeError(
+                f"'model' must have 'user' and 'item' tables or score(data, user) (got {type(model).__name__})."
+            )
+        # Kept only where they are asked again.
+        self._model: Any = None if self._tables else model
+        self._data: HeteroData | None = None if self._tables else data
+
+    @property
+    def num_users(self) -> int:
+        """Users with rows of their own."""
+        return self._catalog.num_users
+
+    @property
+    def num_items(self) -> int:
+        """Items, those of :meth:`add_items` included."""
+        return self._catalog.num_items
+
+    @property
+    def titles(self) -> list[str] | None:
+        """The items' names by id, where the data has them."""
+        return self._catalog.titles
+
+    @property
+    def item_ids(self) -> list[str] | None:
+        """The items' original ids, where the data has them."""
+        return self._catalog.item_ids
+
+    @property
+    def user_ids(self) -> list[str] | None:
+        """The users' original ids, where the data has them."""
+        return self._catalog.user_ids
+
+    def history(self, user_id: int) -> Int[Tensor, " H"]:
+        """The training items of a user, ascending."""
+        check_ids(self.num_users, what="users", user_id=torch.tensor(user_id))
+        user, item = self._catalog.seen
+        items: Tensor = item[user == user_id].sort().values
+        return items
+
+    @torch.no_grad()
+    def recommend(self, user_ids: Ids, k: int, exclude_seen: bool = True) -> TopK:
+        r"""The ``k`` items of largest :math:`\hat{y}_{ui}` for known users (Eq. 16).
+
+        Args:
+            user_ids: users of the training data.
+            k: items per user.
+            exclude_seen: leave a user's training items out.
+
+        Raises:
+            ValueError: where an id is out of range or ``k`` larger than the number of items.
+        """
+        users, single = _ids(user_ids, "user_ids", self.num_users, "users", self._catalog.seen.device)
+        check_k(k, self.num_items)
+        seen = Exclusion(self._catalog.seen, self.num_users) if exclude_seen else None
+        blocks = [best for _, best in rank_blocks(self._score, users, self.num_items, k, seen)]
+        if not blocks:
+            return TopK(torch.empty(0, k), users.new_empty(0, k))
+        best = TopK(torch.cat([block.scores for block in blocks]), torch.cat([block.ids for block in blocks]))
+        return _row(best) if single else best
+
+    def recommend_for_history(self, item_ids: Sequence[int] | Int[Tensor, " H"], k: int) -> TopK:
+        r"""The ``k`` best items for a user the model has not seen, from what the user has (fold-in).
+
+        The user's row is the mean of the rows of the items, which is what one propagation from items to a user without
+        an own embedding gives, up to the users' scale:
+
+        .. math:: e_{new} = \frac{1}{|\mathcal{H}|} \sum_{i \in \mathcal{H}} e_i, \qquad
+            \hat{y}_i = e_{new}^\top e_i, \quad i \notin \mathcal{H}
+
+        Args:
+            item_ids: the user's items :math:`\mathcal{H}`; an item counts once. Added items may be among them.
+            k: how many items to recommend, none of ``item_ids`` among them.
+
+        Returns:
+            scores and ids, ``[k]`` each.
+
+        Raises:
+            TypeError: where the model has no tables.
+            ValueError: where ``item_ids`` is empty or out of range.
+        """
+        item = self._need_tables("recommend_for_history").item
+        history, single = _ids(item_ids, "item_ids", self.num_items, "items", item.device)
+        if single or not len(history):
+            raise ValueError(
+                f"'item_ids' must be a list of at least one item (got {item_ids!r}). Try most-popular items."
+            )
+        history = history.unique()
+        exclude = torch.stack([torch.zeros_like(history), history])
+        return _row(topk(item[history].mean(dim=0, keepdim=True), item, k, exclude=exclude))
+
+    def similar_items(self, item_ids: Ids, k: int) -> TopK:
+        r"""The ``k`` items whose rows have the largest cosine with an item's row; the item itself is none of them.
+
+        .. math:: s_{ij} = \frac{e_i^\top e_j}{\lVert e_i \rVert \lVert e_j \rVert}
+
+        Args:
+            item_ids: any items, added ones included.
+            k: neighbours per item.
+
+        Raises:
+            TypeError: where the model has no tables.
+            ValueError: where an id is out of range or ``k`` larger than the number of items.
+        """
+        item = self._need_tables("similar_items").item
+        ids, single = _ids(item_ids, "item_ids", self.num_items, "items", item.device)
+        unit = F.normalize(item, dim=1)
+        itself = torch.stack([torch.arange(len(ids), device=ids.device), ids])
+        best = topk(unit[ids], unit, k, exclude=itself)
+        return _row(best) if single else best
+
+    def add_items(
+        self,
+        features: Mapping[str, Float[Tensor, "B F"]],
+        *,
+        k: int = 10,
+        weights: Mapping[str, float] | None = None,
+        masks: Mapping[str, Bool[Tensor, " B"]] | None = None,
+        titles: Sequence[str] | None = None,
+        item_ids: Sequence[str] | None = None,
+    ) -> Int[Tensor, " B"]:
+        r"""Make new items known by their features (cold start); nothing is trained.
+
+        A new item's row is the mean of the rows of its modal neighbours, weighted over the modalities:
+        :func:`~drepm_pyg.recommend.cold_start.modal_representations` has the equation.
+
+        Args:
+            features: raw features by modality, made as those of the training data; one or more of its modalities.
+            k: modal neighbours per item.
+            weights: weight of each modality; None: equal.
+            masks: by modality, which new items have it (True: present).
+            titles: names of the new items.
+            item_ids: original ids of the new items.
+
+        Returns:
+            the new items' ids, ascending from the present :attr:`num_items`.
+
+        Raises:
+            TypeError: where the model has no tables.
+            ValueError: where the features do not fit those of the training data.
+        """
+        tables = self._need_tables("add_items")
+        known = tables.item[: self._catalog.num_trained]
+        rows = modal_representations(features, self._catalog, known, k=k, weights=weights, masks=masks)
+        ids = self._catalog.add(len(rows), titles, item_ids)
+        tables.item = torch.cat([tables.item, rows])
+        return ids
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a directory with ``recommender.json`` and ``tensors.safetensors``: no pickle, nothing to execute.
+
+        Raises:
+            TypeError: where the model has no tables.
+        """
+        write_recommender(path, self._need_tables("save"), self._catalog)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what :meth:`save` wrote. No code is run from the files, and the model's class is not needed.
+
+        Raises:
+            FileNotFoundError: where there is no such directory.
+            CorruptFileError: where a file is missing, truncated, changed, or belongs to another save.
+        """
+        recommender = cls.__new__(cls)
+        recommender._tables, recommender._catalog = read_recommender(path)
+        recommender._model = recommender._data = None
+        return recommender
+
+    def __repr__(self) -> str:
+        source = type(self._model).__name__ if self._tables is None else f"tables of width {self._tables.item.size(1)}"
+        return f"{type(self).__name__}({source}, {self.num_users} users, {self.num_items} items)"
+
+    def _score(self, users: Int[Tensor, " B"]) -> Float[Tensor, "B I"]:
+        if self._tables is not None:
+            users = users.to(self._tables.user.device)
+            return self._tables.user[users] @ self._tables.item.T
+        scores: Tensor = _evaluated(self._model, lambda: self._model.score(self._data, users))
+        return scores.clone()
+
+    def _need_tables(self, purpose: str) -> Tables:
+        if self._tables is None:
+            raise TypeError(
+                f"'{purpose}' needs a model with user and item tables ({type(self._model).__name__} has score() "
+                "alone). recommend() works with it."
+            )
+        return self._tables
+
+
+def _evaluated(model: Any, call: Any) -> Any:
+    """The result of a call with the model in evaluation mode."""
+    training = isinstance(model, nn.Module) and model.training
+    if training:
+        model.eval()
+    try:
+        return call()
+    finally:
+        if training:
+            model.train()
+
+
+def _check_rows(user: Tensor, item: Tensor, catalog: Catalog) -> None:
+    if (len(user), len(item)) != (catalog.num_users, catalog.num_items):
+        raise ValueError(
+            f"'model' must have a row per node of 'data' (got {len(user)} users and {len(item)} items for "
+            f"{catalog.num_users} and {catalog.num_items} in the data)."
+        )
+
+
+def _ids(values: Ids, name: str, size: int, what: str, device: torch.device) -> tuple[Int[Tensor, " B"], bool]:
+    """A long vector, and whether a single id was given."""
+    ids = torch.as_tensor(values, device=device)
+    if ids.ndim > 1:
+        raise ValueError(f"'{name}' must be one id or a list of ids (got the shape {list(ids.shape)}).")
+    ids = ids.long() if ids.numel() == 0 else ids
+    check_ids(size, what=what, **{name: ids})
+    return ids.reshape(-1).long(), ids.ndim == 0
+
+
+def _row(best: TopK) -> TopK:
+    return TopK(best.scores[0], best.ids[0])
