@@ -82,7 +82,7 @@ def _by_name(faiss: Any, space: Space, name: str, count: int) -> Any:
             step = -(-num_rows // _TRAINING_ROWS)
             built.train(_vectors(space, np.arange(0, num_rows, step)))
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = str(error).rsplit("Error: ", 1)[-1].strip()
         raise ValueError(
             f"'index' must be 'auto', 'flat', 'ivf', 'hnsw', a FAISS factory string or a FAISS index (got {name!r} for "
             f"{num_rows} rows of width {space.width}; FAISS: {reason})."

@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -94,16 +95,17 @@ def write_graph(
 
 def _load(path: Path, keys: list[str]) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise CorruptFileError(f"'{path.name}' is no npz file. Expected an archive with 'row' and 'col'.")
-            missing = [key for key in keys if key not in file.files]
+            missing = [key for key in keys if key not in archive.files]
             if missing:
-                raise CorruptFileError(f"'{path.name}' lacks {missing} (it holds {file.files}).")
-            return {key: file[key] for key in keys}
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-        if isinstance(error, FileNotFoundError | CorruptFileError):
-            raise
+                raise CorruptFileError(f"'{path.name}' lacks {missing} (it holds {archive.files}).")
+            return {key: archive[key] for key in keys}
+    except (FileNotFoundError, CorruptFileError):
+        raise
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
         raise CorruptFileError(f"'{path.name}' cannot be read as an npz file ({error}). Was it truncated?") from error
 
 

@@ -7,7 +7,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from drepm_pyg._checks import check_at_least, check_choice
-from drepm_pyg.data.schema import USER_ITEM, modalities, modality_mask, similar
+from drepm_pyg.data import USER_ITEM, modalities, modality_mask, similar
 from drepm_pyg.graph.cache import cached, fingerprint
 from drepm_pyg.graph.knn import knn_graph
 from drepm_pyg.graph.metrics import METRICS
@@ -39,8 +39,8 @@ class AddSimilarityGraphs(BaseTransform):
         cache_dir: keep graphs there under a key of the features' content, the training pairs and the parameters.
 
     Raises:
-        KeyError: if a modality is not in the data.
-        ValueError: see :func:`knn_graph`.
+        ValueError: if a modality or the training pairs are not in the data, for options that exclude each other;
+            and see :func:`knn_graph`.
 
     Example:
         >>> data = HeteroData()
@@ -85,9 +85,17 @@ class AddSimilarityGraphs(BaseTransform):
         """Add the graphs to (a shallow copy of) ``data``."""
         present = modalities(data)
         wanted = present if self.modalities is None else list(self.modalities)
+        if not present:
+            raise ValueError(
+                "data['item'] has no features to compare (float [I, F]). Add some, e.g. data['item'].text."
+            )
         missing = [modality for modality in wanted if modality not in present]
         if missing:
-            raise KeyError(f"'modalities' must be among those of data['item'], {present} (got {missing}).")
+            raise ValueError(f"'modalities' must be among those of data['item'], {present} (got {missing}).")
+        if "user" in self.nodes and "edge_index" not in data[USER_ITEM]:
+            raise ValueError(
+                f"user graphs need data{list(USER_ITEM)}.edge_index. Add it, or leave 'user' out of 'nodes'."
+            )
         for modality in wanted:
             for node in self.nodes:
                 store = data[similar(node, modality)]
@@ -104,7 +112,7 @@ class AddSimilarityGraphs(BaseTransform):
         if node == "user":
             arrays["edge_index"] = data[USER_ITEM].edge_index
         parameters = {name: getattr(self, name) for name in ("k", "metric", "loop", "index", "return_weight")}
-        num_nodes = data[node].num_nodes
+        num_nodes = len(arrays["x"]) if node == "item" else data["user"].num_nodes
         key = fingerprint(arrays, {**parameters, "node": node, "num_nodes": num_nodes})
         edge_index, edge_weight = cached(self.cache_dir, key, num_nodes, lambda: self._build(data, node, modality))
         device = data["item"][modality].device

@@ -1,0 +1,78 @@
+"""A cached graph is the one its inputs would give, however the file fares."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from drepm_pyg.graph.cache import cached, fingerprint
+
+GRAPH = torch.tensor([[1, 0], [0, 1]]), torch.tensor([0.25, 0.5])
+
+
+class Builder:
+    """Counts how often it is asked."""
+
+    calls = 0
+
+    def __call__(self) -> tuple[Tensor, Tensor]:
+        self.calls += 1
+        return GRAPH
+
+
+def test_the_second_time_comes_from_disk(tmp_path: Path) -> None:
+    make = Builder()
+    for _ in range(2):
+        edge_index, weight = cached(tmp_path / "new" / "folder", "key", 2, make)
+        assert torch.equal(edge_index, GRAPH[0])
+        assert torch.equal(weight, GRAPH[1])
+    assert make.calls == 1
+    cached(tmp_path / "new" / "folder", "other", 2, make)
+    assert make.calls == 2
+
+
+@pytest.mark.parametrize("size", [0, 50, -1])
+def test_a_truncated_file_is_built_anew(tmp_path: Path, size: int) -> None:
+    make = Builder()
+    cached(tmp_path, "key", 2, make)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:size])
+    assert torch.equal(cached(tmp_path, "key", 2, make)[0], GRAPH[0])
+    cached(tmp_path, "key", 2, make)
+    assert make.calls == 2
+
+
+def test_writers_at_the_same_time_do_no_harm(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        graphs = list(pool.map(lambda _: cached(tmp_path, "key", 2, Builder()), range(32)))
+    assert all(torch.equal(edge_index, GRAPH[0]) for edge_index, _ in graphs)
+    assert [file.name for file in tmp_path.iterdir()] == ["key.npz"]
+
+
+def test_the_key_depends_on_every_byte_and_parameter() -> None:
+    x = torch.arange(12.0).view(6, 2)
+    mask = torch.ones(6, dtype=torch.bool)
+    changed = x.clone()
+    changed[5, 1] += 1
+    keys = [
+        fingerprint({"x": x, "mask": None}, {"k": 10}),
+        fingerprint({"x": changed, "mask": None}, {"k": 10}),
+        fingerprint({"x": x.view(4, 3), "mask": None}, {"k": 10}),
+        fingerprint({"x": x.view(torch.int32), "mask": None}, {"k": 10}),
+        fingerprint({"x": x, "mask": mask}, {"k": 10}),
+        fingerprint({"x": x, "mask": None}, {"k": 1}),
+        fingerprint({"x": x, "mask": None}, {"k": 10, "loop": True}),
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_key_depends_on_content_alone() -> None:
+    x = torch.rand(50, 3)
+    key = fingerprint({"x": x}, {"k": 1, "loop": False})
+    assert fingerprint({"x": x.T.contiguous().T}, {"loop": False, "k": 1}) == key
+    assert fingerprint({"x": x.half()}, {}) == fingerprint({"x": x.half().clone()}, {})
+    assert fingerprint({"x": x.bfloat16()}, {}) != fingerprint({"x": x.half()}, {})
+    assert fingerprint({"x": np.asfortranarray(x)}, {}) == fingerprint({"x": x.numpy()}, {})

@@ -1,0 +1,136 @@
+"""FAISS as the source of candidates: exact where it is exact, completed where it finds too few."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from drepm_pyg._checks import MissingExtraError
+from drepm_pyg.graph import knn_graph, user_knn_graph
+
+METRICS = ("cosine", "ip", "l2")
+
+
+@pytest.fixture
+def x(generator: torch.Generator) -> Tensor:
+    centers = torch.randn(25, 16, generator=generator)
+    return centers.repeat(24, 1) + 0.3 * torch.randn(600, 16, generator=generator)
+
+
+@pytest.fixture
+def faiss() -> object:
+    return pytest.importorskip("faiss")
+
+
+def overlap(a: Tensor, b: Tensor, num_nodes: int) -> float:
+    return torch.isin(a[1] * num_nodes + a[0], b[1] * num_nodes + b[0]).float().mean().item()
+
+
+@pytest.mark.usefixtures("faiss")
+@pytest.mark.parametrize("loop", [False, True])
+@pytest.mark.parametrize("metric", METRICS)
+def test_flat_is_the_exact_graph(x: Tensor, metric: str, loop: bool) -> None:
+    x[::5] = x[0]
+    x[1::50] = 0
+    edge_index, info = knn_graph(x, 8, metric=metric, loop=loop, index="flat", return_info=True)
+    assert (info.index, info.exact) == ("flat", True)
+    assert torch.equal(edge_index, knn_graph(x, 8, metric=metric, loop=loop))
+
+
+def test_agrees_with_a_plain_flat_index(x: Tensor, faiss) -> None:
+    unit = np.ascontiguousarray(torch.nn.functional.normalize(x).numpy())
+    plain = faiss.IndexFlatIP(16)
+    plain.add(unit)
+    _, found = plain.search(unit, 6)
+    # No duplicates here, so every row finds itself first.
+    assert (found[:, 0] == np.arange(600)).all()
+    assert torch.equal(knn_graph(x, 5)[0].view(600, 5), torch.from_numpy(found[:, 1:]))
+
+
+@pytest.mark.usefixtures("faiss")
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("index", ["ivf", "hnsw", "IVF8,Flat", "HNSW16", "PQ8x4", "SQ8"])
+def test_approximate_indexes_give_whole_graphs(x: Tensor, index: str, metric: str) -> None:
+    edge_index, info = knn_graph(x, 5, metric=metric, index=index, return_info=True)
+    assert edge_index.shape == (2, 3000)
+    assert (edge_index[0] != edge_index[1]).all()
+    assert (info.index, info.exact) == (index, False)
+    least = 0.95 if index in ("ivf", "hnsw") else 0.2
+    assert overlap(edge_index, knn_graph(x, 5, metric=metric), 600) > least
+
+
+@pytest.mark.usefixtures("faiss")
+def test_rows_for_which_an_index_finds_too_few_are_searched_exactly(x: Tensor) -> None:
+    # One list of sixty is probed: about ten of the forty neighbours are found.
+    edge_index, info = knn_graph(x, 40, index="IVF60,Flat", return_info=True)
+    assert info.searched_again > 0
+    assert edge_index.shape == (2, 600 * 40)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_filled_index_is_searched_as_it_is(x: Tensor, faiss, metric: str) -> None:
+    mask = torch.ones(600, dtype=torch.bool)
+    mask[::7] = False
+    x[::10] = x[0]
+    x = 100 * x + 3
+    index = faiss.IndexFlatL2(16) if metric == "l2" else faiss.IndexFlatIP(16)
+    index.add(torch.nn.functional.normalize(x).numpy() if metric == "cosine" else x.numpy())
+    found = knn_graph(x, 5, metric=metric, index=index, mask=mask)
+    assert overlap(found, knn_graph(x, 5, metric=metric, mask=mask), 600) > 0.999
+    assert index.ntotal == 600
+
+
+def test_an_empty_index_is_copied_before_it_is_filled(x: Tensor, faiss) -> None:
+    index = faiss.IndexFlatIP(16)
+    assert torch.equal(knn_graph(x, 5, index=index), knn_graph(x, 5))
+    assert index.ntotal == 0
+
+
+@pytest.mark.usefixtures("faiss")
+def test_users_too(x: Tensor, generator: torch.Generator) -> None:
+    pairs = torch.stack([torch.arange(80).repeat(4), torch.randint(600, (320,), generator=generator)])
+    assert torch.equal(user_knn_graph(x, pairs, 80, 5, index="flat"), user_knn_graph(x, pairs, 80, 5))
+
+
+@pytest.mark.errors
+class TestErrors:
+    def test_without_faiss_both_extras_are_named(self, x: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "faiss", None)
+        with pytest.raises(MissingExtraError, match=r"index='ivf' needs FAISS.*drepm_pyg\[cpu\].*drepm_pyg\[gpu\]"):
+            knn_graph(x, 5, index="ivf")
+        assert knn_graph(x, 5).shape == (2, 3000)
+
+    @pytest.mark.usefixtures("faiss")
+    def test_a_string_that_is_no_index(self, x: Tensor) -> None:
+        with pytest.raises(ValueError, match=r"'index' must be 'auto', 'flat', 'ivf', 'hnsw', .* \(got 'IFV8'"):
+            knn_graph(x, 5, index="IFV8")
+
+    @pytest.mark.usefixtures("faiss")
+    def test_too_few_rows_to_train(self, x: Tensor) -> None:
+        with pytest.raises(ValueError, match=r"'index' must be .* \(got 'IVF100,Flat' for 20 rows"):
+            knn_graph(x[:20], 5, index="IVF100,Flat")
+
+    @pytest.mark.usefixtures("faiss")
+    def test_something_else(self, x: Tensor) -> None:
+        with pytest.raises(TypeError, match=r"'index' must be a string or a faiss.Index \(got int\)"):
+            knn_graph(x, 5, index=3)
+
+    def test_an_index_of_another_width(self, x: Tensor, faiss) -> None:
+        with pytest.raises(ValueError, match=r"'index' must be as wide as the features \(got 8, expected 16\)"):
+            knn_graph(x, 5, index=faiss.IndexFlatIP(8))
+
+    def test_an_index_of_another_metric(self, x: Tensor, faiss) -> None:
+        with pytest.raises(ValueError, match=r"'index' must use faiss.METRIC_INNER_PRODUCT"):
+            knn_graph(x, 5, index=faiss.IndexFlatL2(16))
+
+    def test_an_untrained_index(self, x: Tensor, faiss) -> None:
+        with pytest.raises(ValueError, match=r"'index' must be trained"):
+            knn_graph(x, 5, index=faiss.index_factory(16, "IVF4,Flat", faiss.METRIC_INNER_PRODUCT))
+
+    def test_an_index_of_other_rows(self, x: Tensor, faiss) -> None:
+        index = faiss.IndexFlatIP(16)
+        index.add(x[:50].numpy())
+        with pytest.raises(ValueError, match=r"one vector per node \(got 50, expected 600\)"):
+            knn_graph(x, 5, index=index)

@@ -1,0 +1,108 @@
+"""Graphs as files: what is written is read, and what cannot be read is said."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from drepm_pyg._checks import CorruptFileError
+from drepm_pyg.graph import read_graph, write_graph
+
+
+def test_the_centre_is_the_row_and_the_target(tmp_path: Path) -> None:
+    # As such graphs are published: the self loop first, a cosine and a normalised weight beside the ids.
+    np.savez(tmp_path / "g.npz", row=[0, 0, 1], col=[0, 2, 1], cos=np.float32([1, 0.5, 1]), sym=[0.5, 0.5, 1])
+    assert read_graph(tmp_path / "g.npz", num_nodes=3).tolist() == [[0, 2, 1], [0, 0, 1]]
+    edge_index, weight = read_graph(tmp_path / "g.npz", num_nodes=3, weight="cos")
+    assert edge_index.dtype == torch.long
+    assert weight.tolist() == [1, 0.5, 1]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_round_trip(tmp_path: Path, weighted: bool, generator: torch.Generator) -> None:
+    edge_index = torch.randint(7, (2, 20), generator=generator)
+    weight = torch.rand(20, generator=generator) if weighted else None
+    write_graph(tmp_path / "g.npz", edge_index, weight)
+    assert torch.equal(read_graph(tmp_path / "g.npz", num_nodes=7), edge_index)
+    if weight is not None:
+        assert torch.equal(read_graph(tmp_path / "g.npz", num_nodes=7, weight="weight")[1], weight)
+
+
+def test_no_edges(tmp_path: Path) -> None:
+    write_graph(tmp_path / "g.npz", torch.empty(2, 0, dtype=torch.long))
+    assert read_graph(str(tmp_path / "g.npz"), num_nodes=0).shape == (2, 0)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "g.npz"
+    write_graph(path, torch.tensor([[0], [1]]))
+
+    def disk_full(file: object, **arrays: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "savez_compressed", disk_full)
+    with pytest.raises(OSError, match=r"no space left"):
+        write_graph(path, torch.tensor([[1], [0]]))
+    assert read_graph(path, num_nodes=2).tolist() == [[0], [1]]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.errors
+class TestErrors:
+    def write(self, folder: Path, **arrays: object) -> Path:
+        np.savez(folder / "g.npz", **arrays)
+        return folder / "g.npz"
+
+    def test_no_file(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError):
+            read_graph(tmp_path / "g.npz", num_nodes=3)
+
+    def test_missing_arrays_are_named(self, tmp_path: Path) -> None:
+        with pytest.raises(CorruptFileError, match=r"'g.npz' lacks \['col'\] \(it holds \['row', 'val'\]\)"):
+            read_graph(self.write(tmp_path, row=[0], val=[1.0]), num_nodes=3)
+        with pytest.raises(CorruptFileError, match=r"'g.npz' lacks \['cos'\]"):
+            read_graph(self.write(tmp_path, row=[0], col=[0]), num_nodes=3, weight="cos")
+
+    @pytest.mark.parametrize("size", [0, 10, 200, -1])
+    def test_truncated_files(self, tmp_path: Path, size: int) -> None:
+        path = self.write(tmp_path, row=np.arange(99), col=np.arange(99))
+        path.write_bytes(path.read_bytes()[:size])
+        with pytest.raises(CorruptFileError, match=r"'g.npz' cannot be read as an npz file .* Was it truncated"):
+            read_graph(path, num_nodes=99)
+
+    def test_flipped_bytes(self, tmp_path: Path) -> None:
+        path = self.write(tmp_path, row=np.arange(99), col=np.arange(99))
+        content = bytearray(path.read_bytes())
+        content[300] ^= 0xFF
+        path.write_bytes(content)
+        with pytest.raises(CorruptFileError, match=r"'g.npz' cannot be read"):
+            read_graph(path, num_nodes=99)
+
+    def test_an_array_alone(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "g.npy", np.arange(3))
+        with pytest.raises(CorruptFileError, match=r"'g.npy' is no npz file"):
+            read_graph(tmp_path / "g.npy", num_nodes=3)
+
+    def test_pickled_objects_are_not_loaded(self, tmp_path: Path) -> None:
+        with pytest.raises(CorruptFileError, match=r"'g.npz' cannot be read"):
+            read_graph(self.write(tmp_path, row=np.array([None]), col=[0]), num_nodes=3)
+
+    @pytest.mark.parametrize("bad", [[0, 3], [-1, 0]])
+    def test_ids_out_of_range(self, tmp_path: Path, bad: list[int]) -> None:
+        with pytest.raises(ValueError, match=r"'col' of 'g.npz' must hold ids in \[0, 3\) for 3 nodes \(got"):
+            read_graph(self.write(tmp_path, row=[0, 1], col=bad), num_nodes=3)
+
+    def test_ids_that_are_no_integers(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"'row' of 'g.npz' must be a vector of integers \(got float64"):
+            read_graph(self.write(tmp_path, row=[0.5], col=[1]), num_nodes=3)
+
+    def test_lengths(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"must be of one length \(got 'row' \[2\], 'col' \[1\]\)"):
+            read_graph(self.write(tmp_path, row=[0, 1], col=[1]), num_nodes=3)
+        with pytest.raises(ValueError, match=r"'edge_weight' must have one entry per edge"):
+            write_graph(tmp_path / "g.npz", torch.tensor([[0], [1]]), torch.ones(2))
+
+    def test_weights_that_are_not_finite(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"'cos' of 'g.npz' must hold finite numbers"):
+            read_graph(self.write(tmp_path, row=[0], col=[1], cos=[np.nan]), num_nodes=3, weight="cos")

@@ -1,0 +1,96 @@
+"""The fast half of a search keeps its promises: the largest entries, and a bound on every error."""
+
+import numpy as np
+import pytest
+import torch
+
+from drepm_pyg.graph.mean_products import mean_route
+from drepm_pyg.graph.mean_rows import MeanRows
+from drepm_pyg.graph.metrics import METRICS
+from drepm_pyg.graph.products import gram, gram_blocks, unit_roundoff
+from drepm_pyg.graph.rows import FeatureRows
+from drepm_pyg.graph.shortlist import Shortlist, largest, shortlists
+from drepm_pyg.graph.space import Space
+from tests.graph.dense_reference import scores_float64
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("num_rows", [1, 63, 64, 700, 3001])
+@pytest.mark.parametrize("count", [1, 5])
+def test_largest_is_topk(num_rows: int, count: int, generator: torch.Generator) -> None:
+    scores = torch.randn(num_rows, 11, generator=generator)
+    count = min(count, num_rows)
+    values, index = largest(scores, count)
+    expected = scores.topk(count, dim=0)
+    assert torch.equal(values, expected.values.T)
+    assert torch.equal(index, expected.indices.T)
+
+
+def test_largest_takes_a_view_of_columns(generator: torch.Generator) -> None:
+    scores = torch.randn(2000, 50, generator=generator)
+    assert torch.equal(largest(scores[:, 20:30], 4)[1], scores[:, 20:30].topk(4, dim=0).indices.T)
+
+
+def test_gram_is_all_inner_products(generator: torch.Generator) -> None:
+    y = torch.randn(2500, 6, generator=generator)
+    torch.testing.assert_close(gram(y), y @ y.T)
+
+
+def all_scores(space: Space, lists: list[Shortlist]) -> tuple[np.ndarray, np.ndarray]:
+    score, slack = np.empty((len(space), len(space))), np.empty((len(space), len(space)))
+    for part in lists:
+        rows = np.arange(part.block.start, part.block.stop)[:, None]
+        score[rows, part.index], slack[rows, part.index] = part.score, part.slack
+    return score, slack
+
+
+def assert_bounded(exact: np.ndarray, score: np.ndarray, slack: np.ndarray, tightest: float) -> None:
+    assert (np.abs(score - exact) <= slack).all()
+    assert slack.min() <= tightest * np.abs(exact).max()
+
+
+# Constant rows are the worst case of a running sum: every rounding goes the same way.
+@pytest.mark.parametrize("kind", ["normal", "positive", "constant", "wide"])
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_error_of_fast_scores_is_within_its_bound(metric: str, kind: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 2000)).astype(np.float32)
+    if kind == "positive":
+        x = np.abs(x)
+    if kind == "constant":
+        x = (0.1 + 0.01 * rng.random((200, 1)) + 1e-6 * x).astype(np.float32)
+    if kind == "wide":
+        x *= np.exp(3 * rng.standard_normal((200, 1))).astype(np.float32)
+    rows = FeatureRows(x)
+    space = Space(rows, METRICS[metric], block_bytes=1 << 20)
+    products = gram(torch.from_numpy(space.single()))
+    slack = space.slack(space.norms, unit_roundoff(CPU))
+    lists = list(shortlists(gram_blocks(products), space, slack, len(space)))
+    exact = scores_float64(rows.double(np.arange(200)), metric)
+    assert_bounded(exact, *all_scores(space, lists), tightest=1e-3)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("positive", [False, True])
+def test_the_error_of_users_scores_is_within_its_bound(metric: str, positive: bool) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((80, 500)).astype(np.float32)
+    items = FeatureRows(np.abs(x) if positive else x)
+    user, item = np.repeat(np.arange(60), 9), rng.integers(0, 80, 540)
+    rows = MeanRows(items, user, item, 60, block_bytes=1 << 20)
+    space = Space(rows, METRICS[metric], block_bytes=1 << 20)
+    name, lists = mean_route(space, CPU, len(space), 1 << 30)
+    assert name == "gram"
+    exact = scores_float64(rows.double(np.arange(len(space))), metric)
+    assert_bounded(exact, *all_scores(space, list(lists)), tightest=1e-2)
+
+
+def test_round_off_follows_torch_s_precision_off_the_cpu() -> None:
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("high")
+        assert unit_roundoff(torch.device("cuda")) == 2**-11
+        assert unit_roundoff(CPU) == 2**-24
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -1,0 +1,143 @@
+"""AddSimilarityGraphs: the builders' graphs, under the schema's names, from training pairs alone."""
+
+import copy
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+import torch_geometric.transforms as T
+from torch_geometric.data import HeteroData
+
+from drepm_pyg.data import USER_ITEM
+from drepm_pyg.graph import AddSimilarityGraphs, knn_graph, user_knn_graph
+
+
+@pytest.fixture
+def data(generator: torch.Generator) -> HeteroData:
+    data = HeteroData()
+    data["user"].num_nodes, data["item"].num_nodes = 20, 30
+    data["item"].image = torch.randn(30, 8, generator=generator)
+    data["item"].text = torch.randn(30, 5, generator=generator)
+    data["item"].text_mask = torch.rand(30, generator=generator) < 0.8
+    pairs = torch.stack([torch.arange(20).repeat(3), torch.randint(30, (60,), generator=generator)]).unique(dim=1)
+    data[USER_ITEM].edge_index = pairs
+    data[USER_ITEM].test_edge_label_index = torch.randint(20, (2, 10), generator=generator)
+    return data
+
+
+def test_a_graph_per_modality_and_kind_of_node(data: HeteroData) -> None:
+    before = set(data.edge_types)
+    out = AddSimilarityGraphs(k=4)(data)
+    added = {(node, f"similar_{m}", node) for node in ("item", "user") for m in ("image", "text")}
+    assert set(out.edge_types) - before == added
+    pairs, mask = data[USER_ITEM].edge_index, data["item"].text_mask
+    item, user = out["item", "similar_image", "item"], out["user", "similar_text", "user"]
+    assert torch.equal(item.edge_index, knn_graph(data["item"].image, 4))
+    assert torch.equal(user.edge_index, user_knn_graph(data["item"].text, pairs, 20, 4, mask=mask))
+    assert torch.equal(item.edge_weight, torch.ones(120))
+
+
+def test_items_without_the_modality_have_no_edges(data: HeteroData) -> None:
+    edge_index = AddSimilarityGraphs(k=4)(data)["item", "similar_text", "item"].edge_index
+    assert data["item"].text_mask[edge_index].all()
+
+
+def test_options_reach_the_builders(data: HeteroData) -> None:
+    out = AddSimilarityGraphs(3, modalities=["image"], metric="ip", loop=True, return_weight=True)(data)
+    edge_index, weight = knn_graph(data["item"].image, 3, metric="ip", loop=True, return_weight=True)
+    store = out["item", "similar_image", "item"]
+    assert torch.equal(store.edge_index, edge_index)
+    assert torch.equal(store.edge_weight, weight)
+    assert ("item", "similar_text", "item") not in out.edge_types
+
+
+def test_the_data_given_is_left_alone(data: HeteroData) -> None:
+    before = copy.deepcopy(data)
+    AddSimilarityGraphs(k=2)(data)
+    assert data.edge_types == before.edge_types
+
+
+def test_held_out_pairs_do_not_matter(data: HeteroData) -> None:
+    other = copy.deepcopy(data)
+    other[USER_ITEM].test_edge_label_index = other[USER_ITEM].test_edge_label_index.flip(0)
+    del data[USER_ITEM].test_edge_label_index
+    a, b = (AddSimilarityGraphs(k=4)(d)["user", "similar_image", "user"].edge_index for d in (data, other))
+    assert torch.equal(a, b)
+
+
+def test_items_alone_need_no_interactions(generator: torch.Generator) -> None:
+    data = HeteroData()
+    data["item"].audio = torch.randn(6, 3, generator=generator)
+    out = AddSimilarityGraphs(k=2, nodes=("item",))(data)
+    assert out.edge_types == [("item", "similar_audio", "item")]
+
+
+def test_composes_and_pickles(data: HeteroData) -> None:
+    transform = pickle.loads(pickle.dumps(T.Compose([AddSimilarityGraphs(k=2)])))
+    assert ("user", "similar_text", "user") in transform(data).edge_types
+
+
+def test_says_what_it_is() -> None:
+    assert repr(AddSimilarityGraphs(3, loop=True)) == "AddSimilarityGraphs(k=3, metric='cosine', loop=True)"
+
+
+@pytest.mark.parametrize("return_weight", [False, True])
+def test_a_cache_changes_nothing_but_the_time(data: HeteroData, tmp_path: Path, return_weight: bool) -> None:
+    transform = AddSimilarityGraphs(k=4, cache_dir=tmp_path, return_weight=return_weight)
+    expected = AddSimilarityGraphs(k=4, return_weight=return_weight)(data)
+    for _ in range(2):
+        out = transform(data)
+        for edge_type in expected.edge_types:
+            for name, value in expected[edge_type].items():
+                assert torch.equal(out[edge_type][name], value)
+                assert out[edge_type][name].dtype == value.dtype
+        assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_cache_sees_every_change(data: HeteroData, tmp_path: Path) -> None:
+    def built(**options: object) -> int:
+        before = len(list(tmp_path.iterdir()))
+        AddSimilarityGraphs(options.pop("k", 4), cache_dir=tmp_path, **options)(data)
+        return len(list(tmp_path.iterdir())) - before
+
+    assert built() == 4
+    assert built() == 0
+    assert built(k=3) == built(metric="ip") == built(loop=True) == built(return_weight=True) == 4
+    data["item"].text[3, 2] += 1e-6
+    assert built() == 2
+    data["item"].text_mask = ~data["item"].text_mask | (torch.arange(30) % 3 == 0)
+    assert built() == 2
+    data[USER_ITEM].edge_index = data[USER_ITEM].edge_index[:, :-1]
+    assert built() == 2
+
+
+@pytest.mark.errors
+class TestErrors:
+    def test_a_modality_that_is_not_there(self, data: HeteroData) -> None:
+        with pytest.raises(ValueError, match=r"'modalities' must be among .*\['image', 'text'\] \(got \['audio'\]\)"):
+            AddSimilarityGraphs(modalities=["image", "audio"])(data)
+
+    def test_no_modality_at_all(self) -> None:
+        data = HeteroData()
+        data["item"].num_nodes = 3
+        with pytest.raises(ValueError, match=r"data\['item'\] has no features"):
+            AddSimilarityGraphs()(data)
+
+    def test_users_without_interactions(self, data: HeteroData) -> None:
+        del data[USER_ITEM]
+        with pytest.raises(ValueError, match=r"user graphs need data\['user', 'interacts', 'item'\].edge_index"):
+            AddSimilarityGraphs(k=2)(data)
+
+    def test_nodes(self) -> None:
+        with pytest.raises(ValueError, match=r"'nodes' must be one of 'item', 'user' \(got 'items'\)"):
+            AddSimilarityGraphs(nodes=("items",))
+
+    def test_distances_as_weights(self) -> None:
+        with pytest.raises(ValueError, match=r"'return_weight' must be False for metric='l2'"):
+            AddSimilarityGraphs(metric="l2", return_weight=True)
+
+    def test_a_cache_without_a_name(self, tmp_path: Path) -> None:
+        faiss = pytest.importorskip("faiss")
+        with pytest.raises(ValueError, match=r"'cache_dir' needs an index by name"):
+            AddSimilarityGraphs(index=faiss.IndexFlatIP(4), cache_dir=tmp_path)

@@ -1,0 +1,167 @@
+"""user_knn_graph is knn_graph of the users' mean features, by whichever route."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from drepm_pyg.graph import knn_graph, user_knn_graph
+from tests.graph.dense_reference import assert_exact, knn_edges
+
+METRICS = ("cosine", "ip", "l2")
+SMALL = 3_000  # bytes: too few for the items' Gram matrix
+
+
+def interactions(num_users: int, num_items: int, num_pairs: int, seed: int = 0) -> Tensor:
+    rng = np.random.default_rng(seed)
+    # Every user has an item; some have many.
+    user = np.concatenate([np.arange(num_users), (num_users * rng.random(num_pairs) ** 2).astype(int)])
+    pairs = np.unique(np.stack([user, rng.integers(0, num_items, len(user))]), axis=1)
+    return torch.from_numpy(pairs[:, rng.permutation(pairs.shape[1])])
+
+
+def mean_features(x: Tensor, pairs: Tensor, num_users: int) -> tuple[Tensor, Tensor]:
+    total = torch.zeros(num_users, x.size(1), dtype=torch.float64).index_add(0, pairs[0], x.double()[pairs[1]])
+    degree = torch.bincount(pairs[0], minlength=num_users)
+    return total / degree.clamp(min=1)[:, None], degree > 0
+
+
+def test_hand_worked_graph() -> None:
+    x_item = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    pairs = torch.tensor([[0, 1, 1, 2, 3, 3], [0, 0, 1, 2, 1, 2]])
+    # Means (1, 0), (.5, .5), (1, 1), (.5, 1): users 1 and 2 point the same way, user 3 is nearer to them than user 0.
+    assert user_knn_graph(x_item, pairs, 4, 1).tolist() == [[1, 2, 1, 1], [0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize("budget", [1 << 30, SMALL])
+@pytest.mark.parametrize("loop", [False, True])
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", ["normal", "positive", "clustered", "far from 0"])
+def test_is_the_graph_of_the_mean_features(
+    kind: str, metric: str, loop: bool, budget: int, generator: torch.Generator
+) -> None:
+    x = torch.randn(60, 12, generator=generator)
+    x = {"normal": x, "positive": x.abs(), "clustered": x[:1] + 1e-4 * x, "far from 0": x + 1e3}[kind]
+    pairs = interactions(100, 60, 300)
+    mean, present = mean_features(x, pairs, 100)
+    assert present.all()
+    edge_index, info = user_knn_graph(
+        x, pairs, 100, 6, metric=metric, loop=loop, memory_budget=budget, return_info=True
+    )
+    assert info.index == ("blocks" if budget == SMALL else "gram")
+    assert_exact(edge_index, mean, 6, metric, loop)
+    assert torch.equal(edge_index, user_knn_graph(x, pairs, 100, 6, metric=metric, loop=loop))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(METRICS), st.booleans())
+def test_ties_go_to_the_smaller_id(seed: int, metric: str, loop: bool) -> None:
+    rng = np.random.default_rng(seed)
+    x = torch.from_numpy(rng.integers(-1, 2, (4, 2)).astype(np.float32))
+    # Two items a user: halves are exact.
+    user = np.repeat(np.arange(12), 2)
+    pairs = torch.from_numpy(np.stack([user, rng.integers(0, 4, 24)]))
+    doubled = torch.zeros(12, 2).index_add(0, pairs[0], x[pairs[1]])
+    assert torch.equal(user_knn_graph(x, pairs, 12, 3, metric=metric, loop=loop), knn_edges(doubled, 3, metric, loop))
+
+
+def test_users_with_the_same_items_are_exact_ties() -> None:
+    x = torch.rand(9, 5, generator=torch.Generator().manual_seed(0))
+    items = [7, 2, 5]
+    pairs = torch.tensor([[u for u in range(4) for _ in items] + [4], [*items, *items[::-1], *items, *items, 0]])
+    edge_index, weight = user_knn_graph(x, pairs, 5, 3, return_weight=True)
+    assert edge_index[0].view(5, 3).tolist() == [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2], [0, 1, 2]]
+    assert (weight[:12] == 1).all()
+
+
+def test_items_with_the_same_features_make_users_tie() -> None:
+    x = torch.rand(3, 4, generator=torch.Generator().manual_seed(0))[[0, 1, 1, 0, 2]]
+    pairs = torch.tensor([[0, 0, 1, 1, 2, 2, 3], [0, 1, 2, 3, 3, 1, 4]])
+    assert user_knn_graph(x, pairs, 4, 2)[0].view(4, 2)[:3].tolist() == [[1, 2], [0, 2], [0, 1]]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_means_run_over_items_that_have_the_modality(metric: str, generator: torch.Generator) -> None:
+    x = torch.randn(40, 6, generator=generator)
+    mask = torch.rand(40, generator=generator) < 0.5
+    pairs = interactions(70, 40, 60)
+    kept = pairs[:, mask[pairs[1]]]
+    mean, present = mean_features(x, kept, 70)
+    assert not present.all()
+    expected = knn_graph(mean, 4, metric=metric, mask=present)
+    x[~mask] = torch.nan
+    edge_index = user_knn_graph(x, pairs, 70, 4, metric=metric, mask=mask)
+    assert torch.equal(edge_index, expected)
+    assert edge_index.unique().tolist() == present.nonzero().flatten().tolist()
+
+
+def test_users_without_items_have_no_edges() -> None:
+    x = torch.eye(3)
+    edge_index = user_knn_graph(x, torch.tensor([[1, 3, 5], [0, 1, 2]]), 7, 2)
+    assert edge_index.tolist() == [[3, 5, 1, 5, 1, 3], [1, 1, 3, 3, 5, 5]]
+
+
+def test_a_pair_that_occurs_twice_counts_twice(generator: torch.Generator) -> None:
+    x = torch.randn(5, 4, generator=generator)
+    pairs = torch.tensor([[0, 0, 0, 1, 1, 2, 3], [0, 0, 1, 0, 1, 2, 3]])
+    _, weight = user_knn_graph(x, pairs, 4, 3, metric="l2", return_weight=True)
+    mean, _ = mean_features(x, pairs, 4)
+    expected = knn_graph(mean, 3, metric="l2", return_weight=True)[1]
+    torch.testing.assert_close(weight.double(), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_opposite_items_cancel_to_a_zero_row() -> None:
+    x = torch.tensor([[0.3, 0.1], [-0.3, -0.1], [1.0, 0.0], [0.0, 1.0]])
+    pairs = torch.tensor([[0, 0, 1, 2, 3], [0, 1, 2, 3, 0]])
+    # User 0 has the mean 0, and cosine 0 with everyone: its neighbours go by id.
+    neighbour = user_knn_graph(x, pairs, 4, 3)[0].view(4, 3)
+    assert neighbour[0].tolist() == [1, 2, 3]
+    assert neighbour[1].tolist() == [3, 0, 2]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_order_of_the_pairs_does_not_matter(metric: str, generator: torch.Generator) -> None:
+    x, pairs = torch.randn(30, 5, generator=generator), interactions(50, 30, 200)
+    shuffled = pairs[:, torch.randperm(pairs.size(1), generator=generator)]
+    first, second = (user_knn_graph(x, p, 50, 5, metric=metric, return_weight=True) for p in (pairs, shuffled))
+    assert torch.equal(first[0], second[0])
+    assert torch.equal(first[1], second[1])
+
+
+def test_half_precision_and_arrays(generator: torch.Generator) -> None:
+    x, pairs = torch.randn(30, 5, generator=generator).half(), interactions(50, 30, 200)
+    expected = user_knn_graph(x.double(), pairs, 50, 5)
+    assert torch.equal(user_knn_graph(x, pairs, 50, 5), expected)
+    assert torch.equal(user_knn_graph(x.numpy(), pairs, 50, 5), expected)
+
+
+@pytest.mark.errors
+class TestErrors:
+    x = torch.eye(3)
+
+    def test_k_above_the_number_of_users_with_items(self) -> None:
+        pairs = torch.tensor([[0, 1], [0, 1]])
+        with pytest.raises(ValueError, match=r"number of other users, 1 \(got k=2 for 2 users with features"):
+            user_knn_graph(self.x, pairs, 9, 2)
+
+    def test_no_pairs(self) -> None:
+        with pytest.raises(ValueError, match=r"number of users, 0 \(got k=1"):
+            user_knn_graph(self.x, torch.empty(2, 0, dtype=torch.long), 9, 1, loop=True)
+
+    def test_ids_out_of_range(self) -> None:
+        with pytest.raises(ValueError, match=r"'edge_index\[0\]' must hold ids in \[0, 2\) for 2 users \(got 0 to 2\)"):
+            user_knn_graph(self.x, torch.tensor([[0, 2], [0, 1]]), 2, 1)
+        with pytest.raises(ValueError, match=r"'edge_index\[1\]' must hold ids in \[0, 3\) for 3 items \(got 0 to 3\)"):
+            user_knn_graph(self.x, torch.tensor([[0, 1], [0, 3]]), 2, 1)
+
+    def test_edge_index_of_another_shape(self) -> None:
+        with pytest.raises(ValueError, match=r"'edge_index' must have the shape \[2, E\]"):
+            user_knn_graph(self.x, torch.zeros(3, 2, dtype=torch.long), 2, 1)
+
+    def test_nan_names_the_items(self) -> None:
+        x = torch.eye(3)
+        x[2] = torch.nan
+        with pytest.raises(ValueError, match=r"'x_item' holds NaN or infinite values in 1 of 3 rows \(first: \[2\]\)"):
+            user_knn_graph(x, torch.tensor([[0, 1], [0, 1]]), 2, 1)
