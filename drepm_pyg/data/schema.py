@@ -37,6 +37,7 @@ def similar(node: str, modality: str) -> tuple[str, str, str]:
 def modalities(data: HeteroData) -> list[str]:
     """The names of the item features, sorted: two-dimensional floating point attributes with one row per item."""
     item = data["item"]
+    num_items = item.get("num_nodes")  # PyG warns where it is asked for a number that was never set
     return sorted(
         name
         for name, value in item.items()
@@ -44,7 +45,7 @@ def modalities(data: HeteroData) -> list[str]:
         and isinstance(value, Tensor)
         and value.ndim == 2
         and value.is_floating_point()
-        and value.size(0) == item.num_nodes
+        and num_items in (None, value.size(0))
     )
 
 
