@@ -101,6 +101,8 @@ class RecommenderModel(nn.Module):
     factorized: bool = True
     #: False for models without training (most-popular, ItemKNN): the trainer evaluates them once.
     trainable: bool = True
+    #: The nodes whose similarity graphs the model reads, as ``nodes`` of AddSimilarityGraphs.
+    graph_nodes: tuple[str, ...] = ()
 
     def __init__(self, num_users: int, num_items: int) -> None:
         super().__init__()

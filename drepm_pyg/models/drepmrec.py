@@ -64,6 +64,8 @@ class DRepMRec(MultimodalModel):
         DRepMRec | 2024 | arXiv | ids, features, user graph, item graph, contrastive | Eq. 1-16
     """
 
+    graph_nodes = ("item", "user")
+
     def __init__(
         self,
         num_users: int,
