@@ -115,8 +115,9 @@ class _Nodes:
 
     def factors(self, ids: Int[Tensor, " B"]) -> list[Tensor]:
         """:math:`f_m` of every modality, float ``[B, F_m]``."""
+        tiny = torch.finfo(self.root_alpha.dtype).tiny  # a zero row stays zero, a short one still counts
         return [
-            root.index_select(0, ids) * F.normalize(modality(ids), dim=1)
+            root.index_select(0, ids) * F.normalize(modality(ids), dim=1, eps=tiny)
             for root, modality in zip(self.root_alpha, self.rows, strict=True)
         ]
 

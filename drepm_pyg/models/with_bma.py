@@ -35,7 +35,8 @@ class WithBMA(RecommenderModel):
         mask_false_negatives: leave training pairs of a user out of its negatives in the intra-alignment.
 
     Raises:
-        ValueError: at the first loss, where the representations have no behaviour or no modal line.
+        TypeError: where ``model`` is no :class:`RecommenderModel`.
+        ValueError: where ``model`` is not trained; at the first loss, where its representations lack one of the lines.
     """
 
     def __init__(
@@ -46,6 +47,11 @@ class WithBMA(RecommenderModel):
         weights: Mapping[str, float] | None = None,
         mask_false_negatives: bool = False,
     ) -> None:
+        if not isinstance(model, RecommenderModel):
+            raise TypeError(
+                f"'model' must be a RecommenderModel (got {type(model).__name__}). Add a BMALoss to the loss of your "
+                "own module, or subclass RecommenderModel."
+            )
         if not model.trainable:
             raise ValueError(f"'model' must be a model with a training loss (got {type(model).__name__}).")
         super().__init__(model.num_users, model.num_items)

@@ -119,3 +119,9 @@ def test_a_model_without_a_modal_line_is_refused() -> None:
 def test_a_model_without_training_is_refused() -> None:
     with pytest.raises(ValueError, match="'model' must be a model with a training loss \\(got ItemKNN\\)"):
         WithBMA(ItemKNN(3, 4), BMALoss(0.1, 0.0, 0.0))
+
+
+@pytest.mark.errors
+def test_a_plain_module_is_sent_to_the_loss() -> None:
+    with pytest.raises(TypeError, match=r"'model' must be a RecommenderModel \(got Linear\)\. Add a BMALoss"):
+        WithBMA(torch.nn.Linear(2, 2), BMALoss(0.1, 0.0, 0.0))  # type: ignore[arg-type]

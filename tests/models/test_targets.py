@@ -1,0 +1,97 @@
+"""The targets of the similarity-supervised signal: every form is the definition, and nothing outlives its data."""
+
+import gc
+import weakref
+
+import pytest
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from drepm_pyg.models.targets import SimilarityTargets
+from drepm_pyg.nn.functional import FactoredSimilarity
+from tests import toy
+
+WEIGHTS = {"image": 0.3, "text": 0.7}
+WIDE = {"image": 60, "text": 50}
+
+
+def definition(data: HeteroData, node: str, ids: Tensor) -> Tensor:
+    """Pair by pair: cosines of raw features, weighted by what each of the two nodes has."""
+    edge_index = data["user", "interacts", "item"].edge_index
+    rows: dict[str, dict[int, Tensor]] = {name: {} for name in WEIGHTS}
+    for name in WEIGHTS:
+        x, mask = data["item"][name].double(), data["item"].get(f"{name}_mask", torch.ones(toy.ITEMS))
+        for n in set(ids.tolist()):
+            own = [n] if node == "item" else edge_index[1][edge_index[0] == n].tolist()
+            present = [x[i] for i in own if mask[i]]
+            if present:
+                rows[name][n] = torch.stack(present).mean(0)
+    target = torch.zeros(len(ids), len(ids), dtype=torch.float64)
+    for b, n in enumerate(ids.tolist()):
+        for c, m in enumerate(ids.tolist()):
+            for name, weight in WEIGHTS.items():
+                if n in rows[name] and m in rows[name]:
+                    share = [weight / sum(WEIGHTS[o] for o in WEIGHTS if node_ in rows[o]) for node_ in (n, m)]
+                    cosine = torch.cosine_similarity(rows[name][n], rows[name][m], dim=0)
+                    target[b, c] += (share[0] * share[1]) ** 0.5 * cosine
+    return target
+
+
+def dense(target: Tensor | FactoredSimilarity) -> Tensor:
+    return target.dense() if isinstance(target, FactoredSimilarity) else target
+
+
+@pytest.mark.parametrize("node", ["user", "item"])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    ("widths", "memory_budget", "form"),
+    [(toy.WIDTHS, 2**20, FactoredSimilarity), (WIDE, 2**20, Tensor), (WIDE, 0, FactoredSimilarity)],
+    ids=["narrow", "wide", "wide without memory"],
+)
+def test_every_form_is_the_definition(
+    node: str, masked: bool, widths: dict[str, int], memory_budget: int, form: type
+) -> None:
+    data = toy.toy_data(masked=masked, widths=widths)
+    ids = torch.tensor([3, 0, 9, 4, 1, 7])
+    targets = SimilarityTargets(WEIGHTS, memory_budget=memory_budget)
+    target = targets(data, node, ids, torch.zeros(6, 2, dtype=torch.float64))
+    assert isinstance(target, form)
+    torch.testing.assert_close(dense(target), definition(data, node, ids))
+
+
+@pytest.mark.parametrize("node", ["user", "item"])
+def test_a_node_with_any_modality_is_fully_similar_to_itself(node: str) -> None:
+    data = toy.toy_data(masked=True)
+    ids = torch.arange(data[node].num_nodes)
+    diagonal = dense(SimilarityTargets()(data, node, ids, torch.zeros(len(ids), 8))).diagonal()
+    bare = definition(data, node, ids).diagonal() == 0  # the item that lacks both, the user without items
+    assert 0 < bare.sum() < len(ids) / 2
+    torch.testing.assert_close(diagonal, (~bare).float())
+
+
+def test_half_precision_features_are_compared_in_float32() -> None:
+    data = toy.toy_data()
+    for name in toy.WIDTHS:
+        data["item"][name] = data["item"][name].half()
+    ids = torch.tensor([3, 0, 4])
+    target = dense(SimilarityTargets(WEIGHTS)(data, "user", ids, torch.zeros(3, 8, dtype=torch.bfloat16)))
+    assert target.dtype == torch.float32
+    torch.testing.assert_close(target.double(), definition(data, "user", ids), rtol=1e-5, atol=1e-5)
+
+
+def test_changed_features_change_the_target() -> None:
+    data, ids = toy.toy_data(), torch.tensor([3, 0, 4])
+    targets, like = SimilarityTargets(WEIGHTS), torch.zeros(3, 8, dtype=torch.float64)
+    targets(data, "user", ids, like)
+    data["item"].text[0] += 1.0
+    torch.testing.assert_close(dense(targets(data, "user", ids, like)), definition(data, "user", ids))
+
+
+def test_what_is_kept_goes_with_the_data() -> None:
+    data = toy.toy_data()
+    SimilarityTargets()(data, "user", torch.tensor([0, 1]), torch.zeros(2, 8))
+    features = weakref.ref(data["item"].text.untyped_storage())
+    del data
+    gc.collect()
+    assert features() is None
