@@ -42,7 +42,7 @@ def scores_float64(x: Any, metric: str = "cosine") -> np.ndarray:
     """All scores in float64, as a matrix."""
     x = np.asarray(x, dtype=np.float64)
     if metric == "l2":
-        return -((x[:, None] - x[None]) ** 2).sum(-1)
+        return np.stack([-((row - x) ** 2).sum(1) for row in x])
     if metric == "cosine":
         norm = np.sqrt((x**2).sum(1, keepdims=True))
         x = np.divide(x, norm, out=np.zeros_like(x), where=norm > 0)

@@ -11,7 +11,7 @@ from drepm_pyg.graph import knn_graph, user_knn_graph
 from tests.graph.dense_reference import assert_exact, knn_edges
 
 METRICS = ("cosine", "ip", "l2")
-SMALL = 3_000  # bytes: too few for the items' Gram matrix
+SMALL = 15_000  # bytes: too few for the items' Gram matrix
 
 
 def interactions(num_users: int, num_items: int, num_pairs: int, seed: int = 0) -> Tensor:
