@@ -1,0 +1,43 @@
+"""Data by name or path."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch_geometric.data import HeteroData
+
+from drepm_pyg._checks import check_choice
+from drepm_pyg.data import MultimodalMovieLens, SyntheticMultimodal, read_mmrec
+from drepm_pyg.data.synthetic import MODALITIES
+
+__all__ = ["load_data"]
+
+MOVIELENS = ("knowledge", "text")
+
+
+def load_data(source: str, *, modalities: Sequence[str] | None = None, cache: str | Path = "runs/.cache") -> HeteroData:
+    """Read a data set.
+
+    Args:
+        source: ``"movielens"`` (:class:`~drepm_pyg.data.MultimodalMovieLens`, downloaded once), ``"synthetic"``
+            (:class:`~drepm_pyg.data.SyntheticMultimodal` in its default size), or the path of a data set in the field's
+            format (:func:`~drepm_pyg.data.read_mmrec`).
+        modalities: which modalities to take; None: all of them.
+        cache: where downloads are kept.
+
+    Raises:
+        FileNotFoundError: where ``source`` is neither a name nor a path.
+        ValueError: where a modality is not there.
+    """
+    if source == "movielens":
+        names = MOVIELENS if modalities is None else tuple(modalities)
+        return MultimodalMovieLens(Path(cache) / "movielens", modalities=names)[0]
+    if source == "synthetic":
+        names = tuple(MODALITIES) if modalities is None else tuple(modalities)
+        for name in names:
+            check_choice(list(MODALITIES), modalities=name)
+        return SyntheticMultimodal(modalities={name: MODALITIES[name] for name in names})[0]
+    if not Path(source).exists():
+        raise FileNotFoundError(
+            f"'data' must be 'movielens', 'synthetic' or a path (got '{source}', which does not exist)."
+        )
+    return read_mmrec(source, modalities=modalities)
