@@ -1,5 +1,6 @@
 """Files to HeteroData, splits, and negative samples."""
 
+from drepm_pyg.data.atomic_files import read_atomic_files
 from drepm_pyg.data.duplicates import mask_duplicate_rows
 from drepm_pyg.data.interactions import Interactions, assign_split
 from drepm_pyg.data.k_core import k_core
@@ -7,7 +8,7 @@ from drepm_pyg.data.knowledge import knowledge_features
 from drepm_pyg.data.mmrec import read_mmrec, write_mmrec
 from drepm_pyg.data.movielens import MultimodalMovieLens
 from drepm_pyg.data.negatives import NegativeSampler, sample_negatives
-from drepm_pyg.data.recbole import read_atomic_files, read_recbole
+from drepm_pyg.data.recbole import read_recbole
 from drepm_pyg.data.schema import ITEM_USER, SPLIT_INDEX, USER_ITEM, build_data, modalities, modality_mask, similar
 from drepm_pyg.data.splits import leave_one_out_split, random_split, temporal_split
 from drepm_pyg.data.synthetic import SyntheticMultimodal

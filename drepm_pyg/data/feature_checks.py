@@ -26,7 +26,10 @@ def feature_faults(data: HeteroData) -> Iterator[str]:
 
 
 def _looks_like_features(value: object) -> bool:
-    return getattr(value, "ndim", 0) == 2 or (isinstance(value, Tensor) and value.is_floating_point())
+    # Integer tables may be anyone's; a NumPy array or a third axis is a mistake that would go unnoticed.
+    if isinstance(value, Tensor):
+        return value.ndim >= 2 and value.is_floating_point()
+    return getattr(value, "ndim", 0) >= 2
 
 
 def _matrix_faults(name: str, x: object, num_items: int) -> Iterator[str]:
@@ -36,8 +39,6 @@ def _matrix_faults(name: str, x: object, num_items: int) -> Iterator[str]:
         yield str(error)
     if not isinstance(x, Tensor):
         yield f"'{name}' must be a torch tensor (got a {type(x).__name__}); wrap it: torch.from_numpy(...)."
-    elif not x.is_floating_point():
-        yield f"'{name}' must hold floating point features (got {x.dtype}); convert it, for instance with .float()."
     elif x.ndim != 2 or x.size(1) == 0:
         yield f"'{name}' must have the shape [{num_items}, F] with F > 0 (got {list(x.shape)})."
     elif x.size(0) != num_items:
@@ -63,7 +64,10 @@ def _mask_faults(name: str, mask: object, item: Any) -> Iterator[str]:
 
 
 def feature_warnings(data: HeteroData) -> Iterator[str]:
-    """Zero rows, identical rows and float64, for data without faults."""
+    """Zero rows, identical rows and number types, for data without faults."""
+    for name, value in data["item"].items():
+        if isinstance(value, Tensor) and value.ndim == 2 and not value.is_floating_point():
+            yield f"'{name}' is no modality because it holds {value.dtype}. If it should be one, convert it."
     for name in modalities(data):
         x, mask = data["item"][name], modality_mask(data, name)
         if x.dtype == torch.float64:

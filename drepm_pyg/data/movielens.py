@@ -14,10 +14,11 @@ from torch_geometric.data import HeteroData, InMemoryDataset
 
 from drepm_pyg._checks import CorruptFileError, check_choice
 from drepm_pyg.data.archive import Archive
+from drepm_pyg.data.atomic_files import read_atomic_files
 from drepm_pyg.data.freebase import realign_links
 from drepm_pyg.data.grouplens import convert_grouplens
 from drepm_pyg.data.knowledge import knowledge_features
-from drepm_pyg.data.recbole import SPLITS, read_atomic_files, read_recbole
+from drepm_pyg.data.recbole import SPLITS, read_recbole
 from drepm_pyg.data.text import embed_texts
 
 if TYPE_CHECKING:

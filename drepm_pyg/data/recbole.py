@@ -1,16 +1,15 @@
-"""RecBole's "atomic files": tab-separated tables with typed headers such as ``user_id:token``."""
+"""Data sets in RecBole's format, filtered, numbered and split."""
 
 import os
-from collections.abc import Callable, Collection
-from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import CorruptFileError, check_choice
-from drepm_pyg.data.archive import Archive
+from drepm_pyg.data.atomic_files import read_atomic_files
 from drepm_pyg.data.k_core import k_core as take_core
 from drepm_pyg.data.schema import build_data
 from drepm_pyg.data.splits import leave_one_out_split, random_split, temporal_split
@@ -19,10 +18,8 @@ from drepm_pyg.typing import Bool, Float, Tensor
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SPLITS", "read_atomic_files", "read_recbole"]
+__all__ = ["SPLITS", "read_recbole"]
 
-KINDS = ("inter", "item", "user", "kg", "link")
-_TYPES = ("token", "token_seq", "float", "float_seq")
 _TITLES = ("title", "name")
 
 #: The splits that can be named; any other is a function of the whole data set.
@@ -31,72 +28,6 @@ SPLITS: dict[str, Callable[[HeteroData, int], HeteroData]] = {
     "leave_one_out": lambda data, seed: leave_one_out_split(data, seed=seed),
     "temporal": lambda data, seed: temporal_split(data),
 }
-
-
-def read_atomic_files(
-    path: str | os.PathLike[str], *, name: str | None = None, kinds: Collection[str] = KINDS
-) -> "dict[str, pd.DataFrame]":
-    """The tables of a data set in RecBole's format, by kind (``inter``, ``item``, ``user``, ``kg``, ``link``).
-
-    Args:
-        path: a directory, zip or wheel that holds them somewhere (a zip is read in place), or the ``.inter`` file.
-        name: the data set, where there are several.
-        kinds: the tables to read; one that is not there is left out of the result.
-
-    Returns:
-        Tables whose columns have lost their types' suffix. Tokens are strings as they stand in the file, floats are
-        float64, sequences are lists of these.
-
-    Raises:
-        FileNotFoundError: there is no ``.inter`` file, or several and no ``name``.
-        CorruptFileError: the zip is damaged or unsafe, or a table has no typed header or unreadable cells.
-    """
-    for kind in kinds:
-        check_choice(KINDS, kinds=kind)
-    path = Path(path)
-    if path.suffix == ".inter":
-        path, name = path.parent, name or path.stem
-    archive = Archive(path)
-    present = [PurePosixPath(member) for member in archive.names()]
-    found = [member for member in present if member.suffix == ".inter" and name in (None, member.stem)]
-    if len(found) != 1:
-        listed = sorted(member.stem for member in present if member.suffix == ".inter")
-        raise FileNotFoundError(
-            f"'{path}' must hold one data set{f' named {name!r}' if name else ''} in RecBole's format (.inter files: "
-            f"{listed}). Pass 'name' to choose one."
-        )
-    tables = {}
-    for kind in kinds:
-        member = found[0].with_suffix(f".{kind}")
-        if member in present:
-            with archive.open(str(member)) as file:
-                tables[kind] = _read_table(file, member.name)
-    return tables
-
-
-def _read_table(file: IO[bytes], name: str) -> "pd.DataFrame":
-    import pandas as pd
-
-    try:
-        header = file.readline().decode("utf-8-sig").rstrip("\r\n").split("\t")
-        names, _, types = zip(*(field.rpartition(":") for field in header), strict=True)
-        if not all(names) or not set(types) <= set(_TYPES):
-            raise CorruptFileError(
-                f"'{name}' must have a header of names with types such as 'user_id:token' (got {header})."
-            )
-        # Tokens are taken literally: "NA" is an artist, and a quotation mark is part of a title.
-        frame = pd.read_csv(file, sep="\t", header=None, names=list(names), dtype=str, quoting=3, keep_default_na=False)
-        for column, kind in zip(names, types, strict=True):
-            if kind == "float":
-                frame[column] = pd.to_numeric(frame[column])
-            elif kind != "token":
-                convert = float if kind == "float_seq" else str
-                frame[column] = [[convert(part) for part in cell.split()] for cell in frame[column]]
-    except CorruptFileError:
-        raise
-    except (ValueError, pd.errors.ParserError) as error:
-        raise CorruptFileError(f"'{name}' cannot be read as a table ({error}). Was the file truncated?") from error
-    return frame
 
 
 def read_recbole(
@@ -118,7 +49,7 @@ def read_recbole(
     The threshold is applied then, the k-core after it, the split at the end. Users and items are those with an
     interaction left, numbered by their tokens (as numbers where all of them are integers). Of the ``.item`` file, the
     titles and every ``float_seq`` column come along, the latter as a modality (an item without a value is masked).
-    Other columns, and ``.kg`` and ``.link``, are there through :func:`read_atomic_files`.
+    Other columns, and ``.kg`` and ``.link``, are there through :func:`~drepm_pyg.data.read_atomic_files`.
 
     Args:
         path: a directory, zip or wheel that holds the files somewhere (a zip is read in place), or the ``.inter`` file.
@@ -148,6 +79,12 @@ def read_recbole(
         raise CorruptFileError(
             f"The .inter file lacks the columns {missing} (it has {list(inter)}). Name them with 'user_field' and "
             "'item_field'."
+        )
+    empty = (inter[[user_field, item_field]] == "").any(axis="columns")
+    if empty.any():
+        raise CorruptFileError(
+            f"The .inter file has {empty.sum():,} rows without a user or an item (first: line {empty.argmax() + 2}). "
+            "Was the file truncated?"
         )
     if time_field in inter:
         inter = inter.sort_values(time_field, kind="stable")

@@ -67,18 +67,16 @@ def leave_one_out_split(
     return assign_split(data, _label(pairs[0], _latest_first(pairs, time), 0.0, torch.iinfo(torch.long).max))
 
 
-def temporal_split(
-    data: HeteroData, *, val: float = 0.1, test: float = 0.1, per_user: bool = False, drop_unknown: bool = True
-) -> HeteroData:
-    """Train on the past, validate and test on the future.
+def temporal_split(data: HeteroData, *, val: float = 0.1, test: float = 0.1, drop_unknown: bool = True) -> HeteroData:
+    """Train on the past, validate and test on the future: all histories are cut at the same two moments.
+
+    Interactions of one moment are never torn apart: a cut that falls among equal time stamps moves back to the first
+    of them.
 
     Args:
         data: HeteroData with time stamps, whose interactions, of all splits alike, are dealt anew.
-        val: the share of interactions before the test part that is held out for validation.
-        test: the share of the latest interactions. Interactions of one moment are never torn apart: a cut that falls
-            among equal time stamps moves back to the first of them.
-        per_user: cut every user's own history, by the counts of :func:`random_split` with ``held_out = val + test``,
-            instead of cutting all histories at the same two moments. Only the latter never trains on the future.
+        val: the share of all interactions between the two moments.
+        test: the share of the latest interactions.
         drop_unknown: leave held-out pairs of users out who are not in the training part.
 
     Returns:
@@ -87,15 +85,12 @@ def temporal_split(
     Raises:
         ValueError: there are no time stamps, or nothing would be left for training.
     """
-    check_fraction(val=val, test=test)
-    check_fraction(**{"val + test": val + test})
-    pairs, time = _timed(data)
-    if per_user:
-        return assign_split(data, _label(pairs[0], _latest_first(pairs, time), val + test, 10))
+    check_fraction(val=val, test=test, **{"val + test": val + test})
+    _, time = _timed(data)
     moments = time.sort().values
     label = torch.zeros(time.numel(), dtype=torch.long)
     for number, share in ((1, val + test), (2, test)):
-        held_out = _floor(torch.tensor(time.numel()), share)
+        held_out = int(_floor(torch.tensor(time.numel()), share))
         if held_out:
             label[time >= moments[-held_out]] = number
     return assign_split(data, label, drop_unknown=drop_unknown)

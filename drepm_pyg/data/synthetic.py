@@ -18,7 +18,7 @@ __all__ = ["SyntheticMultimodal"]
 MODALITIES: Mapping[str, tuple[int, float]] = {"image": (64, 0.5), "text": (32, 1.0)}
 
 BLOCK = 2**20  # interactions drawn at once
-_SHARPNESS = 2.0  # nodes then belong mostly to one or two of the factors
+_SHARPNESS = 4.0  # nodes then belong mostly to one or two of the factors
 _MIN_HISTORY = 5  # the field's data sets are 5-cores
 _ROUNDS = 4  # of replacing repeated draws by taste, before free items fill up the longest histories
 
@@ -26,16 +26,15 @@ _ROUNDS = 4  # of replacing repeated draws by taste, before free items fill up t
 class SyntheticMultimodal(InMemoryDataset):
     r"""A multimodal data set of any size whose structure is known.
 
-    Users and items have Gaussian vectors :math:`h_u, g_i \in \mathbb{R}^K`. An interaction of user u chooses a factor
-    k, then an item,
+    Users and items belong to K latent factors by weights :math:`t_u, w_i \in \Delta^{K-1}`, the softmax of 4 times a
+    Gaussian vector. An interaction of user u chooses a factor k, then an item,
 
-    .. math:: P(k \mid u) = \operatorname{softmax}(2 h_u)_k, \qquad
-        P(i \mid k) \propto \mathrm{rank}(i)^{-a} \operatorname{softmax}(2 g_i)_k
+    .. math:: P(k \mid u) = t_{uk}, \qquad P(i \mid k) \propto \mathrm{rank}(i)^{-a}\, w_{ik}
 
-    so that popularity follows a power law; history lengths are log-normal, from 5 on. Modality m shows the
-    items' factors through a random projection and noise:
+    so that popularity follows a power law; history lengths are log-normal, from 5 on. Modality m shows the items'
+    weights, standardised to :math:`z_i`, through a random projection and noise:
 
-    .. math:: x_i = \sqrt{\tfrac{s}{1 + s}}\, \tfrac{1}{\sqrt K} A_m g_i + \sqrt{\tfrac{1}{1 + s}}\, \varepsilon_i
+    .. math:: x_i = \sqrt{\tfrac{s}{1 + s}}\, \tfrac{1}{\sqrt K} A_m z_i + \sqrt{\tfrac{1}{1 + s}}\, \varepsilon_i
 
     with s the signal-to-noise ratio of the modality; every entry has variance 1. No array of users times items is ever
     made: a hundred times Amazon Baby (1.9 million users, 0.7 million items, 16 million interactions) fits in memory.
@@ -87,12 +86,17 @@ class SyntheticMultimodal(InMemoryDataset):
             )
         super().__init__(None, transform)
         generator = torch.Generator().manual_seed(seed)
-        factors = torch.randn(num_items, num_factors, generator=generator)
+        weights = _draw_weights(num_items, num_factors, generator)
         lengths = _history_lengths(num_users, num_items - 1, num_interactions, generator)
-        pairs = _draw_pairs(lengths, factors, popularity, generator)
-        features = {name: _show(factors, *modalities[name], generator) for name in sorted(modalities)}
+        pairs = _draw_pairs(lengths, weights, popularity, generator)
+        features = {name: _show(weights, *modalities[name], generator) for name in sorted(modalities)}
         data = random_split(build_data(num_users, num_items, pairs, features=features), seed=seed)
         self.data, self.slices = self.collate([data])
+
+
+def _draw_weights(num_nodes: int, num_factors: int, generator: torch.Generator) -> Float[Tensor, "N K"]:
+    """How far each node belongs to each factor; rows sum to 1."""
+    return (_SHARPNESS * torch.randn(num_nodes, num_factors, generator=generator)).softmax(dim=1)
 
 
 def _history_lengths(num_users: int, longest: int, total: int, generator: torch.Generator) -> Int[Tensor, " U"]:
@@ -110,13 +114,13 @@ def _history_lengths(num_users: int, longest: int, total: int, generator: torch.
 
 
 def _draw_pairs(
-    lengths: Int[Tensor, " U"], factors: Float[Tensor, "I K"], popularity: float, generator: torch.Generator
+    lengths: Int[Tensor, " U"], weights: Float[Tensor, "I K"], popularity: float, generator: torch.Generator
 ) -> Int[Tensor, "2 E"]:
     """``lengths[u]`` distinct items for every user, sorted by user and item."""
-    num_users, num_items = len(lengths), len(factors)
-    tastes = (_SHARPNESS * torch.randn(num_users, factors.size(1), generator=generator)).softmax(dim=1).cumsum(dim=1)
+    num_users, num_items = len(lengths), len(weights)
+    tastes = _draw_weights(num_users, weights.size(1), generator).cumsum(dim=1)
     rank = 1 + torch.randperm(num_items, generator=generator)
-    appeal = rank.double().pow(-popularity)[:, None].float() * (_SHARPNESS * factors).softmax(dim=1)
+    appeal = rank.float().pow(-popularity)[:, None] * weights
     keys = torch.empty(0, dtype=torch.long)
     for attempt in itertools.count():
         found = torch.bincount(keys // num_items, minlength=num_users)
@@ -151,9 +155,10 @@ def _choose(
     return item
 
 
-def _show(factors: Float[Tensor, "I K"], width: int, snr: float, generator: torch.Generator) -> Float[Tensor, "I F"]:
-    """A random projection of the factors and noise, at the given ratio of their variances."""
-    num_items, num_factors = factors.shape
-    projection = torch.randn(num_factors, width, generator=generator)
+def _show(weights: Float[Tensor, "I K"], width: int, snr: float, generator: torch.Generator) -> Float[Tensor, "I F"]:
+    """A random projection of the standardised weights and noise, at the given ratio of their variances."""
+    num_items, num_factors = weights.shape
+    spread = weights.std(dim=0, correction=0).clamp(min=1e-12)  # a single factor weighs 1 everywhere
+    signal = (weights - weights.mean(dim=0)) / spread @ torch.randn(num_factors, width, generator=generator)
     noise = torch.randn(num_items, width, generator=generator)
-    return math.sqrt(snr / (1 + snr) / num_factors) * (factors @ projection) + math.sqrt(1 / (1 + snr)) * noise
+    return math.sqrt(snr / (1 + snr) / num_factors) * signal + math.sqrt(1 / (1 + snr)) * noise

@@ -1,0 +1,85 @@
+"""RecBole's "atomic files": tab-separated tables with typed headers such as ``user_id:token``."""
+
+import os
+from collections.abc import Collection
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING
+
+from drepm_pyg._checks import CorruptFileError, check_choice
+from drepm_pyg.data.archive import Archive
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["read_atomic_files"]
+
+KINDS = ("inter", "item", "user", "kg", "link")
+_TYPES = ("token", "token_seq", "float", "float_seq")
+
+
+def read_atomic_files(
+    path: str | os.PathLike[str], *, name: str | None = None, kinds: Collection[str] = KINDS
+) -> "dict[str, pd.DataFrame]":
+    """The tables of a data set in RecBole's format, by kind (``inter``, ``item``, ``user``, ``kg``, ``link``).
+
+    Args:
+        path: a directory, zip or wheel that holds them somewhere (a zip is read in place), or the ``.inter`` file.
+        name: the data set, where there are several.
+        kinds: the tables to read; one that is not there is left out of the result.
+
+    Returns:
+        Tables whose columns have lost their types' suffix. Tokens are strings as they stand in the file, floats are
+        float64, sequences are lists of these.
+
+    Raises:
+        FileNotFoundError: there is no ``.inter`` file, or several and no ``name``.
+        CorruptFileError: the zip is damaged or unsafe, or a table has no typed header or unreadable cells.
+    """
+    for kind in kinds:
+        check_choice(KINDS, kinds=kind)
+    path = Path(path)
+    if path.suffix == ".inter":
+        path, name = path.parent, name or path.stem
+    archive = Archive(path)
+    present = [PurePosixPath(member) for member in archive.names()]
+    found = [member for member in present if member.suffix == ".inter" and name in (None, member.stem)]
+    if len(found) != 1:
+        listed = sorted(member.stem for member in present if member.suffix == ".inter")
+        raise FileNotFoundError(
+            f"'{path}' must hold one data set{f' named {name!r}' if name else ''} in RecBole's format (.inter files: "
+            f"{listed}). Pass 'name' to choose one."
+        )
+    tables = {}
+    for kind in kinds:
+        member = found[0].with_suffix(f".{kind}")
+        if member in present:
+            with archive.open(str(member)) as file:
+                tables[kind] = _read_table(file, member.name)
+    return tables
+
+
+def _read_table(file: IO[bytes], name: str) -> "pd.DataFrame":
+    import pandas as pd
+
+    try:
+        header = file.readline().decode("utf-8-sig").rstrip("\r\n").split("\t")
+        names, _, types = zip(*(field.rpartition(":") for field in header), strict=True)
+        if not all(names) or not set(types) <= set(_TYPES):
+            raise CorruptFileError(
+                f"'{name}' must have a header of names with types such as 'user_id:token' (got {header})."
+            )
+        # Tokens are taken literally: "NA" is an artist, and a quotation mark is part of a title.
+        frame = pd.read_csv(file, sep="\t", header=None, names=list(names), dtype=str, quoting=3, keep_default_na=False)
+        if not isinstance(frame.index, pd.RangeIndex):  # pandas takes surplus cells of a row for its index
+            raise CorruptFileError(f"'{name}' has rows with more cells than its header.")
+        for column, kind in zip(names, types, strict=True):
+            if kind == "float":
+                frame[column] = pd.to_numeric(frame[column]).astype(float)
+            elif kind != "token":
+                convert = float if kind == "float_seq" else str
+                frame[column] = [[convert(part) for part in cell.split()] for cell in frame[column]]
+    except CorruptFileError:
+        raise
+    except (ValueError, pd.errors.ParserError) as error:
+        raise CorruptFileError(f"'{name}' cannot be read as a table ({error}). Was the file truncated?") from error
+    return frame

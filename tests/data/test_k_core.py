@@ -1,0 +1,77 @@
+"""The k-core against removing one node at a time."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drepm_pyg.data import ITEM_USER, USER_ITEM, build_data, k_core, random_split, similar
+
+
+def core_by_hand(pairs: set[tuple[int, int]], user_k: int, item_k: int) -> set[tuple[int, int]]:
+    while True:
+        for side, k in ((0, user_k), (1, item_k)):
+            for node in {pair[side] for pair in pairs}:
+                if sum(pair[side] == node for pair in pairs) < k:
+                    pairs = {pair for pair in pairs if pair[side] != node}
+                    break
+            else:
+                continue
+            break
+        else:
+            return pairs
+
+
+@given(
+    st.sets(st.tuples(st.integers(0, 7), st.integers(0, 6)), min_size=1, max_size=40),
+    st.integers(0, 3),
+    st.integers(0, 3),
+)
+def test_core_is_what_removing_nodes_one_by_one_leaves(pairs: set[tuple[int, int]], user_k: int, item_k: int) -> None:
+    data = build_data(
+        8, 7, torch.tensor(sorted(pairs)).T.contiguous(), user_id=list("abcdefgh"), item_id=list("tuvwxyz")
+    )
+    expected = core_by_hand(pairs, user_k, item_k)
+    if not expected:
+        with pytest.raises(ValueError, match="No user and item is left"):
+            k_core(data, user_k=user_k, item_k=item_k)
+        return
+    core = k_core(data, user_k=user_k, item_k=item_k)
+    found = {
+        (core["user"].user_id[user], core["item"].item_id[item]) for user, item in core[USER_ITEM].edge_index.T.tolist()
+    }
+    assert found == {("abcdefgh"[user], "tuvwxyz"[item]) for user, item in expected}
+    assert core["user"].num_nodes == len({user for user, _ in expected}) == len(core["user"].user_id)
+    assert core["item"].num_nodes == len({item for _, item in expected}) == len(core["item"].item_id)
+
+
+def test_rows_go_with_their_items() -> None:
+    pairs = torch.tensor([[0, 0, 2, 2, 1], [1, 3, 1, 3, 0]])
+    data = build_data(
+        3,
+        5,
+        pairs,
+        features={"text": torch.arange(5.0)[:, None]},
+        masks={"text": torch.tensor([True, False, True, True, True])},
+        rating=torch.arange(5.0),
+        title=list("abcde"),
+    )
+    core = k_core(data, 2)
+    assert core["item"].text.flatten().tolist() == [1.0, 3.0]
+    assert core["item"].text_mask.tolist() == [False, True]
+    assert core["item"].title == ["b", "d"]
+    assert core[USER_ITEM].edge_index.tolist() == [[0, 0, 1, 1], [0, 1, 0, 1]]
+    assert core[USER_ITEM].rating.tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert torch.equal(core[ITEM_USER].edge_index, core[USER_ITEM].edge_index.flip(0))
+    assert (data["item"].num_nodes, len(data["item"].title)) == (5, 5)
+
+
+@pytest.mark.errors
+def test_a_core_after_the_split_or_with_graphs_is_refused() -> None:
+    pairs = torch.stack([torch.zeros(6, dtype=torch.long), torch.arange(6)])
+    data = build_data(1, 6, pairs)
+    with pytest.raises(ValueError, match="split already"):
+        k_core(random_split(data), 1)
+    data[similar("item", "text")].edge_index = torch.tensor([[1], [0]])
+    with pytest.raises(ValueError, match="ids would go stale"):
+        k_core(data, 1)

@@ -1,0 +1,193 @@
+"""RecBole's atomic files, from a directory, a zip or a wheel."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from drepm_pyg._checks import CorruptFileError
+from drepm_pyg.data import SPLIT_INDEX, USER_ITEM, Interactions, read_atomic_files, read_recbole, validate
+from drepm_pyg.data.archive import Archive
+
+FILES = {
+    "films.inter": (
+        "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+        "10\t2\t5\t100\n10\t11\t3\t90\n9\t2\t4\t80\n9\tNA\t1\t70\n10\t2\t2\t120\n9\t11\t4\t60\n"
+    ),
+    "films.item": (
+        "item_id:token\tmovie_title:token_seq\tyear:token\tposter:float_seq\n"
+        '11\tThe "Other" One\t1990\t0.5 1.5\n2\tToy Story\t1995\t\n99\tUnseen\t2000\t1 2\n'
+    ),
+    "films.kg": "head_id:token\trelation_id:token\ttail_id:token\nm.1\tgenre\tm.2\n",
+}
+
+
+def write_folder(folder: Path) -> Path:
+    (folder / "deep" / "films").mkdir(parents=True)
+    for name, content in FILES.items():
+        (folder / "deep" / "films" / name).write_text(content)
+    return folder
+
+
+def write_zip(path: Path, **more: str) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in FILES.items():
+            archive.writestr(f"package/films/{name}", content)
+        for name, content in more.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    return write_zip(tmp_path / "films-1.0-py3-none-any.whl")
+
+
+def pairs(data) -> set[tuple[str, str]]:
+    edge_index = Interactions.of(data).edge_index
+    return {(data["user"].user_id[user], data["item"].item_id[item]) for user, item in edge_index.T.tolist()}
+
+
+def test_directory_file_zip_and_wheel_read_alike(tmp_path: Path, wheel: Path) -> None:
+    folder = write_folder(tmp_path / "folder")
+    sources = [folder, folder / "deep/films/films.inter", write_zip(tmp_path / "films.zip"), wheel]
+    found = [read_recbole(source, split=None) for source in sources]
+    for data in found[1:]:
+        assert torch.equal(data[USER_ITEM].edge_index, found[0][USER_ITEM].edge_index)
+        assert data["item"].title == found[0]["item"].title
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["films-1.0-py3-none-any.whl", "films.zip", "folder"]
+
+
+def test_tokens_are_numbered_in_their_order(wheel: Path) -> None:
+    data = read_recbole(wheel, split=None)
+    assert data["user"].user_id == ["9", "10"]  # as numbers, since all are
+    assert data["item"].item_id == ["11", "2", "NA"]  # as text, since one is no number
+    assert pairs(data) == {("10", "2"), ("10", "11"), ("9", "2"), ("9", "NA"), ("9", "11")}
+
+
+def test_a_repeated_pair_counts_once_with_its_latest_row(wheel: Path) -> None:
+    data = read_recbole(wheel, split=None)
+    user, item = (data[node][f"{node}_id"] for node in ("user", "item"))
+    rating = {
+        (user[u], item[i]): (float(r), int(t))
+        for (u, i), r, t in zip(
+            data[USER_ITEM].edge_index.T.tolist(), data[USER_ITEM].rating, data[USER_ITEM].time, strict=True
+        )
+    }
+    assert rating["10", "2"] == (2.0, 120)
+    assert data[USER_ITEM].time.dtype == torch.long
+
+
+def test_threshold_counts_after_repeats_and_unused_nodes_drop_out(wheel: Path) -> None:
+    data = read_recbole(wheel, rating_threshold=3, split=None)
+    assert pairs(data) == {("10", "11"), ("9", "2"), ("9", "11")}
+    assert data["item"].item_id == ["2", "11"]
+
+
+def test_k_core_follows_the_threshold(wheel: Path) -> None:
+    assert pairs(read_recbole(wheel, k_core=2, split=None)) == {(u, i) for u in ("9", "10") for i in ("2", "11")}
+    with pytest.raises(ValueError, match="No user and item is left"):
+        read_recbole(wheel, rating_threshold=3, k_core=2)
+
+
+def test_titles_and_vectors_of_the_item_file_come_along(wheel: Path) -> None:
+    data = read_recbole(wheel, split=None)
+    assert data["item"].title == ['The "Other" One', "Toy Story", ""]
+    assert data["item"].poster.tolist() == [[0.5, 1.5], [0, 0], [0, 0]]
+    assert data["item"].poster_mask.tolist() == [True, False, False]
+    assert validate(data) == []
+
+
+def test_the_split_is_named_or_any_function(tmp_path: Path) -> None:
+    lines = [f"{user}\t{item}\t{item}\n" for user in range(5) for item in range(10)]
+    (tmp_path / "a.inter").write_text("user_id:token\titem_id:token\ttimestamp:float\n" + "".join(lines))
+
+    def sizes(split) -> list[int]:
+        store = read_recbole(tmp_path, split=split)[USER_ITEM]
+        return [store[index].size(1) for index in SPLIT_INDEX.values()]
+
+    assert sizes("random") == [40, 5, 5]
+    assert sizes("leave_one_out") == [40, 5, 5]
+    assert sizes("temporal") == [40, 5, 5]
+    assert sizes(None) == sizes(lambda data: data) == [50, 0, 0]
+    assert read_recbole(tmp_path, split="temporal")[USER_ITEM].test_time.tolist() == [9] * 5
+
+
+def test_columns_may_have_other_names(tmp_path: Path) -> None:
+    (tmp_path / "a.inter").write_text("who:token\twhat:token\tweight:float\n1\tx\t0.5\n2\ty\t2\n")
+    names = {"user_field": "who", "item_field": "what", "rating_field": "weight"}
+    assert pairs(read_recbole(tmp_path, rating_threshold=1, split=None, **names)) == {("2", "y")}
+    with pytest.raises(CorruptFileError, match=r"lacks the columns \['user_id', 'item_id'\]"):
+        read_recbole(tmp_path)
+
+
+def test_tables_are_typed_by_their_header(wheel: Path) -> None:
+    tables = read_atomic_files(wheel)
+    assert sorted(tables) == ["inter", "item", "kg"]
+    assert tables["inter"]["item_id"].tolist() == ["2", "11", "2", "NA", "2", "11"]
+    assert tables["inter"]["rating"].dtype == float
+    assert tables["item"]["movie_title"].tolist()[0] == ["The", '"Other"', "One"]
+    assert tables["item"]["poster"].tolist() == [[0.5, 1.5], [], [1.0, 2.0]]
+
+
+def test_one_of_several_data_sets_is_chosen_by_name(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "two.zip", **{"books/books.inter": "user_id:token\titem_id:token\n1\t2\n"})
+    with pytest.raises(FileNotFoundError, match=r"\.inter files: \['books', 'films'\]"):
+        read_recbole(path)
+    assert pairs(read_recbole(path, name="books")) == {("1", "2")}
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("name", ["../evil.inter", "/evil.inter", "a/../../evil", "C:\\evil", "..\\evil"])
+def test_a_zip_whose_members_point_outside_is_refused(name: str, tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "evil.zip", **{name: "x"})
+    with pytest.raises(CorruptFileError, match="members that point outside"):
+        read_recbole(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["evil.zip"]
+
+
+@pytest.mark.errors
+def test_sources_that_are_none_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        Archive(tmp_path / "nowhere").names()
+    (tmp_path / "text.zip").write_text("no zip")
+    with pytest.raises(CorruptFileError, match="no intact zip file"):
+        read_recbole(tmp_path / "text.zip")
+    with pytest.raises(FileNotFoundError, match=r"\.inter files: \[\]"):
+        read_recbole(tmp_path)
+
+
+BROKEN = {
+    "user_id\titem_id\n1\t2\n": "must have a header of names with types",
+    "user_id:token\titem_id:text\n1\t2\n": "must have a header of names with types",
+    "": "must have a header of names with types",
+    "user_id:token\titem_id:token\trating:float\n1\t2\tgood\n": "cannot be read as a table",
+    "user_id:token\titem_id:token\n1\t2\t3\t4\n": "has rows with more cells than its header",
+}
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("content", BROKEN)
+def test_a_broken_table_is_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "a.inter").write_text(content)
+    with pytest.raises(CorruptFileError, match=rf"'a.inter' {BROKEN[content]}"):
+        read_recbole(tmp_path)
+
+
+@pytest.mark.errors
+def test_a_row_cut_short_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "a.inter").write_text("user_id:token\titem_id:token\n1\t2\n3")
+    with pytest.raises(CorruptFileError, match=r"has 1 rows without a user or an item \(first: line 3\)"):
+        read_recbole(tmp_path)
+
+
+@pytest.mark.errors
+def test_filters_that_cannot_work_are_refused(tmp_path: Path, wheel: Path) -> None:
+    with pytest.raises(ValueError, match="No interaction is left"):
+        read_recbole(wheel, rating_threshold=9)
+    with pytest.raises(ValueError, match="'split' must be one of 'random', 'leave_one_out', 'temporal'"):
+        read_recbole(wheel, split="eighty-twenty")
+    (tmp_path / "a.inter").write_text("user_id:token\titem_id:token\n1\t2\n")
+    with pytest.raises(ValueError, match="'rating_threshold' needs ratings"):
+        read_recbole(tmp_path / "a.inter", rating_threshold=3)

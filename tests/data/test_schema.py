@@ -1,0 +1,80 @@
+"""The names of the schema and what build_data makes of pairs and features."""
+
+import pytest
+import torch
+
+from drepm_pyg.data import ITEM_USER, SPLIT_INDEX, USER_ITEM, build_data, modalities, modality_mask, similar
+from drepm_pyg.data.schema import check_modality_name
+
+TRAIN = torch.tensor([[0, 0, 1], [0, 2, 1]])
+
+
+def test_training_and_held_out_pairs_are_different_attributes() -> None:
+    val, test = torch.tensor([[1], [0]]), torch.tensor([[0], [1]])
+    data = build_data(2, 3, TRAIN, val, test)
+    assert [data[USER_ITEM][name].tolist() for name in SPLIT_INDEX.values()] == [
+        TRAIN.tolist(),
+        val.tolist(),
+        test.tolist(),
+    ]
+    assert data["user"].num_nodes == 2
+    assert data["item"].num_nodes == 3
+
+
+def test_reverse_edges_hold_training_pairs_alone() -> None:
+    data = build_data(2, 3, TRAIN, torch.tensor([[1], [0]]))
+    assert data[ITEM_USER].edge_index.tolist() == [[0, 2, 1], [0, 0, 1]]
+
+
+def test_absent_splits_are_empty_pairs() -> None:
+    data = build_data(2, 3, TRAIN)
+    assert data[USER_ITEM].val_edge_label_index.shape == data[USER_ITEM].test_edge_label_index.shape == (2, 0)
+
+
+def test_modalities_are_the_two_dimensional_float_attributes_sorted_by_name() -> None:
+    data = build_data(2, 3, TRAIN, features={"text": torch.zeros(3, 2), "image": torch.zeros(3, 4).half()})
+    data["item"].price = torch.zeros(3)
+    data["item"].genre = torch.zeros(3, 5, dtype=torch.long)
+    data["item"].other = torch.zeros(4, 5)
+    data["item"].text_mask = torch.ones(3, dtype=torch.bool)
+    assert modalities(data) == ["image", "text"]
+    assert modality_mask(data, "image") is None
+    assert modality_mask(data, "text").all()
+
+
+def test_features_are_not_copied() -> None:
+    x = torch.zeros(3, 2)
+    assert build_data(2, 3, TRAIN, features={"text": x})["item"].text is x
+
+
+def test_similarity_graphs_have_an_edge_type_for_each_node_type_and_modality() -> None:
+    assert similar("user", "text") == ("user", "similar_text", "user")
+
+
+def test_pyg_finds_nothing_wrong_with_the_schema() -> None:
+    assert build_data(2, 3, TRAIN, features={"text": torch.zeros(3, 2)}, title=list("abc")).validate()
+
+
+@pytest.mark.parametrize("name", ["image", "audio_vggish", "type", "training", "x"])
+def test_any_plain_identifier_is_a_modality(name: str) -> None:
+    check_modality_name(name)
+    assert modalities(build_data(2, 3, TRAIN, features={name: torch.zeros(3, 2)})) == [name]
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("name", ["", "audio-vggish", "2d", "_x", "image_mask", "keys", "num_nodes", "title", "class"])
+def test_a_name_that_storages_or_the_schema_use_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="A modality cannot be named"):
+        build_data(2, 3, TRAIN, features={name: torch.zeros(3, 2)})
+
+
+@pytest.mark.errors
+def test_an_id_out_of_range_is_refused_with_its_split() -> None:
+    with pytest.raises(ValueError, match=r"'val\[1\]' must hold ids in \[0, 3\) for 3 items \(got 3 to 3\)"):
+        build_data(2, 3, TRAIN, torch.tensor([[0], [3]]))
+
+
+@pytest.mark.errors
+def test_a_mask_without_its_features_is_refused() -> None:
+    with pytest.raises(ValueError, match="'masks' names 'image', which 'features' does not hold"):
+        build_data(2, 3, TRAIN, masks={"image": torch.ones(3, dtype=torch.bool)})
