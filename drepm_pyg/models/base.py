@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -12,6 +12,8 @@ from drepm_pyg._checks import check_at_least
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["LossOutput", "RecommenderModel", "Representations", "Triples"]
+
+Model = TypeVar("Model", bound="RecommenderModel")  # not Self: beartype knows it only in classes that it decorates
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class LossOutput:
     parts: dict[str, Tensor]
 
     @classmethod
-    def from_parts(cls, **parts: Tensor) -> Self:
+    def from_parts(cls, **parts: Tensor) -> "LossOutput":
         """The total is the sum of the parts."""
         return cls(total=sum(parts.values(), start=torch.zeros_like(next(iter(parts.values())))), parts=parts)
 
@@ -110,7 +112,7 @@ class RecommenderModel(nn.Module):
         self.num_users, self.num_items = num_users, num_items
 
     @classmethod
-    def from_data(cls, data: HeteroData, **hyper_parameters: Any) -> Self:
+    def from_data(cls: type[Model], data: HeteroData, **hyper_parameters: Any) -> Model:
         """Build the model with the sizes of ``data``; everything else is an argument of the class."""
         return cls(data["user"].num_nodes, data["item"].num_nodes, **hyper_parameters)
 

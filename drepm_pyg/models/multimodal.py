@@ -1,7 +1,7 @@
 """What the models with item features share: widths from the data, features, masks and similarity graphs out of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, TypeVar
 
 from torch_geometric.data import HeteroData
 
@@ -12,6 +12,8 @@ from drepm_pyg.models.base import RecommenderModel
 from drepm_pyg.typing import Tensor
 
 __all__ = ["MultimodalModel", "item_features", "item_masks", "select_graphs", "select_modalities", "similarity_graphs"]
+
+Model = TypeVar("Model", bound="MultimodalModel")
 
 
 def select_modalities(data: HeteroData, modalities: Sequence[str] | None = None) -> list[str]:
@@ -104,7 +106,9 @@ class MultimodalModel(RecommenderModel):
         self.in_channels = dict(in_channels)
 
     @classmethod
-    def from_data(cls, data: HeteroData, *, modalities: Sequence[str] | None = None, **hyper_parameters: Any) -> Self:
+    def from_data(
+        cls: type[Model], data: HeteroData, *, modalities: Sequence[str] | None = None, **hyper_parameters: Any
+    ) -> Model:
         """Build the model with the sizes of ``data`` and the widths of its ``modalities`` (default: all of them)."""
         in_channels = {name: data["item"][name].size(1) for name in select_modalities(data, modalities)}
         return cls(data["user"].num_nodes, data["item"].num_nodes, in_channels, **hyper_parameters)

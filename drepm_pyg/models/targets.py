@@ -42,7 +42,7 @@ class SimilarityTargets:
         self.memory_budget = memory_budget
 
     def __call__(
-        self, data: HeteroData, node: str, ids: Int[Tensor, " B"], like: Float[Tensor, "B D"]
+        self, data: HeteroData, node: str, ids: Int[Tensor, " B"], like: Float[Tensor, "_ D"]
     ) -> Float[Tensor, "B B"] | FactoredSimilarity:
         """The target among the nodes ``ids`` of type ``node`` ("user" or "item") for the representations ``like``."""
         names = select_modalities(data, None if self.weights is None else list(self.weights))
