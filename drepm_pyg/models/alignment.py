@@ -58,7 +58,7 @@ class BehaviorModalAlignment(nn.Module):
             item=item,
             user_similarity=self._target(data, "user", user, modal_user),
             item_similarity=self._target(data, "item", item, modal_item),
-            mask=false_negative_mask(user, item, data[USER_ITEM].edge_index, len(modal.item)) if known else None,
+            mask=false_negative_mask(user, item, data[USER_ITEM].edge_index) if known else None,
         )
         return {
             "intra": self.bma.alpha * terms.intra,

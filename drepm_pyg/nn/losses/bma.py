@@ -1,29 +1,31 @@
 """Behaviour-modal alignment (Eq. 15 without BPR): the three terms, weighted."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from drepm_pyg._checks import check_non_negative, check_same_shape
+from drepm_pyg._checks import check_non_negative
 from drepm_pyg.nn.functional import FactoredSimilarity, first_occurrences
+from drepm_pyg.nn.functional.rows import check_mask
 from drepm_pyg.nn.losses.alignment import InterAlignmentLoss, IntraAlignmentLoss
 from drepm_pyg.nn.losses.similarity_supervised import SimilaritySupervisedLoss
 from drepm_pyg.typing import Bool, Float, Int, Tensor
 
 __all__ = ["BMALoss", "BMALossOutput"]
 
-Similarity = Tensor | FactoredSimilarity
+#: A target over the batch's rows or over its distinct ids, or what gives one for these ids.
+Similarity = Tensor | FactoredSimilarity | Callable[[Tensor], Tensor | FactoredSimilarity]
 
 
-@dataclass(frozen=True)
-class BMALossOutput:
-    """The weighted total and its terms, each before its weight; a term with weight 0 is 0."""
+class BMALossOutput(NamedTuple):
+    """The weighted total, and its three terms before their weights; a term with weight 0 is 0."""
 
-    total: Float[Tensor, ""]
-    intra: Float[Tensor, ""]
-    inter: Float[Tensor, ""]
-    sss: Float[Tensor, ""]
+    total: Tensor
+    intra: Tensor
+    inter: Tensor
+    sss: Tensor
 
 
 class BMALoss(nn.Module):
@@ -32,7 +34,7 @@ class BMALoss(nn.Module):
     .. math:: \alpha \mathcal{L}_{Intra} + \beta \mathcal{L}_{Inter} + \gamma \mathcal{L}_{SSS}
 
     Intra-alignment runs on the pairs as given; inter-alignment and SSS on the first row of each distinct id, so that a
-    user that stands twice in the batch is not its own negative.
+    user that stands twice in the batch is not its own negative. A term with weight 0 is not computed.
 
     Args:
         alpha: weight of the intra-alignment.
@@ -47,12 +49,18 @@ class BMALoss(nn.Module):
 
     Shapes:
         behavior_user, behavior_item, modal_user, modal_item: float ``[B, D]``, the rows of the batch's pairs; user,
-        item: long ``[B]`` ids; user_similarity, item_similarity: the targets of SSS, ``[B, B]`` over the rows or
-        ``[n, n]`` over the distinct ids in the order of their first rows, dense or factored; mask: bool ``[B, B]``,
-        True = not a negative of the intra-alignment
+        item: long ``[B]`` ids; user_similarity, item_similarity: the targets of SSS, dense or factored, ``[B, B]`` over
+        the rows or ``[n, n]`` over the distinct ids in the order of their first rows, or a callable that is given these
+        ids and returns the latter; mask: bool ``[B, B]``, True = not a negative of the intra-alignment
 
     Raises:
         ValueError: where ``gamma`` is above 0 and a similarity is missing, or shapes do not fit.
+
+    Example:
+        >>> rows = torch.eye(3)
+        >>> lines = dict(behavior_user=rows, behavior_item=rows, modal_user=rows, modal_item=rows)
+        >>> BMALoss(0.0, 1.0, 0.0, temperature=1.0)(**lines, user=torch.tensor([4, 4, 2]), item=torch.arange(3)).inter
+        tensor(0.8647)
     """
 
     def __init__(
@@ -79,44 +87,49 @@ class BMALoss(nn.Module):
     def forward(
         self,
         *,
-        behavior_user: Float[Tensor, "B D"],
-        behavior_item: Float[Tensor, "B D"],
-        modal_user: Float[Tensor, "B D"],
-        modal_item: Float[Tensor, "B D"],
+        behavior_user: Float[Tensor, "B Db"],
+        behavior_item: Float[Tensor, "B Db"],
+        modal_user: Float[Tensor, "B Dm"],
+        modal_item: Float[Tensor, "B Dm"],
         user: Int[Tensor, " B"],
         item: Int[Tensor, " B"],
         user_similarity: Similarity | None = None,
         item_similarity: Similarity | None = None,
         mask: Bool[Tensor, "B B"] | None = None,
     ) -> BMALossOutput:
-        check_same_shape(behavior_user=behavior_user, behavior_item=behavior_item)
-        check_same_shape(behavior_user=behavior_user[:, 0], modal_user=modal_user[:, 0], modal_item=modal_item[:, 0])
-        check_same_shape(behavior_user=behavior_user[:, 0], user=user, item=item)
+        lines = {
+            "behavior_user": behavior_user,
+            "behavior_item": behavior_item,
+            "modal_user": modal_user,
+            "modal_item": modal_item,
+        }
+        _check_batch(user=user, item=item, **lines)
+        if mask is not None:
+            check_mask(mask, len(user))
+        if self.gamma > 0:
+            _check_given(user_similarity=user_similarity, item_similarity=item_similarity)
         zero = behavior_user.new_zeros((), dtype=torch.promote_types(behavior_user.dtype, torch.float32))
         intra = inter = sss = zero
         if self.alpha > 0:
-            intra = self.intra(
-                behavior_user=behavior_user,
-                behavior_item=behavior_item,
-                modal_user=modal_user,
-                modal_item=modal_item,
-                mask=self._with_duplicates(mask, item),
-            )
+            intra = self.intra(**lines, mask=self._with_duplicates(mask, item))
         if self.beta > 0 or self.gamma > 0:
-            users = first_occurrences(user) if self.distinct else torch.arange(len(user), device=user.device)
-            items = first_occurrences(item) if self.distinct else torch.arange(len(item), device=item.device)
+            users, items = self._rows(user), self._rows(item)
+            modal_user, modal_item = modal_user.index_select(0, users), modal_item.index_select(0, items)
         if self.beta > 0:
             inter = self.inter(
-                behavior_user=behavior_user[users],
-                modal_user=modal_user[users],
-                behavior_item=behavior_item[items],
-                modal_item=modal_item[items],
+                behavior_user=behavior_user.index_select(0, users),
+                modal_user=modal_user,
+                behavior_item=behavior_item.index_select(0, items),
+                modal_item=modal_item,
             )
         if self.gamma > 0:
-            user_target = _of_rows(user_similarity, users, len(user), "user_similarity", self.gamma)
-            item_target = _of_rows(item_similarity, items, len(item), "item_similarity", self.gamma)
-            sss = self.sss(modal_item[items], item_target) + self.sss(modal_user[users], user_target)
+            user_target = _target("user_similarity", user_similarity, user, users)
+            item_target = _target("item_similarity", item_similarity, item, items)
+            sss = self.sss(modal_user, user_target) + self.sss(modal_item, item_target)
         return BMALossOutput(self.alpha * intra + self.beta * inter + self.gamma * sss, intra, inter, sss)
+
+    def _rows(self, ids: Tensor) -> Tensor:
+        return first_occurrences(ids) if self.distinct else torch.arange(len(ids), device=ids.device)
 
     def _with_duplicates(self, mask: Tensor | None, item: Tensor) -> Tensor | None:
         if not self.mask_duplicates:
@@ -130,19 +143,38 @@ class BMALoss(nn.Module):
         )
 
 
-def _of_rows(similarity: Similarity | None, rows: Tensor, batch: int, name: str, gamma: float) -> Similarity:
-    """The target among the chosen rows: it may come for the whole batch or for these rows alone."""
-    if similarity is None:
+def _check_batch(**tensors: Tensor) -> None:
+    """One row per pair in all of them."""
+    shapes = {name: list(tensor.shape) for name, tensor in tensors.items()}
+    matrices = all(len(shape) == (1 if name in ("user", "item") else 2) for name, shape in shapes.items())
+    if not matrices or len({shape[0] for shape in shapes.values()}) > 1:
         raise ValueError(
-            f"'{name}' is needed where 'gamma' is above 0 (got gamma={gamma} and no similarity). "
+            f"'user' and 'item' must be ids [B], the four representations [B, D] with a row per pair (got {shapes}). "
+            "Gather the rows of the batch first, for instance modal_user=table[user]."
+        )
+
+
+def _check_given(**similarities: Similarity | None) -> None:
+    missing = [name for name, similarity in similarities.items() if similarity is None]
+    if missing:
+        raise ValueError(
+            f"'{missing[0]}' is needed where 'gamma' is above 0 (got None). "
             "Pass the target of the similarity-supervised signal, or set gamma=0."
         )
-    size = tuple(similarity.shape)
+
+
+def _target(name: str, similarity: Similarity | None, ids: Tensor, rows: Tensor) -> Tensor | FactoredSimilarity:
+    """The target among the chosen rows: it may come for the whole batch or for these rows alone."""
+    assert similarity is not None
+    if not isinstance(similarity, Tensor | FactoredSimilarity):
+        return similarity(ids[rows])
+    size, batch = tuple(similarity.shape), len(ids)
+    # The batch's size comes first: it is a number under torch.compile, where len(rows) is a symbol.
+    if size == (batch, batch):
+        return similarity[rows] if isinstance(similarity, FactoredSimilarity) else similarity[rows[:, None], rows]
     if size == (len(rows), len(rows)):
         return similarity
-    if size != (batch, batch):
-        raise ValueError(
-            f"'{name}' must have the shape [{batch}, {batch}] (rows of the batch) or [{len(rows)}, {len(rows)}] "
-            f"(distinct ids) (got {list(size)})."
-        )
-    return similarity[rows] if isinstance(similarity, FactoredSimilarity) else similarity[rows][:, rows]
+    raise ValueError(
+        f"'{name}' must have the shape [{batch}, {batch}] over the batch's rows or [{len(rows)}, {len(rows)}] over its "
+        f"distinct ids (got {list(size)})."
+    )

@@ -21,7 +21,7 @@ class BPRLoss(nn.Module):
         check_reduction(reduction)
         self.reduction = reduction
 
-    def forward(self, pos_score: Float[Tensor, " B"], neg_score: Float[Tensor, "B *n"]) -> Tensor:
+    def forward(self, pos_score: Float[Tensor, " B"], neg_score: Float[Tensor, "B ..."]) -> Tensor:
         return reduce(functional.bpr(pos_score, neg_score), self.reduction)
 
     def extra_repr(self) -> str:

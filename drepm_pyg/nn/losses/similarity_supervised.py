@@ -1,33 +1,15 @@
 """The similarity-supervised signal (Eq. 12) as a module."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import nn
-from torch.autograd.function import once_differentiable
 
 from drepm_pyg._checks import check_choice
-from drepm_pyg.nn.functional import METRICS, FactoredSimilarity, compared_rows
+from drepm_pyg.nn import functional
 from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["SimilaritySupervisedLoss"]
-
-
-class _SquaredDistance(torch.autograd.Function):
-    r""":math:`\|Z Z^\top - T\|_F^2` with one B x B matrix, kept for the backward pass."""
-
-    @staticmethod
-    def forward(ctx: Any, z: Tensor, target: Tensor) -> Tensor:
-        gap = torch.addmm(target, z, z.T, beta=-1)
-        ctx.save_for_backward(z, gap)
-        return gap.square().sum()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        z, gap = ctx.saved_tensors
-        return 2 * grad * (gap @ z + gap.T @ z), None
 
 
 def _norm(squared: Tensor) -> Tensor:
@@ -65,19 +47,17 @@ class SimilaritySupervisedLoss(nn.Module):
 
     def __init__(self, *, metric: str = "cosine", reduction: str = "mean") -> None:
         super().__init__()
-        check_choice(METRICS, metric=metric)
+        check_choice(functional.METRICS, metric=metric)
         check_choice(_REDUCTIONS, reduction=reduction)
         self.metric, self.reduction = metric, reduction
 
     def forward(
-        self, representation: Float[Tensor, "B D"], similarity: Float[Tensor, "B B"] | FactoredSimilarity
+        self, representation: Float[Tensor, "B D"], similarity: "Float[Tensor, 'B B'] | functional.FactoredSimilarity"
     ) -> Float[Tensor, ""]:
-        z = compared_rows(representation, similarity, self.metric)
-        if isinstance(similarity, FactoredSimilarity):
-            squared = similarity.squared_distance(z)
-        else:
-            squared = _SquaredDistance.apply(z, similarity.detach().to(z.dtype))
-        return _REDUCTIONS[self.reduction](squared, len(z)).to(z.dtype)
+        squared = functional.similarity_distance(
+            representation, similarity, metric=self.metric, accurate=self.reduction != "mean"
+        )
+        return _REDUCTIONS[self.reduction](squared, len(representation))
 
     def extra_repr(self) -> str:
         return f"metric={self.metric!r}, reduction={self.reduction!r}"

@@ -1,0 +1,26 @@
+"""The losses as mathematics: unreduced functions with nothing to remember (DRepMRec, Eq. 8-15)."""
+
+from drepm_pyg.nn.functional.batch import false_negative_mask, first_occurrences
+from drepm_pyg.nn.functional.contrast import info_nce, inter_alignment, intra_alignment
+from drepm_pyg.nn.functional.factored import FactoredSimilarity, PooledRows
+from drepm_pyg.nn.functional.penalty import L2_FORMS, embedding_l2
+from drepm_pyg.nn.functional.ranking import bpr
+from drepm_pyg.nn.functional.rows import normalize_rows
+from drepm_pyg.nn.functional.similarity import METRICS, similarity_distance, similarity_supervised
+
+__all__ = [
+    "L2_FORMS",
+    "METRICS",
+    "FactoredSimilarity",
+    "PooledRows",
+    "bpr",
+    "embedding_l2",
+    "false_negative_mask",
+    "first_occurrences",
+    "info_nce",
+    "inter_alignment",
+    "intra_alignment",
+    "normalize_rows",
+    "similarity_distance",
+    "similarity_supervised",
+]

@@ -1,0 +1,59 @@
+"""Rows of a batch: checked, in full precision, of length 1."""
+
+import torch
+
+from drepm_pyg._checks import check_same_shape
+from drepm_pyg.typing import Float, Tensor
+
+__all__ = ["check_mask", "check_rows", "full_precision", "normalize_rows", "widen"]
+
+
+def widen(x: Tensor) -> Tensor:
+    """``x`` in float32 at least: sums of half-precision exponentials lose what distinguishes the rows."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def full_precision(x: Tensor) -> torch.autocast:
+    """A context in which autocast does not take the products of ``x`` back to half precision."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
+def normalize_rows(x: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
+    r"""Rows of length 1, in float32 at least.
+
+    A zero row stays zero and its gradient is zero (``F.normalize`` would give :math:`10^{12}` times the incoming one);
+    any other row gets length 1, however small or large.
+
+    Example:
+        >>> normalize_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+        tensor([[0.6000, 0.8000],
+                [0.0000, 0.0000]])
+    """
+    x = widen(x)
+    # The direction does not depend on the scale: dividing by a constant first keeps the squares in range.
+    largest = x.detach().abs().amax(dim=-1, keepdim=True)
+    nonzero = largest > torch.finfo(x.dtype).tiny
+    x = x / largest.where(nonzero, 1.0)
+    square = x.square().sum(dim=-1, keepdim=True)
+    return x * torch.where(nonzero, square.where(nonzero, 1.0).rsqrt(), 0.0)
+
+
+def check_rows(**tensors: Tensor) -> None:
+    """Matrices of one shape with at least one row."""
+    if torch.compiler.is_compiling():
+        return  # the number of distinct rows is a symbol there, which nothing may be decided on
+    name, first = next(iter(tensors.items()))
+    if first.ndim != 2 or len(first) == 0:
+        raise ValueError(f"'{name}' must have the shape [B, D] with at least one row (got {list(first.shape)}).")
+    check_same_shape(**tensors)
+
+
+def check_mask(mask: Tensor, rows: int) -> None:
+    """A bool matrix with a row and a column per pair."""
+    if mask.dtype != torch.bool:
+        raise TypeError(f"'mask' must be a bool tensor, True = not a negative (got {mask.dtype}). Pass mask.bool().")
+    if mask.shape != (rows, rows):
+        raise ValueError(
+            f"'mask' must have the shape [{rows}, {rows}], a row per anchor and a column per positive (got "
+            f"{list(mask.shape)})."
+        )
