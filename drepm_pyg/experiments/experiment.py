@@ -59,6 +59,8 @@ class GraphOptions:
             )
         for node in nodes:
             names = [name for name in modalities_of(data) if node == "user" or name not in self.files]
+            if not names:
+                continue  # a model that misses a graph names it
             build = AddSimilarityGraphs(
                 self.k,
                 modalities=names,
