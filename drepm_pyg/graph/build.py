@@ -19,8 +19,7 @@ from drepm_pyg.graph.space import Space
 
 __all__ = ["Route", "build", "feature_route"]
 
-#: An exact way to shortlists, and its name: from the rows, the device, how many to list, and the memory budget in
-#: bytes.
+#: An exact way to shortlists, and its name: from the rows, the device, how many to list, and a budget in bytes.
 Route = Callable[[Space, torch.device, int, int], tuple[str, Iterable[Shortlist]]]
 
 

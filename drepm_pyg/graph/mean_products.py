@@ -34,8 +34,7 @@ def mean_route(space: Space, device: torch.device, count: int, budget: int) -> t
         centred = items.double(block) - space.center
         y[block[0] : block[-1] + 1] = centred
         length[block] = np.sqrt(squared_norms(centred))
-    # What the metric makes of a user's row, it makes of the user's weights: for the cosine, divided by the norm of the
-    # mean.
+    # What the metric makes of a user's row it makes of the user's weights: the cosine divides by the mean's norm.
     scale = np.ones(len(space)) if space.metric is not METRICS["cosine"] else _inverse(np.sqrt(rows.squares))
     scale = scale / rows.degree
     unit = unit_roundoff(device)

@@ -5,7 +5,7 @@ is nearer. ``reach`` is a bound on :math:`\lVert y \rVert`, so that the error of
 :math:`\gamma\, p(\text{reach}_i)\, q(\text{reach}_j)` with :math:`\gamma` of :func:`rounding`.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ def rounding(width: int, unit: float) -> float:
     return unit * (min(width, 8 * width**0.5) + 8)
 
 
+@runtime_checkable
 class Metric(Protocol):
     """What a search asks of a measure of similarity."""
 

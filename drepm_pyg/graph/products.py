@@ -57,10 +57,14 @@ def product_blocks(space: Space, device: torch.device, budget: int) -> Iterator[
 
 
 def unit_roundoff(device: torch.device) -> float:
-    """Unit round-off of a float32 product on ``device``, which torch may be set to compute in TF32 or bfloat16."""
+    """Unit round-off of a float32 product on ``device``.
+
+    Off the CPU torch may be set, in more than one way, to round the factors to TF32 or bfloat16: a product tells.
+    """
     if device.type == "cpu":
         return 2.0**-24
-    return {"highest": 2.0**-24, "high": 2.0**-11, "medium": 2.0**-8}[torch.get_float32_matmul_precision()]
+    probe = torch.full((256, 256), 1 + 2.0**-12, device=device)
+    return 2.0**-24 if torch.equal(probe @ torch.eye(256, device=device), probe) else 2.0**-8
 
 
 def _prepared(space: Space, ids: NDArray[np.int64], device: torch.device) -> Tensor:

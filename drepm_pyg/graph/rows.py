@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,9 +18,11 @@ Features = Tensor | NDArray[Any]
 _BLOCK_BYTES = 1 << 25  # of float64 rows that a pass over the features holds at a time
 
 
+@runtime_checkable
 class Rows(Protocol):
-    """Distinct float64 rows, one a class of identical nodes, scaled by ``2 ** -exponent`` (exact, and nothing
-    overflows).
+    """Distinct float64 rows, one a class of identical nodes.
+
+    They are scaled by ``2 ** -exponent``, which is exact, so that nothing overflows.
 
     Attributes:
         ties: which nodes each row stands for.
@@ -59,19 +61,14 @@ class FeatureRows:
         self._x = x.detach().cpu() if isinstance(x, torch.Tensor) else x
         nodes = _present(len(x), mask)
         self.exponent = self._scan(nodes, len(x), name)
-        self._scale = 2.0**-self.exponent
-        self.ties = Ties.group(len(x), nodes, range(len(nodes)))
-        squares = self._squares()
-        keys = self._keys(nodes, squares)
-        self.ties = Ties.group(len(x), nodes, keys)
+        blocks = blocks_of(len(nodes), self.width)
+        squares = np.concatenate([np.zeros(0), *(squared_norms(self._scaled(nodes[block])) for block in blocks)])
+        self.ties = Ties.group(len(x), nodes, self._keys(nodes, squares))
         self.squares = squares[np.searchsorted(nodes, self.ties.first)]
 
     def double(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """Rows ``ids`` (class ids) in float64."""
-        rows = self._read(self.ties.first[ids])
-        if self.exponent:
-            rows *= self._scale
-        return rows
+        return self._scaled(self.ties.first[ids])
 
     def mean(self) -> NDArray[np.float64]:
         """The mean row."""
@@ -84,6 +81,12 @@ class FeatureRows:
         if isinstance(self._x, torch.Tensor):
             return self._x[torch.from_numpy(nodes)].to(torch.float64).numpy()
         return np.asarray(self._x[nodes], dtype=np.float64)  # an index of ids copies, so this is never the caller's
+
+    def _scaled(self, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
+        rows = self._read(nodes)
+        if self.exponent:
+            rows *= 2.0**-self.exponent
+        return rows
 
     def _scan(self, nodes: NDArray[np.int64], num_nodes: int, name: str) -> int:
         """Refuse what is not finite; return the exponent of the largest magnitude."""
@@ -99,10 +102,6 @@ class FeatureRows:
                 "Repair these rows, or mask them."
             )
         return min(max(int(np.frexp(largest)[1]), -1000), 1000)  # so that its power of two is a float64, too
-
-    def _squares(self) -> NDArray[np.float64]:
-        blocks = blocks_of(len(self.ties), self.width)
-        return np.concatenate([np.zeros(0), *(squared_norms(self.double(block)) for block in blocks)])
 
     def _keys(self, nodes: NDArray[np.int64], squares: NDArray[np.float64]) -> Iterator[object]:
         """A key for each row, equal for equal rows only; rows whose norm is their own need no look at their bytes."""

@@ -86,30 +86,37 @@ def _overlap(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[
 
 def _search_again(space: Space, ids: NDArray[np.int64], result: Ranking, budget: int) -> None:
     count = result.index.shape[1]
-    p, q = space.slack(space.norms, _DOUBLE)
-    step = max(1, budget // (8 * (len(space) + space.width)))
+    # A block's scores, their slack and, where everything ties, the coordinates and scores of every pair.
+    step = max(1, budget // (64 * len(space) + 8 * space.width))
     for start in range(0, len(ids), step):
         centres = ids[start : start + step]
-        scores = _double_scores(space, centres)
-        slack = p[centres, None] * q
+        scores, slack = _double_scores(space, centres)
         floor = -np.partition(slack - scores, count - 1, axis=1)[:, count - 1]
         row, column = np.nonzero(scores + slack >= floor[:, None])
-        score = space.score(centres[row], column)
+        score, open_ = scores[row, column], slack[row, column] > 0
+        score[open_] = space.score(centres[row[open_]], column[open_])
         order = np.lexsort((column, -score, row))
         row, column, score = row[order], column[order], score[order]
         place = np.arange(len(row)) - np.searchsorted(row, row)
         kept = place < count
         result.index[centres[row[kept]], place[kept]] = column[kept]
         result.score[centres[row[kept]], place[kept]] = score[kept]
-        result.rescored += len(row)
+        result.rescored += int(open_.sum())
     result.searched_again += len(ids)
 
 
-def _double_scores(space: Space, centres: NDArray[np.int64]) -> NDArray[np.float64]:
+def _double_scores(space: Space, centres: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scores ``[R, C]`` in float64 and a bound on the error of each."""
     queries = space.prepared(centres)
-    scores = np.empty((len(centres), len(space)))
+    p, q = space.slack(space.norms, _DOUBLE)
+    scores, slack = np.empty((len(centres), len(space))), p[centres, None] * q
+    # Rows without a common non-zero column, such as one-hot rows, have the product 0 and no error: many exact ties.
+    sparse = not space.metric.centred and not queries.all()
     for block in blocks_of(len(space), space.width, space.block_bytes):
-        scores[:, block[0] : block[-1] + 1] = queries @ space.prepared(block).T
+        part, base = slice(block[0], block[-1] + 1), space.prepared(block)
+        scores[:, part] = queries @ base.T
+        if sparse:
+            slack[:, part] *= np.abs(queries) @ np.abs(base).T > 0
     squares = torch.from_numpy(space.norms**2)
     space.metric.adjust(torch.from_numpy(scores).T, squares, squares[torch.from_numpy(centres)])
-    return scores
+    return scores, slack

@@ -12,7 +12,7 @@ from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["Shortlist", "largest", "shortlists"]
 
-_CHUNK = 64  # rows per chunk of `largest`; 32 to 128 measured within a quarter of each other
+_CHUNK = 64  # rows per chunk of `largest`: its two selections are then of similar size
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,7 @@ def largest(scores: Float[Tensor, "C B"], count: int) -> tuple[Float[Tensor, "B 
     """Each column's ``count`` largest entries in descending order, and their rows.
 
     Exact: the largest entries of a column lie in the chunks of largest maximum, so one cheap maximum over chunks of
-        rows
-    leaves a selection among ``count`` chunks. Measured 3 times faster than ``torch.topk`` on 7,050 columns and rows.
+    rows leaves a selection among ``count`` chunks; ``torch.topk`` alone takes several times as long.
     """
     num_rows, num_columns = scores.shape
     whole = num_rows // _CHUNK

