@@ -90,7 +90,7 @@ def temporal_split(data: HeteroData, *, val: float = 0.1, test: float = 0.1, dro
     moments = time.sort().values
     label = torch.zeros(time.numel(), dtype=torch.long)
     for number, share in ((1, val + test), (2, test)):
-        held_out = int(_floor(torch.tensor(time.numel()), share))
+        held_out = int(time.numel() * share + 1e-9)  # as in _floor
         if held_out:
             label[time >= moments[-held_out]] = number
     return assign_split(data, label, drop_unknown=drop_unknown)

@@ -144,9 +144,9 @@ def test_five_million_samples_a_second_at_the_size_of_amazon_baby() -> None:
     try:
         seconds = []
         for _ in range(20):
-            start = time.perf_counter()
+            start = time.process_time()  # not the clock: other processes share the core
             sample_negatives(user, edge_index, num_items, generator=generator)
-            seconds.append(time.perf_counter() - start)
+            seconds.append(time.process_time() - start)
     finally:
         torch.set_num_threads(threads)
     assert user.numel() / min(seconds) > 5e6
