@@ -40,7 +40,9 @@ def unit(x: np.ndarray) -> np.ndarray:
 class Paper:
     """Eq. 1-16, with the decisions of the class docstring; ``mask`` says which item has which modality."""
 
-    def __init__(self, model: DRepMRec, data: HeteroData, layers: int = 2) -> None:
+    normalize, distinct, metric, reduction = True, True, "cosine", "mean"
+
+    def __init__(self, model: DRepMRec, data: HeteroData, layers: int = 2, modal_layers: int = 1) -> None:
         users, items = data["user"].num_nodes, data["item"].num_nodes
         edge_index = data["user", "interacts", "item"].edge_index
         self.r = adjacency(edge_index.flip(0), users, items)
@@ -78,12 +80,14 @@ class Paper:
                 gated = has[node][name][:, None] * ego / (1 + np.exp(-logits))
                 graph = data[node, f"similar_{name}", node].edge_index
                 s = symmetric(adjacency(graph, len(ego), len(ego)))
-                modal[node] += self.weight[node][name][:, None] * (s @ gated)
+                smooth = np.linalg.matrix_power(s, modal_layers) @ gated
+                modal[node] += self.weight[node][name][:, None] * smooth
         self.m_user, self.m_item = modal["user"], modal["item"]
 
     def info_nce(self, x: np.ndarray, y: np.ndarray, tau: float, keep: np.ndarray | None = None) -> float:
         """Eq. 8-9, mean over the rows; ``keep[b, c]`` False: c is no negative of b."""
-        x, y = unit(x), unit(y)
+        if self.normalize:
+            x, y = unit(x), unit(y)
         total = 0.0
         for b in range(len(x)):
             own = math.exp(x[b] @ y[b] / tau)
@@ -92,18 +96,21 @@ class Paper:
         return total / len(x)
 
     def sss(self, node: str, ids: np.ndarray, z: np.ndarray) -> float:
-        """Eq. 12 for one node set: mean of squares, cosine against the weighted sum of cosines."""
+        """Eq. 12 for one node set, against the weighted sum of cosines."""
         target = np.zeros((len(ids), len(ids)))
         for name in WEIGHTS:
             x, w = unit(self.raw[node][name])[ids], np.sqrt(self.weight[node][name][ids])
             target += (w[:, None] * x) @ (w[:, None] * x).T
-        return float(((unit(z) @ unit(z).T - target) ** 2).mean())
+        z = unit(z) if self.metric == "cosine" else z
+        square = float(((z @ z.T - target) ** 2).sum())
+        root = math.sqrt(square)
+        return {"mean": square / len(z) ** 2, "frobenius": root, "frobenius_per_row": root / len(z)}[self.reduction]
 
     def parts(self, batch: Triples, tau: float = 0.2, keep: np.ndarray | None = None) -> dict[str, float]:
         u, i, j = (ids.numpy() for ids in batch.tensors())
         g_user, g_item = self.b_user + self.m_user, self.b_item + self.m_item  # Eq. 13
         margin = (g_user[u] * (g_item[i] - g_item[j])).sum(1)
-        distinct_u, distinct_i = np.unique(u), np.unique(i)
+        distinct_u, distinct_i = (np.unique(u), np.unique(i)) if self.distinct else (u, i)
         return {
             "bpr": float(np.log1p(np.exp(-margin)).mean()),  # Eq. 14
             "intra": self.info_nce(self.b_user[u], self.b_item[i], tau, keep)
@@ -150,6 +157,34 @@ def test_loss_is_the_papers_term_by_term(data: HeteroData) -> None:
     for name, value in expected.items():
         assert output.parts[name].item() == pytest.approx(factor[name] * value, rel=1e-9), name
     assert output.total.item() == pytest.approx(sum(factor[n] * expected[n] for n in factor), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "attribute"),
+    [
+        ("normalize", False, "normalize"),
+        ("distinct", False, "distinct"),
+        ("sss_metric", "dot", "metric"),
+        ("sss_reduction", "frobenius", "reduction"),
+        ("sss_reduction", "frobenius_per_row", "reduction"),
+    ],
+)
+def test_decisions_are_arguments(data: HeteroData, argument: str, value: Any, attribute: str) -> None:
+    model, batch = build(data, **{"alpha": 1.0, "beta": 1.0, "gamma": 1.0, argument: value}), toy.toy_batch(data)
+    paper = Paper(model, data)
+    setattr(paper, attribute, value)
+    parts, expected = model.loss(data, batch).parts, paper.parts(batch)
+    for name in ("intra", "inter", "sss"):
+        assert parts[name].item() == pytest.approx(expected[name], rel=1e-9), name
+
+
+def test_depths_readout_and_temperature_are_arguments(data: HeteroData) -> None:
+    options = {"num_layers": 3, "num_modal_layers": 2, "temperature": 0.7, "readout": lambda layers: sum(layers) / 4}
+    model, batch = build(data, alpha=1.0, **options), toy.toy_batch(data)
+    paper, tables = Paper(model, data, layers=3, modal_layers=2), model(data)
+    np.testing.assert_allclose(numpy_of(tables.behavior_user), paper.b_user, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(numpy_of(tables.modal_item), paper.m_item, rtol=1e-9, atol=1e-12)
+    assert model.loss(data, batch).parts["intra"].item() == pytest.approx(paper.parts(batch, tau=0.7)["intra"])
 
 
 def test_known_positives_can_be_left_out_of_the_negatives(data: HeteroData) -> None:
