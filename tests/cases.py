@@ -2,19 +2,22 @@
 
 import copy
 import io
+import pickle
 from typing import Any, ClassVar
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from drepm_pyg import models
 from drepm_pyg.evaluation import topk
 from drepm_pyg.models import RecommenderModel, Triples
+from drepm_pyg.nn import losses
 from tests import toy
+from tests.conftest import TOLERANCE
 
-__all__ = ["ModelCase", "TrainedModelCase"]
+__all__ = ["LossCase", "ModelCase", "TrainedModelCase"]
 
 
 class ModelCase:
@@ -121,6 +124,7 @@ class TrainedModelCase(ModelCase):
 
     #: Arguments for the overfitting test, where the defaults regularise it away.
     overfit_kwargs: ClassVar[dict[str, Any]] = {"reg": 0.0}
+    learning_rate: ClassVar[float] = 0.05
 
     def gradients(self, model: RecommenderModel, data: HeteroData, batch: Triples) -> dict[str, Tensor]:
         model.zero_grad()
@@ -166,7 +170,7 @@ class TrainedModelCase(ModelCase):
     def train(self, model: RecommenderModel, data: HeteroData, batch: Triples, steps: int) -> None:
         torch.manual_seed(0)
         generator = torch.Generator().manual_seed(0)
-        optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+        optimizer = torch.optim.Adam(model.parameters(), lr=self.learning_rate)
         for _ in range(steps):
             model.before_epoch(data, generator)
             optimizer.zero_grad()
@@ -213,3 +217,145 @@ class TrainedModelCase(ModelCase):
         gradients = self.gradients(model, data, batch)
         assert all(gradient.isfinite().all() for gradient in gradients.values())
         assert all(part.isfinite() for part in self.loss(model, data, batch).values())
+
+
+class LossCase:
+    """What every loss must satisfy: ``inputs`` are the arguments of its forward, ``reference`` its formula in loops."""
+
+    cls: ClassVar[type[nn.Module]]
+    kwargs: ClassVar[dict[str, Any]] = {}
+    #: Inputs that the loss compares with, where no gradient may arrive.
+    targets: ClassVar[tuple[str, ...]] = ()
+    #: Whether rows count by their direction alone, so that a zero row gets no gradient.
+    normalizes: ClassVar[bool] = True
+
+    def build(self, **kwargs: Any) -> nn.Module:
+        return self.cls(**{**self.kwargs, **kwargs})
+
+    def inputs(self, rows: int = 6) -> dict[str, Tensor]:
+        raise NotImplementedError
+
+    def reference(self, **inputs: Tensor) -> float:
+        raise NotImplementedError
+
+    def value(self, loss: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
+        return loss(**inputs)
+
+    def leaves(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The inputs that are learned."""
+        return {name: x for name, x in inputs.items() if x.is_floating_point() and name not in self.targets}
+
+    def changed(self, inputs: dict[str, Tensor], change: Any) -> dict[str, Tensor]:
+        """The inputs with ``change`` applied to those that are learned, as new leaves that want a gradient."""
+        learned = {name: change(x).clone().requires_grad_() for name, x in self.leaves(inputs).items()}
+        return {**inputs, **learned}
+
+    def cast(self, inputs: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+        return {name: x.to(dtype) if x.is_floating_point() else x for name, x in inputs.items()}
+
+    def gradients(self, inputs: dict[str, Tensor]) -> list[Tensor]:
+        return [x.grad for x in self.leaves(inputs).values() if x.grad is not None]
+
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+    def test_is_the_formula(self, dtype: torch.dtype) -> None:
+        inputs = self.inputs()
+        value = self.value(self.build(), self.cast(inputs, dtype))
+        assert value.dtype == dtype
+        assert value.shape == ()
+        expected = torch.tensor(self.reference(**inputs), dtype=dtype)
+        torch.testing.assert_close(value, expected, **TOLERANCE[dtype])
+
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+    def test_half_inputs_are_summed_in_float32(self, dtype: torch.dtype) -> None:
+        half = self.changed(self.cast(self.inputs(), dtype), lambda x: x)
+        value = self.value(self.build(), half)
+        assert value.dtype == torch.float32
+        expected = self.reference(**self.cast({name: x.detach() for name, x in half.items()}, torch.float64))
+        torch.testing.assert_close(value.double().item(), expected, **TOLERANCE[dtype])
+        value.backward()
+        assert all(gradient.dtype == dtype and gradient.isfinite().all() for gradient in self.gradients(half))
+
+    def test_autocast_does_not_halve_it(self) -> None:
+        inputs = self.cast(self.inputs(), torch.float32)
+        loss, learned = self.build(), self.changed(inputs, lambda x: x)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            value = self.value(loss, learned)
+        torch.testing.assert_close(value, self.value(loss, inputs))
+        value.backward()
+        assert all(gradient.isfinite().all() for gradient in self.gradients(learned))
+
+    def test_gradient_is_the_derivative(self) -> None:
+        inputs, loss = self.inputs(), self.build()
+        names = list(self.leaves(inputs))
+
+        def of_leaves(*leaves: Tensor) -> Tensor:
+            return self.value(loss, {**inputs, **dict(zip(names, leaves, strict=True))})
+
+        assert torch.autograd.gradcheck(of_leaves, [inputs[name].requires_grad_() for name in names])
+
+    def test_row_order_does_not_matter(self) -> None:
+        inputs = self.inputs()
+        order = {rows: torch.randperm(rows, generator=torch.Generator().manual_seed(1)) for rows in range(1, 10)}
+        permuted = {name: x[order[len(x)]] for name, x in inputs.items()}
+        for name, x in permuted.items():
+            if x.ndim == 2 and x.size(0) == x.size(1) and name not in self.leaves(inputs):
+                permuted[name] = x[:, order[len(x)]]
+        loss = self.build()
+        torch.testing.assert_close(self.value(loss, permuted), self.value(loss, inputs), rtol=1e-12, atol=1e-12)
+
+    def test_survives_extreme_values(self) -> None:
+        inputs = self.changed(self.cast(self.inputs(), torch.float32), lambda x: 1e4 * x)
+        value = self.value(self.build(), inputs)
+        value.backward()
+        assert value.isfinite()
+        assert all(gradient.isfinite().all() for gradient in self.gradients(inputs))
+
+    def test_zero_rows_stay_where_they_are(self) -> None:
+        def with_zero_row(x: Tensor) -> Tensor:
+            return torch.cat([torch.zeros_like(x[:1]), x[1:]])
+
+        inputs = self.changed(self.cast(self.inputs(), torch.float32), with_zero_row)
+        value = self.value(self.build(), inputs)
+        value.backward()
+        assert value.isfinite()
+        assert all(gradient.isfinite().all() for gradient in self.gradients(inputs))
+        if self.normalizes:
+            assert all((gradient[0] == 0).all() and gradient[1:].any() for gradient in self.gradients(inputs))
+
+    def test_one_row_is_enough(self) -> None:
+        inputs = self.inputs(rows=1)
+        learned = self.changed(inputs, lambda x: x)
+        value = self.value(self.build(), learned)
+        value.backward()
+        assert value.item() == pytest.approx(self.reference(**inputs), abs=1e-12)
+        assert all(gradient.isfinite().all() for gradient in self.gradients(learned))
+
+    def test_no_gradient_reaches_the_target(self) -> None:
+        inputs = self.inputs()
+        learned = self.changed(inputs, lambda x: x)
+        wanting = {name: inputs[name].clone().requires_grad_() for name in self.targets}
+        self.value(self.build(), {**learned, **wanting}).backward()
+        assert all(x.grad is None for x in wanting.values())
+
+    @pytest.mark.compile
+    def test_compiles_whole(self) -> None:
+        torch._dynamo.reset()
+        inputs, loss = self.cast(self.inputs(), torch.float32), self.build()
+        eager, traced = self.changed(inputs, lambda x: x), self.changed(inputs, lambda x: x)
+        expected = self.value(loss, eager)
+        value = self.value(torch.compile(loss, fullgraph=True, backend="aot_eager"), traced)
+        torch.testing.assert_close(value, expected)
+        for one in (value, expected):
+            one.backward()
+        torch.testing.assert_close(self.gradients(traced), self.gradients(eager))
+
+    def test_has_no_state_and_pickles(self) -> None:
+        loss, inputs = self.build(), self.inputs()
+        assert not loss.state_dict()
+        twin = pickle.loads(pickle.dumps(loss))
+        assert torch.equal(self.value(twin, inputs), self.value(loss, inputs))
+
+    def test_repr_is_the_call_that_built_it(self) -> None:
+        loss = self.build()
+        assert repr(eval(repr(loss), vars(losses).copy())) == repr(loss)
+        assert all(f"{name}={value!r}" in repr(loss) for name, value in self.kwargs.items())

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from drepm_pyg._checks import check_positive
-from drepm_pyg.nn.functional.rows import check_mask, check_rows, full_precision, normalize_rows, widen
+from drepm_pyg.nn.functional.numerics import full_precision, refuse_second_derivative, widen
+from drepm_pyg.nn.functional.rows import check_mask, check_rows, normalize_rows
 from drepm_pyg.typing import Bool, Float, Tensor
 
 __all__ = ["info_nce", "inter_alignment", "intra_alignment"]
@@ -50,7 +50,17 @@ def info_nce(
         check_mask(mask, len(anchor))
     with full_precision(anchor):
         x, y = (normalize_rows(rows) if normalize else widen(rows) for rows in (anchor, positive))
-        return _rowwise_info_nce(x, y, 1 / temperature, mask)
+        # torch.compile fuses the plain form by itself, and warns about every autograd.Function that it traces.
+        row_losses = _plain_info_nce if torch.compiler.is_compiling() else _kept_info_nce
+        return row_losses(x, y, 1 / temperature, mask)
+
+
+def _plain_info_nce(x: Tensor, y: Tensor, scale: float, mask: Tensor | None) -> Tensor:
+    own = torch.eye(len(x), dtype=torch.bool, device=x.device)
+    logits = ((x * scale) @ y.T).masked_fill(own if mask is None else own | mask, -torch.inf)
+    match = (x * scale * y).sum(dim=1)
+    # The negatives are summed apart from the match: 1 + tiny would round to 1, and the loss of a good row to 0.
+    return torch.logaddexp(logits.logsumexp(dim=1) - match, torch.zeros_like(match))
 
 
 class _InfoNCE(torch.autograd.Function):
@@ -63,18 +73,17 @@ class _InfoNCE(torch.autograd.Function):
         if mask is not None:
             matrix.masked_fill_(mask, -torch.inf)
         matrix.diagonal().fill_(-torch.inf)
-        # The negatives are summed apart from the match: 1 + tiny would round to 1, and the loss of a good row to 0.
         highest = torch.maximum(matrix.amax(dim=1), match)
         negatives = matrix.sub_(highest.unsqueeze(1)).exp_().sum(dim=1)
         total = negatives + (match - highest).exp()
-        matrix.diagonal().copy_(-negatives)  # matrix / total is softmax - identity, the gradient, from here on
+        matrix.diagonal().copy_(-negatives)  # from here on matrix / total is softmax - identity, the gradient
         ctx.scale = scale
         ctx.save_for_backward(x, y, matrix, total)
         return torch.logaddexp(negatives.log() + (highest - match), torch.zeros_like(match))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        refuse_second_derivative("info_nce")
         x, y, matrix, total = ctx.saved_tensors
         with full_precision(x):
             weight = (grad * ctx.scale / total).unsqueeze(1)  # divides [B, D] instead of [B, B]
@@ -82,7 +91,7 @@ class _InfoNCE(torch.autograd.Function):
             return weight * (matrix @ y) if to_x else None, matrix.T @ (weight * x) if to_y else None, None, None
 
 
-_rowwise_info_nce: Callable[[Tensor, Tensor, float, Tensor | None], Tensor] = _InfoNCE.apply
+_kept_info_nce: Callable[[Tensor, Tensor, float, Tensor | None], Tensor] = _InfoNCE.apply
 
 
 def intra_alignment(

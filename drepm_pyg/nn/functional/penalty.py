@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from drepm_pyg._checks import check_choice
-from drepm_pyg.nn.functional.rows import widen
+from drepm_pyg.nn.functional.numerics import widen
 from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["L2_FORMS", "embedding_l2"]

@@ -2,7 +2,7 @@
 
 from torch.nn import functional as F
 
-from drepm_pyg.nn.functional.rows import widen
+from drepm_pyg.nn.functional.numerics import widen
 from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["bpr"]

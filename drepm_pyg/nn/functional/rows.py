@@ -1,21 +1,12 @@
-"""Rows of a batch: checked, in full precision, of length 1."""
+"""Rows of a batch: checked, and of length 1."""
 
 import torch
 
 from drepm_pyg._checks import check_same_shape
+from drepm_pyg.nn.functional.numerics import widen
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["check_mask", "check_rows", "full_precision", "normalize_rows", "widen"]
-
-
-def widen(x: Tensor) -> Tensor:
-    """``x`` in float32 at least: sums of half-precision exponentials lose what distinguishes the rows."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
-def full_precision(x: Tensor) -> torch.autocast:
-    """A context in which autocast does not take the products of ``x`` back to half precision."""
-    return torch.autocast(x.device.type, enabled=False)
+__all__ = ["check_mask", "check_rows", "normalize_rows"]
 
 
 def normalize_rows(x: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:

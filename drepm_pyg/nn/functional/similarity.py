@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from drepm_pyg._checks import check_choice
 from drepm_pyg.nn.functional.factored import FactoredSimilarity
-from drepm_pyg.nn.functional.rows import check_rows, full_precision, normalize_rows, widen
+from drepm_pyg.nn.functional.numerics import full_precision, refuse_second_derivative, widen
+from drepm_pyg.nn.functional.rows import check_rows, normalize_rows
 from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["METRICS", "similarity_distance", "similarity_supervised"]
@@ -71,7 +71,10 @@ def similarity_distance(
         z = _compared(representation, metric)
         if isinstance(similarity, FactoredSimilarity):
             return similarity.squared_distance(z.double() if accurate else z).to(z.dtype)
-        return _squared_distance(z, similarity.detach().to(z.dtype))
+        target = similarity.detach().to(z.dtype)
+        if torch.compiler.is_compiling():
+            return (z @ z.T - target).square().sum()  # as info_nce
+        return _kept_distance(z, target)
 
 
 class _SquaredDistance(torch.autograd.Function):
@@ -85,14 +88,14 @@ class _SquaredDistance(torch.autograd.Function):
         return torch.linalg.vector_norm(gap, dim=1).square().sum()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        refuse_second_derivative("similarity_distance")
         z, gap = ctx.saved_tensors
         with full_precision(z):
             return 2 * grad * torch.addmm(gap @ z, gap.T, z), None
 
 
-_squared_distance: Callable[[Tensor, Tensor], Tensor] = _SquaredDistance.apply
+_kept_distance: Callable[[Tensor, Tensor], Tensor] = _SquaredDistance.apply
 
 
 def _compared(representation: Tensor, metric: str) -> Tensor:

@@ -22,10 +22,10 @@ Similarity = Tensor | FactoredSimilarity | Callable[[Tensor], Tensor | FactoredS
 class BMALossOutput(NamedTuple):
     """The weighted total, and its three terms before their weights; a term with weight 0 is 0."""
 
-    total: Tensor
-    intra: Tensor
-    inter: Tensor
-    sss: Tensor
+    total: Float[Tensor, ""]
+    intra: Float[Tensor, ""]
+    inter: Float[Tensor, ""]
+    sss: Float[Tensor, ""]
 
 
 class BMALoss(nn.Module):

@@ -52,7 +52,7 @@ class SimilaritySupervisedLoss(nn.Module):
         self.metric, self.reduction = metric, reduction
 
     def forward(
-        self, representation: Float[Tensor, "B D"], similarity: "Float[Tensor, 'B B'] | functional.FactoredSimilarity"
+        self, representation: Float[Tensor, "B D"], similarity: Float[Tensor, "B B"] | functional.FactoredSimilarity
     ) -> Float[Tensor, ""]:
         squared = functional.similarity_distance(
             representation, similarity, metric=self.metric, accurate=self.reduction != "mean"

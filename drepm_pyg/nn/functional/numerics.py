@@ -1,0 +1,26 @@
+"""Precision and derivatives of the hand-written gradients."""
+
+import torch
+
+from drepm_pyg.typing import Tensor
+
+__all__ = ["full_precision", "refuse_second_derivative", "widen"]
+
+
+def widen(x: Tensor) -> Tensor:
+    """``x`` in float32 at least: sums of half-precision exponentials lose what distinguishes the rows."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def full_precision(x: Tensor) -> torch.autocast:
+    """A context in which autocast does not take the products of ``x`` back to half precision."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
+def refuse_second_derivative(function: str) -> None:
+    """Raise where a backward pass is itself to be differentiated; the matrix it uses would count as a constant."""
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            f"'{function}' has a first derivative only, from one kept matrix (got create_graph=True). "
+            "Write the plain formula where a second derivative is needed."
+        )
