@@ -3,19 +3,31 @@
 from drepm_pyg._checks import check_choice
 from drepm_pyg.models.alignment import BehaviorModalAlignment
 from drepm_pyg.models.base import LossOutput, RecommenderModel, Representations, Triples
+from drepm_pyg.models.bm3 import BM3
 from drepm_pyg.models.bpr import BPR
 from drepm_pyg.models.drepmrec import DRepMRec
+from drepm_pyg.models.dualgnn import DualGNN
+from drepm_pyg.models.freedom import FREEDOM
 from drepm_pyg.models.item_knn import ItemKNN
 from drepm_pyg.models.lightgcn import LightGCN
+from drepm_pyg.models.mgcn import MGCN
+from drepm_pyg.models.mmgcn import MMGCN
 from drepm_pyg.models.most_popular import MostPopular
 from drepm_pyg.models.multimodal import MultimodalModel
 from drepm_pyg.models.objective import PairwiseObjective
+from drepm_pyg.models.vbpr import VBPR
 from drepm_pyg.models.with_bma import WithBMA
 
 __all__ = [
+    "BM3",
     "BPR",
+    "FREEDOM",
+    "MGCN",
+    "MMGCN",
+    "VBPR",
     "BehaviorModalAlignment",
     "DRepMRec",
+    "DualGNN",
     "ItemKNN",
     "LightGCN",
     "LossOutput",
@@ -36,6 +48,12 @@ _MODELS: dict[str, type[RecommenderModel]] = {
     "drepmrec": DRepMRec,
     "itemknn": ItemKNN,
     "lightgcn": LightGCN,
+    "bm3": BM3,
+    "dualgnn": DualGNN,
+    "freedom": FREEDOM,
+    "mgcn": MGCN,
+    "mmgcn": MMGCN,
+    "vbpr": VBPR,
     "mostpopular": MostPopular,
 }
 

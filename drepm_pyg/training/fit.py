@@ -1,10 +1,12 @@
 """Train a model: Adam, early stopping on validation, a run folder that survives a kill."""
 
+import logging
 import resource
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,7 +147,16 @@ def fit(
             track_lines=track_lines,
             record=record,
         )
-        best = _train(module, folder, max_epochs, patience, monitor, last if resume and last.exists() else None, progress, trainer or {})
+        best = _train(
+            module,
+            folder,
+            max_epochs,
+            patience,
+            monitor,
+            last if resume and last.exists() else None,
+            progress,
+            trainer or {},
+        )
         rows = read_metrics(folder / run.METRICS)
         best_epoch, epochs = best, len(rows)
         per_epoch = sum(float(row["train/seconds"]) for row in rows) / len(rows)
@@ -184,6 +195,22 @@ def fit(
         },
     )
     return result
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning without its tips and without warnings about what is meant so here."""
+    log = logging.getLogger("lightning.pytorch")
+    level = log.level
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")  # batches are ready tensors
+        warnings.filterwarnings("ignore", ".*exists and is not empty.*")  # a resumed run
+        warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated.*")  # Lightning 2.6 under torch 2.13
+        log.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
 
 
 def _check_pairs(data: HeteroData, attribute: str, what: str) -> None:
@@ -227,14 +254,8 @@ def _train(
     }
     given = {**defaults, **options}
     given["callbacks"] = [*callbacks, *given.get("callbacks", [])]
-    with warnings.catch_warnings():
-        # The loader is a list of ready tensors: there is nothing for workers to do.
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        warnings.filterwarnings("ignore", ".*The number of training batches.*")
-        warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-        loop = lightning.Trainer(
-            max_epochs=max_epochs, default_root_dir=folder, enable_progress_bar=progress, **given
-        )
+    with _quiet():
+        loop = lightning.Trainer(max_epochs=max_epochs, default_root_dir=folder, enable_progress_bar=progress, **given)
         try:
             loop.fit(module, ckpt_path=checkpoint)
         except SystemExit as stop:  # how Lightning ends after Ctrl-C

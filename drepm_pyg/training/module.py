@@ -28,7 +28,8 @@ class _CurrentEpoch:
         return len(self.module.triples)
 
     def __iter__(self) -> Iterator[Triples]:
-        return self.module.triples.epoch(self.module.current_epoch)
+        # A generator: Lightning asks for the iterator of a resumed run before it has restored the epoch.
+        yield from self.module.triples.epoch(self.module.current_epoch)
 
 
 class RecommenderModule(lightning.LightningModule):
@@ -113,8 +114,9 @@ class RecommenderModule(lightning.LightningModule):
         # Before any checkpoint of this epoch is written: what is resumed from has its row.
         self.record.append({"epoch": self.current_epoch, **row})
         shown = {name: value for name, value in row.items() if name.startswith("train/") and name != "train/seconds"}
-        self.log_dict(shown, prog_bar=True, logger=True)
-        self.log_dict({name: value for name, value in row.items() if name not in shown}, logger=True)
+        listening = bool(self.trainer.loggers)
+        self.log_dict(shown, prog_bar=True, logger=listening)
+        self.log_dict({name: value for name, value in row.items() if name not in shown}, logger=listening)
         last = f"val/{self.metric_names[0]}@{max(self.ks)}"
         if last in row:
             self.log("val", row[last], prog_bar=True, logger=False)

@@ -1,9 +1,23 @@
 """Every public model passes the shared battery (tests/cases.py): a new model is one class of two lines here."""
 
 import inspect
+from typing import Any, ClassVar
 
 from drepm_pyg import models
-from drepm_pyg.models import BPR, DRepMRec, ItemKNN, LightGCN, MostPopular, RecommenderModel
+from drepm_pyg.models import (
+    BM3,
+    BPR,
+    FREEDOM,
+    MGCN,
+    MMGCN,
+    VBPR,
+    DRepMRec,
+    DualGNN,
+    ItemKNN,
+    LightGCN,
+    MostPopular,
+    RecommenderModel,
+)
 from tests import cases
 
 #: Public subclasses of RecommenderModel that the battery cannot build, with the reason.
@@ -14,12 +28,28 @@ NO_CASE = {
 }
 
 
+class TestBM3(cases.TrainedModelCase):
+    cls = BM3
+
+
 class TestBPR(cases.TrainedModelCase):
     cls = BPR
 
 
 class TestDRepMRec(cases.TrainedModelCase):
     cls = DRepMRec
+
+
+class TestDualGNN(cases.TrainedModelCase):
+    cls = DualGNN
+
+
+class TestFREEDOM(cases.TrainedModelCase):
+    cls, kwargs = FREEDOM, {"dropout": 0.2}
+
+
+class TestFREEDOMWithModalLoss(cases.TrainedModelCase):
+    cls, kwargs, overfit_kwargs = FREEDOM, {"dropout": 0.2, "reg": 1e-3}, {"dropout": 0.0}
 
 
 class TestLightGCN(cases.TrainedModelCase):
@@ -34,8 +64,21 @@ class TestItemKNNOnContent(cases.ModelCase):
     cls, kwargs = ItemKNN, {"source": "content", "k": 4}
 
 
+class TestMGCN(cases.TrainedModelCase):
+    cls = MGCN
+
+
+class TestMMGCN(cases.TrainedModelCase):
+    cls, learning_rate = MMGCN, 0.003  # unregularised layers grow without bound at the others' rate
+    overfit_kwargs: ClassVar[dict[str, Any]] = {"reg": 0.0, "num_layers": 1}
+
+
 class TestMostPopular(cases.ModelCase):
     cls = MostPopular
+
+
+class TestVBPR(cases.TrainedModelCase):
+    cls = VBPR
 
 
 def test_every_public_model_passes_the_battery() -> None:

@@ -1,0 +1,36 @@
+"""The co-occurrence graph against set intersections."""
+
+import pytest
+import torch
+
+from drepm_pyg.graph.cooccurrence import user_cooccurrence_graph
+
+
+def reference(edge_index: torch.Tensor, num_users: int, k: int) -> list[tuple[int, int, int]]:
+    items = [set(edge_index[1, edge_index[0] == user].tolist()) for user in range(num_users)]
+    edges = []
+    for center in range(num_users):
+        shared = [(-len(items[center] & items[other]), other) for other in range(num_users) if other != center]
+        edges += [(other, center, -count) for count, other in sorted(shared)[:k] if count < 0]
+    return edges
+
+
+@pytest.mark.parametrize("k", [1, 3, 50])
+def test_matches_set_intersections(k: int, generator: torch.Generator) -> None:
+    cells = torch.randperm(20 * 15, generator=generator)[:70]
+    edge_index = torch.stack([cells // 15, cells % 15])
+    graph, weight = user_cooccurrence_graph(edge_index, 22, 15, k)
+    ours = [(*edge, int(count)) for edge, count in zip(graph.T.tolist(), weight.tolist(), strict=True)]
+    assert ours == reference(edge_index, 22, k)
+
+
+def test_users_who_share_nothing_have_no_edges() -> None:
+    graph, weight = user_cooccurrence_graph(torch.tensor([[0, 1], [0, 1]]), 2, 2, 5)
+    assert graph.shape == (2, 0)
+    assert weight.shape == (0,)
+
+
+@pytest.mark.errors
+def test_an_unknown_user_is_named() -> None:
+    with pytest.raises(ValueError, match=r"'edge_index\[0\]' must hold ids in \[0, 2\) for 2 users"):
+        user_cooccurrence_graph(torch.tensor([[2], [0]]), 2, 2, 1)

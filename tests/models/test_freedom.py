@@ -1,0 +1,96 @@
+"""FREEDOM against a dense reference written from its equations; pruning; graphs without features."""
+
+import numpy as np
+import pytest
+import torch
+
+from drepm_pyg.models import FREEDOM
+from tests import toy
+
+
+def propagation(edge_index: torch.Tensor, num_users: int, num_items: int) -> np.ndarray:
+    a = np.zeros((num_users + num_items,) * 2)
+    for u, i in edge_index.T.tolist():
+        a[u, num_users + i] = a[num_users + i, u] = 1
+    degree = a.sum(1)
+    scale = np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, 1)), 0)
+    return scale[:, None] * a * scale[None, :]
+
+
+def dense_tables(model: FREEDOM, data: object, edge_index: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    e = np.concatenate(
+        [t.weight.detach().double().numpy() for t in (model.encoder.user_embedding, model.encoder.item_embedding)]
+    )
+    a = propagation(edge_index, toy.USERS, toy.ITEMS)
+    mean = (e + a @ e + a @ a @ e) / 3
+    latent = np.zeros((toy.ITEMS, e.shape[1]))
+    for name, weight in model.weights.items():
+        source, target = data["item", f"similar_{name}", "item"].edge_index.tolist()  # type: ignore[index]
+        for j, i in zip(source, target, strict=True):
+            latent[i] += weight / 3 * e[toy.USERS + j]  # a binarised 3-neighbour graph weighs 1/3
+    return mean[: toy.USERS], mean[toy.USERS :] + latent
+
+
+@pytest.fixture
+def model() -> FREEDOM:
+    torch.manual_seed(0)
+    return FREEDOM.from_data(toy.toy_data(), embedding_dim=4, dropout=0.5)
+
+
+def test_evaluation_matches_the_equations_on_the_whole_graph(model: FREEDOM) -> None:
+    data = toy.toy_data()
+    model.before_epoch(data, torch.Generator().manual_seed(0))
+    tables = model.eval()(data)
+    user, item = dense_tables(model, data, data["user", "interacts", "item"].edge_index)
+    np.testing.assert_allclose(tables.user.detach().numpy(), user, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(tables.item.detach().numpy(), item, rtol=1e-4, atol=1e-6)
+
+
+def test_training_propagates_over_the_renormalised_kept_edges(model: FREEDOM) -> None:
+    data = toy.toy_data()
+    model.train().before_epoch(data, torch.Generator().manual_seed(0))
+    kept = model._kept
+    assert kept is not None
+    assert kept.size(1) == 22  # half of 45
+    user, item = dense_tables(model, data, kept)
+    np.testing.assert_allclose(model(data).user.detach().numpy(), user, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(model(data).item.detach().numpy(), item, rtol=1e-4, atol=1e-6)
+
+
+def test_image_and_text_weigh_as_published(model: FREEDOM) -> None:
+    assert model.weights == {"image": 0.1, "text": 0.9}
+
+
+def test_graphs_without_features_are_enough() -> None:
+    data = toy.toy_data()
+    whole = FREEDOM.from_data(data, embedding_dim=4).state_dict()
+    del data["item"].image, data["item"].text
+    data["item"].num_nodes = toy.ITEMS
+    bare = FREEDOM.from_data(data, embedding_dim=4)
+    bare.load_state_dict(whole)
+    assert bare.loss(data, toy.toy_batch(data)).total.isfinite()
+
+
+def test_modal_loss_is_bpr_of_users_against_projected_features() -> None:
+    data = toy.toy_data(masked=True)
+    torch.manual_seed(0)
+    model = FREEDOM.from_data(data, embedding_dim=4, reg=0.5, dropout=0.0)
+    batch = toy.toy_batch(data)
+    user = model(data).user.detach().double().numpy()
+    total = 0.0
+    for name, linear in zip(model.weights, model.projection.linears.values(), strict=True):
+        weight, bias = (p.detach().double().numpy() for p in linear.parameters())
+        x, mask = data["item"][name].double().numpy() @ weight.T + bias, data["item"][f"{name}_mask"]
+        losses = [
+            np.log1p(np.exp(-user[u] @ (x[i] - x[j])))
+            for u, i, j in zip(*(t.tolist() for t in batch.tensors()), strict=True)
+            if mask[i] and mask[j]
+        ]
+        total += np.mean(losses)
+    np.testing.assert_allclose(model.loss(data, batch).parts["modal"].item(), 0.5 * total, rtol=1e-5)
+
+
+@pytest.mark.errors
+def test_a_modal_loss_without_widths_is_refused() -> None:
+    with pytest.raises(ValueError, match="'in_channels' must name the width of each of"):
+        FREEDOM(3, 4, ["text"], reg=0.1)

@@ -1,0 +1,238 @@
+"""fit: early stopping, run folders, and runs that a kill does not change."""
+
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+
+from drepm_pyg.evaluation import evaluate
+from drepm_pyg.models import BM3, FREEDOM, DRepMRec, LightGCN, LossOutput, MostPopular, RecommenderModel, Triples
+from drepm_pyg.training import EpochTriples, FitResult, fingerprint, fit, load_run, read_metrics, read_result
+from tests import toy
+
+QUICK = {"batch_size": 16, "max_epochs": 4, "lr": 0.02, "ks": (1, 5), "monitor": "val/recall@5", "progress": False}
+
+
+def build(cls: type[RecommenderModel], data: HeteroData) -> RecommenderModel:
+    torch.manual_seed(0)
+    return cls.from_data(data, embedding_dim=8)
+
+
+def weights(model: RecommenderModel) -> list[torch.Tensor]:
+    return [p.detach().clone() for p in model.parameters()]
+
+
+def test_an_epoch_is_every_pair_once_with_a_free_negative() -> None:
+    data = toy.toy_data()
+    edge_index = data["user", "interacts", "item"].edge_index
+    known = set(map(tuple, edge_index.T.tolist()))
+    triples = EpochTriples(data, batch_size=16)
+    batches = list(triples.epoch(0))
+    assert [len(batch) for batch in batches] == [16, 16, 13]
+    assert len(triples) == 3
+    pairs = [pair for batch in batches for pair in zip(batch.user.tolist(), batch.positive.tolist(), strict=True)]
+    assert sorted(pairs) == sorted(known)
+    assert not any(pair in known for b in batches for pair in zip(b.user.tolist(), b.negative.tolist(), strict=True))
+
+
+def test_epochs_differ_and_depend_on_the_seed_alone() -> None:
+    data = toy.toy_data()
+
+    def draw(seed: int, epoch: int) -> list[int]:
+        return torch.cat([batch.positive for batch in EpochTriples(data, seed=seed).epoch(epoch)]).tolist()
+
+    assert draw(0, 1) == draw(0, 1)
+    assert draw(0, 1) != draw(0, 2)
+    assert draw(0, 1) != draw(1, 1)
+
+
+def test_a_run_leaves_its_folder(tmp_path: Path) -> None:
+    data = toy.toy_data()
+    result = fit(build(DRepMRec, data), data, root=tmp_path, init_args={"embedding_dim": 8}, track_lines=True, **QUICK)
+    assert isinstance(result, FitResult)
+    assert result.path == tmp_path / "drepmrec-seed0"
+    assert (result.path / "config.yaml").exists()
+    rows = read_metrics(result.path / "metrics.csv")
+    assert [int(row["epoch"]) for row in rows] == [0, 1, 2, 3]
+    assert {"train/bpr", "train/intra", "val/recall@5", "val/behavior/ndcg@1", "val/cosine_distance_user"} <= set(
+        rows[0]
+    )
+    saved = read_result(result.path)
+    assert saved["metrics"] == result.metrics
+    assert saved["fingerprint"] == fingerprint(data)
+    assert {"torch", "drepm_pyg"} <= set(saved["versions"])
+    best = max(rows, key=lambda row: float(row["val/recall@5"]))
+    assert result.epoch == int(best["epoch"])
+    assert result.metrics["val/recall@5"] == pytest.approx(float(best["val/recall@5"]))
+    assert result.metrics["test/ndcg@5"] == evaluate(result.model, data, ks=(5,))["ndcg@5"]
+    twin = load_run(result.path, data)
+    assert all(torch.equal(p, q) for p, q in zip(weights(twin), weights(result.model), strict=True))
+
+
+def test_a_part_of_the_loss_is_averaged_over_the_pairs(tmp_path: Path) -> None:
+    data = toy.toy_data()
+    model = build(LightGCN, data)
+    start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    result = fit(model, data, root=tmp_path, **{**QUICK, "max_epochs": 1, "batch_size": 1000})
+    model.load_state_dict(start)
+    (batch,) = EpochTriples(data, batch_size=1000).epoch(0)
+    expected = model.loss(data, batch)
+    (row,) = read_metrics(result.path / "metrics.csv")
+    assert float(row["train/bpr"]) == pytest.approx(expected.parts["bpr"].item(), rel=1e-6)
+    assert float(row["train/total"]) == pytest.approx(expected.total.item(), rel=1e-6)
+
+
+class Frozen(RecommenderModel):
+    """A model that never gets better: its first epoch stays the best."""
+
+    def __init__(self, num_users: int, num_items: int) -> None:
+        super().__init__(num_users, num_items)
+        self.unused = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, data: HeteroData) -> object:
+        return MostPopular(self.num_users, self.num_items)(data)
+
+    def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
+        return LossOutput.from_parts(nothing=0 * self.unused)
+
+
+def test_training_stops_after_patience_epochs_without_a_larger_metric(tmp_path: Path) -> None:
+    data = toy.toy_data()
+    result = fit(Frozen.from_data(data), data, root=tmp_path, patience=3, **{**QUICK, "max_epochs": 50})
+    assert (result.epoch, result.epochs) == (0, 4)
+
+
+def test_a_model_without_training_is_only_evaluated(tmp_path: Path) -> None:
+    data = toy.toy_data()
+    result = fit(MostPopular.from_data(data), data, root=tmp_path, **QUICK)
+    assert (result.epoch, result.epochs) == (-1, 0)
+    assert result.metrics["test/recall@5"] == evaluate(result.model, data, ks=(5,))["recall@5"]
+
+
+@pytest.mark.parametrize("cls", [LightGCN, FREEDOM, BM3], ids=lambda cls: cls.__name__)
+def test_an_interrupted_run_ends_bit_equal(tmp_path: Path, cls: type[RecommenderModel]) -> None:
+    """BM3 draws dropout, FREEDOM its edges: both must go on where they were."""
+    data = toy.toy_data()
+    whole = fit(build(cls, data), data, root=tmp_path, name="whole", **QUICK)
+
+    model, loss, steps = build(cls, data), cls.loss, []
+
+    def stop(self: RecommenderModel, data: HeteroData, batch: Triples) -> LossOutput:
+        steps.append(batch)
+        if len(steps) == 8:  # in the middle of the third epoch
+            raise KeyboardInterrupt
+        return loss(self, data, batch)
+
+    model.loss = stop.__get__(model)
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, data, root=tmp_path, name="cut", **QUICK)
+    torch.manual_seed(99)
+    resumed = fit(cls.from_data(data, embedding_dim=8), data, root=tmp_path, name="cut", resume=True, **QUICK)
+    assert all(torch.equal(p, q) for p, q in zip(weights(whole.model), weights(resumed.model), strict=True))
+    assert whole.metrics == resumed.metrics
+    assert whole.epoch == resumed.epoch
+    rows = [
+        [{k: v for k, v in row.items() if "seconds" not in k} for row in read_metrics(r.path / "metrics.csv")]
+        for r in (whole, resumed)
+    ]
+    assert rows[0] == rows[1]
+    last = [torch.load(r.path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for r in (whole, resumed)]
+    assert all(torch.equal(last[0][name], last[1][name]) for name in last[0])
+
+
+PROGRAM = """
+import sys, torch
+from tests import toy
+from drepm_pyg.models import BM3
+from drepm_pyg.training import fit
+data = toy.toy_data()
+torch.manual_seed(0)
+model = BM3.from_data(data, embedding_dim=8)
+fit(model, data, root=sys.argv[1], name=sys.argv[2], batch_size=4, max_epochs=40, patience=100, lr=0.01, ks=(1, 5),
+    monitor="val/recall@5", progress=False, resume=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_goes_on_bit_equal(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+
+    def start(name: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-W", "ignore", "-c", PROGRAM, str(tmp_path), name], env=environment)
+
+    assert start("whole").wait() == 0
+    process, metrics = start("killed"), tmp_path / "killed" / "metrics.csv"
+    for _ in range(3000):
+        if len(read_metrics(metrics)) >= 5:
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "result.json").exists()
+    assert start("killed").wait() == 0
+    results = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("whole", "killed")]
+    assert results[0]["metrics"] == results[1]["metrics"]
+    last = [
+        torch.load(tmp_path / n / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for n in ("whole", "killed")
+    ]
+    assert all(torch.equal(last[0][name], last[1][name]) for name in last[0])
+
+
+def test_the_learning_rate_decays_by_the_factor_per_fifty_epochs(tmp_path: Path) -> None:
+    data = toy.toy_data()
+    result = fit(build(LightGCN, data), data, root=tmp_path, lr_decay=0.5, **QUICK)
+    state = torch.load(result.path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert state["optimizer_states"][0]["param_groups"][0]["lr"] == pytest.approx(0.02 * 0.5 ** (4 / 50))
+
+
+def test_equal_data_have_equal_fingerprints() -> None:
+    assert fingerprint(toy.toy_data()) == fingerprint(toy.toy_data())
+    changed = toy.toy_data()
+    changed["item"].text[0, 0] += 1
+    assert fingerprint(changed) != fingerprint(toy.toy_data())
+
+
+def test_metrics_are_plain_csv(tmp_path: Path) -> None:
+    data = toy.toy_data()
+    path = fit(build(LightGCN, data), data, root=tmp_path, **QUICK).path
+    with (path / "metrics.csv").open() as file:
+        assert next(csv.reader(file))[0] == "epoch"
+
+
+@pytest.mark.errors
+def test_a_loss_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    data = toy.toy_data()
+    model = build(LightGCN, data)
+    with torch.no_grad():
+        model.encoder.user_embedding.weight[0, 0] = math.nan
+    with pytest.raises(FloatingPointError, match=r"not finite in epoch 0 \(train/bpr, train/reg, train/total\)"):
+        fit(model, data, root=tmp_path, **QUICK)
+
+
+@pytest.mark.errors
+def test_bad_calls_are_refused_before_any_work(tmp_path: Path) -> None:
+    data = toy.toy_data()
+    with pytest.raises(ValueError, match=r"'monitor' must be one of .* \(got 'val/auc'\)"):
+        fit(build(LightGCN, data), data, root=tmp_path, **{**QUICK, "monitor": "val/auc"})
+    fit(build(LightGCN, data), data, root=tmp_path, **QUICK)
+    with pytest.raises(ValueError, match="holds a run already. Go on with resume=True"):
+        fit(build(LightGCN, data), data, root=tmp_path, **QUICK)
+    other = toy.toy_data(seed=5)
+    with pytest.raises(ValueError, match="is not what the run in .* was trained on"):
+        load_run(tmp_path / "lightgcn-seed0", other)
+    with pytest.raises(FileNotFoundError, match="the run is not finished"):
+        read_result(tmp_path)
+    del data["user", "interacts", "item"].val_edge_label_index
+    with pytest.raises(ValueError, match="'data' must have validation pairs"):
+        fit(build(LightGCN, data), data, root=tmp_path, name="other", **QUICK)
