@@ -1,33 +1,21 @@
 """Full-ranking evaluation on held-out pairs, in the protocol that the field publishes with."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import check_choice, check_finite, check_ids
-from drepm_pyg.evaluation.metrics import METRICS
+from drepm_pyg._checks import check_choice, check_edge_index, check_ids
+from drepm_pyg.data import USER_ITEM
+from drepm_pyg.evaluation.metrics import METRICS, UserMetrics
 from drepm_pyg.evaluation.ranking import Exclusion, check_k, rank_blocks
+from drepm_pyg.evaluation.scoring import scoring
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["HasTables", "PerUserMetrics", "evaluate", "evaluate_users"]
+__all__ = ["PerUserMetrics", "evaluate", "evaluate_users"]
 
-_USER_ITEM = ("user", "interacts", "item")
 _ATTRIBUTES = {"train": "edge_index", "val": "val_edge_label_index", "test": "test_edge_label_index"}
-
-
-@runtime_checkable
-class HasTables(Protocol):
-    """Anything with two tables to multiply."""
-
-    @property
-    def user(self) -> Float[Tensor, "U D"]: ...
-
-    @property
-    def item(self) -> Float[Tensor, "I D"]: ...
 
 
 class PerUserMetrics(NamedTuple):
@@ -59,24 +47,25 @@ def evaluate(
 
     Training items are left out of the ranking, at test time, too; validation items stay candidates then: that is the
     published protocol. ``exclude=("train", "val")`` leaves both out. The data is not validated; only ``num_nodes`` and
-    the edge sets are read.
+    the edge sets are read. Equal scores are ranked by the smaller id.
 
     Args:
-        model_or_representations: anything with ``user`` and ``item`` tables, a model of the library, or anything with
-            ``score(data, user)`` that gives ``[B, I]``.
+        model_or_representations: a model of the library, anything with ``user`` and ``item`` tables, or anything with
+            ``score(data, user)`` that gives ``[B, I]``. A module is put into evaluation mode meanwhile.
         data: the schema's HeteroData.
-        split: ``"val"`` or ``"test"`` (``"train"`` ranks with nothing of the training set left out).
+        split: ``"val"`` or ``"test"``, or ``"train"`` to see how well the training pairs are fitted.
         ks: cut-offs.
         metrics: of ``"recall"``, ``"ndcg"``, ``"precision"``, ``"map"``, ``"mrr"``, ``"hit_ratio"``.
-        exclude: splits whose pairs are left out of the ranking.
+        exclude: splits whose pairs are left out of the ranking; never the pairs of ``split`` itself.
         batch_size: users per block; None: chosen by size.
 
     Returns:
-        mapping such as ``{"recall@20": 0.1}``; equal scores are ranked by the smaller id.
+        mapping such as ``{"recall@20": 0.1}``.
 
     Raises:
         ValueError: where the split has no pairs, a name is unknown, a cut-off is larger than the number of items,
-            tables do not fit the data or are not finite.
+            tables or scores do not fit the data or are not finite.
+        TypeError: where ``model_or_representations`` has neither tables nor a score.
     """
     return evaluate_users(
         model_or_representations,
@@ -102,71 +91,42 @@ def evaluate_users(
 ) -> PerUserMetrics:
     """:func:`evaluate` before the average, for paired tests between models; the arguments are the same."""
     num_users, num_items = data["user"].num_nodes, data["item"].num_nodes
+    _check_request(ks, metrics, num_items)
+    pairs = _pairs(data, split, "split")
+    if pairs.size(1) == 0:
+        raise ValueError(f"'split' must have held-out pairs (got {split!r} with none). Choose another, or split anew.")
+    hidden = [_pairs(data, name, "exclude") for name in exclude if name != split]
+
+    with scoring(model_or_representations, data) as (score, device):
+        key = (
+            (pairs[0] * num_items + pairs[1]).to(device).unique()
+        )  # sorted by user; a pair that stands twice counts once
+        pairs = torch.stack([key // num_items, key % num_items])
+        user = pairs[0].unique_consecutive()
+        excluded = Exclusion(torch.cat(hidden, dim=1).to(device), num_users) if hidden else None
+        measured = UserMetrics(user, pairs, num_items, metrics, ks)
+        for _, best in rank_blocks(score, user, num_items, max(ks), excluded, batch_size):
+            measured.update(best)
+    return PerUserMetrics(user, measured.compute())
+
+
+def _check_request(ks: Sequence[int], metrics: Sequence[str], num_items: int) -> None:
+    if not ks or not metrics:
+        raise ValueError(f"'ks' and 'metrics' must name at least one of each (got {ks} and {metrics}).")
     for metric in metrics:
         check_choice(METRICS, metrics=metric)
     for k in ks:
         check_k(k, num_items)
-    pairs = _pairs(data, split)
-    if pairs.size(1) == 0:
-        raise ValueError(f"'split' must have held-out pairs (got {split!r} with none). Choose another, or split anew.")
-    check_ids(num_users, what="users", **{f"{split} users": pairs[0]})
-    check_ids(num_items, what="items", **{f"{split} items": pairs[1]})
-    left_out = [_pairs(data, name) for name in exclude if name != split]
-
-    with _evaluating(model_or_representations):
-        score = _scorer(model_or_representations, data, num_users, num_items)
-        user, targets = pairs[0].unique(return_counts=True)
-        wanted = (pairs[0] * num_items + pairs[1]).sort().values
-        excluded = Exclusion(torch.cat(left_out, dim=1), num_users) if left_out else None
-        hits = []
-        for block, best in rank_blocks(score, user, num_items, max(ks), excluded, batch_size):
-            key = block.unsqueeze(1) * num_items + best.ids
-            place = torch.searchsorted(wanted, key).clamp(max=len(wanted) - 1)
-            hits.append((wanted[place] == key) & (best.ids >= 0))
-    hit = torch.cat(hits)
-    values = {f"{name}@{k}": METRICS[name](hit[:, :k], targets) for k in ks for name in metrics}
-    return PerUserMetrics(user, values)
 
 
-def _pairs(data: HeteroData, split: str) -> Int[Tensor, "2 E"]:
-    check_choice(_ATTRIBUTES, split=split)
-    store = data[_USER_ITEM]
-    if _ATTRIBUTES[split] not in store:
-        raise ValueError(f"'split' {split!r} needs data{list(_USER_ITEM)}.{_ATTRIBUTES[split]}, which is missing.")
-    pairs: Tensor = store[_ATTRIBUTES[split]]
+def _pairs(data: HeteroData, split: str, argument: str) -> Int[Tensor, "2 E"]:
+    """The pairs of a split, with ids that exist."""
+    check_choice(_ATTRIBUTES, **{argument: split})
+    name = _ATTRIBUTES[split]
+    if name not in data[USER_ITEM]:
+        raise ValueError(f"'{argument}' {split!r} needs data{list(USER_ITEM)}.{name}, which is missing.")
+    pairs: Tensor = data[USER_ITEM][name]
+    check_edge_index(pairs, name=name)
+    check_ids(data["user"].num_nodes, what="users", **{f"{name}[0]": pairs[0]})
+    check_ids(data["item"].num_nodes, what="items", **{f"{name}[1]": pairs[1]})
     return pairs
-
-
-@contextmanager
-def _evaluating(thing: Any) -> Iterator[None]:
-    """A module in evaluation mode, and back to what it was."""
-    training = isinstance(thing, nn.Module) and thing.training
-    if training:
-        thing.eval()
-    try:
-        yield
-    finally:
-        if training:
-            thing.train()
-
-
-def _scorer(thing: Any, data: HeteroData, num_users: int, num_items: int) -> Callable[[Tensor], Tensor]:
-    """What gives a block of scores: a product of tables where there are any, else the model's own ``score``."""
-    if getattr(thing, "factorized", False):
-        thing = thing(data)
-    if not isinstance(thing, HasTables):
-        if not callable(getattr(thing, "score", None)):
-            raise TypeError(
-                "'model_or_representations' must have 'user' and 'item' tables or score(data, user) (got "
-                f"{type(thing).__name__})."
-            )
-        return lambda rows: thing.score(data, rows).clone()
-    user, item = thing.user.detach(), thing.item.detach()
-    if (len(user), len(item)) != (num_users, num_items):
-        raise ValueError(
-            f"The tables must have a row per node (got {len(user)} users and {len(item)} items for {num_users} and "
-            f"{num_items} in the data)."
-        )
-    check_finite(user=user, item=item)
-    columns = item.T
-    return lambda rows: user[rows] @ columns

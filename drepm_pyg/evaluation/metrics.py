@@ -1,62 +1,77 @@
-r"""Ranking metrics of one user: :math:`r_j = 1` where the item at rank j is held out, T held-out items, cut-off K.
+r"""Ranking metrics of every user, by the definitions of :mod:`torch_geometric.metrics`.
 
-They agree with :mod:`torch_geometric.metrics` (a test shows it), which gives the mean over users alone; paired tests
-between models need the value of every user.
+With :math:`r_j = 1` where the item at rank j is held out, T held-out items and the cut-off K:
+
+- recall :math:`\frac{1}{T} \sum_{j \le K} r_j`, precision :math:`\frac{1}{K} \sum_{j \le K} r_j`, hit_ratio
+  :math:`\max_{j \le K} r_j`;
+- ndcg :math:`\sum_{j \le K} \frac{r_j}{\log_2(j + 1)}` by its largest value with :math:`\min(T, K)` hits;
+- map :math:`\frac{1}{\min(T, K)} \sum_{j \le K} r_j \cdot \mathrm{precision@}j`; mrr :math:`\max_{j \le K} r_j / j`.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 
-from drepm_pyg.typing import Bool, Float, Int, Tensor
+from drepm_pyg.evaluation.ranking import TopK
+from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["METRICS"]
+__all__ = ["METRICS", "UserMetrics"]
 
-Hits = Bool[Tensor, "U K"]
-Targets = Int[Tensor, " U"]
-
-
-def recall(hits: Hits, targets: Targets) -> Float[Tensor, " U"]:
-    r""":math:`\frac{1}{T} \sum_{j \le K} r_j`: hits by all targets of the user."""
-    return hits.sum(dim=1) / targets
-
-
-def precision(hits: Hits, targets: Targets) -> Float[Tensor, " U"]:
-    r""":math:`\frac{1}{K} \sum_{j \le K} r_j`."""
-    return hits.sum(dim=1) / hits.size(1)
-
-
-def hit_ratio(hits: Hits, targets: Targets) -> Float[Tensor, " U"]:
-    """1 where at least one target is among the K, else 0."""
-    return hits.any(dim=1).float()
-
-
-def ndcg(hits: Hits, targets: Targets) -> Float[Tensor, " U"]:
-    r""":math:`\sum_{j \le K} \frac{r_j}{\log_2(j + 1)}` by its largest value with :math:`\min(T, K)` hits."""
-    k = hits.size(1)
-    discount = 1 / torch.arange(2, k + 2, device=hits.device, dtype=torch.float32).log2()
-    ideal = discount.cumsum(0)[targets.clamp(max=k) - 1]
-    return (hits * discount).sum(dim=1) / ideal
-
-
-def average_precision(hits: Hits, targets: Targets) -> Float[Tensor, " U"]:
-    r""":math:`\frac{1}{\min(T, K)} \sum_{j \le K} r_j \cdot \mathrm{Precision@}j`."""
-    ranks = torch.arange(1, hits.size(1) + 1, device=hits.device)
-    return (hits * hits.cumsum(dim=1) / ranks).sum(dim=1) / targets.clamp(max=hits.size(1))
-
-
-def reciprocal_rank(hits: Hits, targets: Targets) -> Float[Tensor, " U"]:
-    """1 by the rank of the first hit, 0 without one."""
-    first = hits.float().argmax(dim=1) + 1
-    return hits.any(dim=1) / first
-
-
-#: Metric by name: hits ``[U, K]`` and numbers of targets ``[U]`` to a value per user ``[U]``.
-METRICS: dict[str, Callable[[Hits, Targets], Tensor]] = {
-    "recall": recall,
-    "ndcg": ndcg,
-    "precision": precision,
-    "map": average_precision,
-    "mrr": reciprocal_rank,
-    "hit_ratio": hit_ratio,
+#: Our name of a metric, and the class in torch_geometric.metrics.
+METRICS = {
+    "recall": "LinkPredRecall",
+    "ndcg": "LinkPredNDCG",
+    "precision": "LinkPredPrecision",
+    "map": "LinkPredMAP",
+    "mrr": "LinkPredMRR",
+    "hit_ratio": "LinkPredHitRatio",
 }
+
+
+class UserMetrics:
+    """Metrics of users who come in blocks, with their held-out items.
+
+    Args:
+        user: users with held-out items, ascending, each once.
+        pairs: their held-out pairs (user, item), each once, sorted.
+        num_items: number of items.
+        names: of :data:`METRICS`.
+        ks: cut-offs.
+
+    Shapes:
+        user: long ``[n]``; pairs: long ``[2, E]``
+    """
+
+    def __init__(
+        self,
+        user: Int[Tensor, " n"],
+        pairs: Int[Tensor, "2 E"],
+        num_items: int,
+        names: Sequence[str],
+        ks: Sequence[int],
+    ) -> None:
+        from torch_geometric import metrics  # loads torchmetrics and, where it is installed, matplotlib
+
+        self.row = torch.searchsorted(user, pairs[0].contiguous())
+        self.item, self.num_items = pairs[1].contiguous(), num_items
+        self.metrics = {f"{name}@{k}": getattr(metrics, METRICS[name])(k).to(user.device) for k in ks for name in names}
+        self._done = 0
+        self._values: dict[str, list[Tensor]] = {name: [] for name in self.metrics}
+
+    def update(self, best: TopK) -> None:
+        """The best items of the next users."""
+        from torch_geometric.metrics.link_pred import LinkPredMetricData
+
+        first, self._done = self._done, self._done + len(best.ids)
+        bounds = torch.tensor([first, self._done], device=self.row.device)
+        begin, end = torch.searchsorted(self.row, bounds).tolist()
+        # -1, a rank without an item, would be read as an item of the row before; an id that no item has is none.
+        ids = best.ids.masked_fill(best.ids < 0, self.num_items)
+        found = LinkPredMetricData(ids, torch.stack([self.row[begin:end] - first, self.item[begin:end]]))
+        for name, metric in self.metrics.items():
+            # metric.update() would add the users up, in float32; its hook for subclasses gives each of them.
+            self._values[name].append(metric._compute(found))
+
+    def compute(self) -> dict[str, Float[Tensor, " n"]]:
+        """The value of every user so far, for each of the metrics."""
+        return {name: torch.cat(values) for name, values in self._values.items()}

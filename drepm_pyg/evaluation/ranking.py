@@ -5,12 +5,14 @@ from typing import NamedTuple
 
 import torch
 
-from drepm_pyg._checks import check_at_least, check_edge_index, check_finite, check_ids
+from drepm_pyg._checks import check_at_least, check_edge_index, check_ids
+from drepm_pyg.evaluation.scoring import products
+from drepm_pyg.evaluation.selection import largest
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["Exclusion", "TopK", "rank_blocks", "topk"]
 
-_BLOCK_ENTRIES = 2**21  # scores a block: 8 MB of float32, near what caches hold
+_BLOCK_ENTRIES = 2**20  # scores a block: 4 MB of float32 stay in the cache between product and selection
 
 
 class TopK(NamedTuple):
@@ -82,7 +84,7 @@ def topk(
             f"'user' and 'item' must be [U, D] and [I, D] of one width (got {list(user.shape)} and {list(item.shape)})."
         )
     check_k(k, len(item))
-    check_finite(user=user, item=item)
+    score = products(user, item)
     excluded = None
     if exclude is not None:
         check_edge_index(exclude, name="exclude")
@@ -90,12 +92,7 @@ def topk(
         check_ids(len(item), what="items", **{"exclude[1]": exclude[1]})
         excluded = Exclusion(exclude, len(user))
     rows = torch.arange(len(user), device=user.device)
-    columns = item.T
-    blocks = [
-        best for _, best in rank_blocks(lambda ids: user[ids] @ columns, rows, len(item), k, excluded, batch_size)
-    ]
-    if not blocks:
-        return TopK(user.new_empty(0, k), rows.new_empty(0, k))
+    blocks = [best for _, best in rank_blocks(score, rows, len(item), k, excluded, batch_size)]
     return TopK(torch.cat([best.scores for best in blocks]), torch.cat([best.ids for best in blocks]))
 
 
@@ -115,30 +112,12 @@ def rank_blocks(
     batch_size: int | None = None,
 ) -> Iterator[tuple[Tensor, TopK]]:
     """Yield blocks of ``rows`` with their best items; ``score(rows)`` gives a ``[B, I]`` matrix that may be written."""
-    batch_size = batch_size or max(16, _BLOCK_ENTRIES // num_items)
+    if batch_size is None:
+        batch_size = max(16, _BLOCK_ENTRIES // num_items)
     check_at_least(1, batch_size=batch_size)
     for block in rows.split(batch_size):
         scores = score(block)
         if exclude is not None:
             exclude.apply(scores, block)
-        yield block, _best(scores, k)
-
-
-def _best(scores: Float[Tensor, "B I"], k: int) -> TopK:
-    """The k largest of each row, ties by the smaller id (torch.topk promises no order among them)."""
-    # One more than asked for: only if it equals the k-th, a tie crosses the border.
-    values, ids = scores.topk(min(k + 1, scores.size(1)), dim=1)
-    tied = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > -torch.inf)
-    if values.size(1) > k:
-        crossing = tied[:, k - 1].nonzero().flatten()
-        if len(crossing):
-            full = scores[crossing].sort(dim=1, descending=True, stable=True)
-            values[crossing], ids[crossing] = full.values[:, : k + 1], full.indices[:, : k + 1]
-            tied[crossing] = False
-    within = tied.any(dim=1).nonzero().flatten()
-    if len(within):
-        by_id = ids[within].sort(dim=1)
-        by_score = values[within].gather(1, by_id.indices).sort(dim=1, descending=True, stable=True)
-        values[within], ids[within] = by_score.values, by_id.values.gather(1, by_score.indices)
-    values, ids = values[:, :k], ids[:, :k]
-    return TopK(values, ids.masked_fill(values == -torch.inf, -1))
+        values, ids = largest(scores, k)
+        yield block, TopK(values, ids.masked_fill(values == -torch.inf, -1))

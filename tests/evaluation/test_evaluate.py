@@ -1,14 +1,14 @@
-"""Ranking and metrics against plain Python and against torch_geometric.metrics."""
+"""evaluate against a ranking and metrics in plain Python."""
 
 import math
 
 import pytest
 import torch
 from torch_geometric.data import HeteroData
-from torch_geometric.metrics import LinkPredMAP, LinkPredMRR, LinkPredNDCG, LinkPredPrecision, LinkPredRecall
 
-from drepm_pyg.evaluation import METRICS, HasTables, PerUserMetrics, TopK, evaluate, evaluate_users, topk
+from drepm_pyg.evaluation import METRICS, HasTables, PerUserMetrics, evaluate, evaluate_users
 from drepm_pyg.models import Representations
+from tests.evaluation.plain_metrics import plain_metrics
 
 USERS, ITEMS, KS = 17, 23, (1, 3, 10)
 
@@ -32,21 +32,6 @@ def plain_ranking(scores: list[float], seen: set[int]) -> list[int]:
     return sorted((i for i in range(len(scores)) if i not in seen), key=lambda i: (-scores[i], i))
 
 
-def plain_metrics(ranking: list[int], targets: set[int], k: int) -> dict[str, float]:
-    hits = [item in targets for item in ranking[:k]]
-    gains = [hit / math.log2(rank + 2) for rank, hit in enumerate(hits)]
-    ideal = sum(1 / math.log2(rank + 2) for rank in range(min(len(targets), k)))
-    precisions = [sum(hits[: rank + 1]) / (rank + 1) for rank in range(len(hits)) if hits[rank]]
-    return {
-        "recall": sum(hits) / len(targets),
-        "precision": sum(hits) / k,
-        "hit_ratio": float(any(hits)),
-        "ndcg": sum(gains) / ideal,
-        "map": sum(precisions) / min(len(targets), k),
-        "mrr": next((1 / (rank + 1) for rank, hit in enumerate(hits) if hit), 0.0),
-    }
-
-
 @pytest.mark.parametrize("coarse", [False, True], ids=["distinct scores", "many ties"])
 @pytest.mark.parametrize("exclude", [(), ("train",), ("train", "val")])
 @pytest.mark.parametrize("batch_size", [None, 1, 4])
@@ -68,27 +53,6 @@ def test_every_metric_matches_its_definition(
     assert ours == pytest.approx({name: sum(values) / len(values) for name, values in expected.items()}, rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("name", "metric"),
-    [
-        ("recall", LinkPredRecall),
-        ("ndcg", LinkPredNDCG),
-        ("precision", LinkPredPrecision),
-        ("map", LinkPredMAP),
-        ("mrr", LinkPredMRR),
-    ],
-)
-def test_metrics_agree_with_torch_geometric(generator: torch.Generator, name: str, metric: type) -> None:
-    data, both = make_data(generator), tables(generator)
-    store = data["user", "interacts", "item"]
-    best = topk(both.user, both.item, 10, exclude=store.edge_index)
-    users = store.test_edge_label_index[0].unique()
-    theirs = metric(10)
-    local = torch.searchsorted(users, store.test_edge_label_index[0])
-    theirs.update(best.ids[users], torch.stack([local, store.test_edge_label_index[1]]))
-    assert evaluate(both, data, metrics=[name])[f"{name}@10"] == pytest.approx(float(theirs.compute()), rel=1e-5)
-
-
 def test_users_keep_their_values_and_the_mean_is_the_metric(generator: torch.Generator) -> None:
     data, both = make_data(generator), tables(generator)
     users = evaluate_users(both, data)
@@ -108,26 +72,6 @@ def test_score_and_tables_give_the_same_metrics(generator: torch.Generator) -> N
     assert evaluate(Scorer(), data) == pytest.approx(evaluate(both, data))
 
 
-def test_topk_orders_ties_by_the_smaller_id() -> None:
-    best = topk(torch.ones(2, 1), torch.tensor([[1.0], [2.0], [1.0], [2.0], [1.0]]), 3)
-    assert best.ids.tolist() == [[1, 3, 0]] * 2
-    assert best.scores.tolist() == [[2.0, 2.0, 1.0]] * 2
-
-
-def test_topk_pads_where_candidates_run_out() -> None:
-    best = topk(torch.ones(2, 1), torch.arange(3.0).unsqueeze(1), 3, exclude=torch.tensor([[0, 0], [2, 0]]))
-    assert isinstance(best, TopK)
-    assert best.ids.tolist() == [[1, -1, -1], [2, 1, 0]]
-    assert best.scores[0, 1:].tolist() == [-math.inf] * 2
-
-
-def test_blocks_do_not_matter(generator: torch.Generator) -> None:
-    both = tables(generator, coarse=True)
-    whole = topk(both.user, both.item, 7)
-    for batch_size in (1, 5, 100):
-        assert torch.equal(topk(both.user, both.item, 7, batch_size=batch_size).ids, whole.ids)
-
-
 def test_a_model_is_left_in_its_mode(generator: torch.Generator) -> None:
     data = make_data(generator)
 
@@ -143,13 +87,70 @@ def test_a_model_is_left_in_its_mode(generator: torch.Generator) -> None:
     assert model.training
 
 
+def test_a_model_whose_tables_are_not_all_of_it_is_asked_for_scores(generator: torch.Generator) -> None:
+    """An nn.Embedding called ``user`` is no table, and tables of a model that is not factorized are not its ranking."""
+    data, both = make_data(generator), tables(generator)
+
+    class Biased(torch.nn.Module):
+        def __init__(self, tables: bool) -> None:
+            super().__init__()
+            self.user, self.item = torch.nn.Embedding(USERS, 4), torch.nn.Embedding(ITEMS, 4)
+            if tables:
+                self.factorized = False
+                del self.user, self.item
+                self.user, self.item = both.user.flip(0), both.item
+
+        def score(self, data: HeteroData, user: torch.Tensor) -> torch.Tensor:
+            return both.user[user] @ both.item.T
+
+    for with_tables in (False, True):
+        assert evaluate(Biased(with_tables), data) == pytest.approx(evaluate(both, data))
+
+
+def test_scores_that_a_model_keeps_are_not_written(generator: torch.Generator) -> None:
+    data, kept = make_data(generator), torch.randn(USERS, ITEMS, generator=generator)
+
+    class Table:
+        def score(self, data: HeteroData, user: torch.Tensor) -> torch.Tensor:
+            return kept[: len(user)]  # a view
+
+    before = kept.clone()
+    evaluate(Table(), data)
+    assert torch.equal(kept, before)
+
+
+def test_a_pair_that_stands_twice_counts_once(generator: torch.Generator) -> None:
+    data, both = make_data(generator), tables(generator)
+    store = data["user", "interacts", "item"]
+    expected = evaluate(both, data)
+    store.test_edge_label_index = torch.cat([store.test_edge_label_index, store.test_edge_label_index[:, :7]], dim=1)
+    assert evaluate(both, data) == expected
+
+
+def test_the_evaluated_split_is_never_left_out(generator: torch.Generator) -> None:
+    data, both = make_data(generator), tables(generator)
+    assert evaluate(both, data, split="val", exclude=("train", "val")) == evaluate(both, data, split="val")
+    assert evaluate(both, data, split="train") == evaluate(both, data, split="train", exclude=())
+
+
+def test_other_attributes_do_not_matter(generator: torch.Generator) -> None:
+    """Only numbers of nodes and pairs are read: no features, no reverse edges, no validation pairs for a test."""
+    data, both = make_data(generator), tables(generator)
+    expected = evaluate(both, data)
+    del data["user", "interacts", "item"].val_edge_label_index
+    data["item"].text = torch.full((ITEMS, 2), math.nan)
+    assert evaluate(both, data) == expected
+
+
 @pytest.mark.errors
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
         ({"ks": (24,)}, r"'k' must be at most the number of items \(got k=24 for 23 items\)"),
+        ({"ks": ()}, r"'ks' and 'metrics' must name at least one of each \(got \(\) and"),
         ({"metrics": ("auc",)}, r"'metrics' must be one of 'recall', .* \(got 'auc'\)"),
         ({"split": "dev"}, r"'split' must be one of 'train', 'val', 'test' \(got 'dev'\)"),
+        ({"exclude": ("valid",)}, r"'exclude' must be one of 'train', 'val', 'test' \(got 'valid'\)"),
     ],
 )
 def test_bad_arguments_are_named(generator: torch.Generator, arguments: dict[str, object], text: str) -> None:
@@ -158,13 +159,39 @@ def test_bad_arguments_are_named(generator: torch.Generator, arguments: dict[str
 
 
 @pytest.mark.errors
-def test_an_empty_split_and_broken_tables_are_refused(generator: torch.Generator) -> None:
+def test_bad_tables_and_scores_are_named(generator: torch.Generator) -> None:
     data, both = make_data(generator), tables(generator)
     with pytest.raises(ValueError, match="The tables must have a row per node"):
         evaluate(Representations(both.user[1:], both.item), data)
+    with pytest.raises(TypeError, match=r"must have 'user' and 'item' tables or score\(data, user\) \(got dict\)"):
+        evaluate({}, data)
     both.item[2, 1] = math.nan
     with pytest.raises(ValueError, match=r"'item' holds NaN or infinite values in 1 of 23 rows \(first: \[2\]\)"):
         evaluate(both, data)
-    data["user", "interacts", "item"].test_edge_label_index = torch.empty(2, 0, dtype=torch.long)
+
+    class Scorer:
+        def __init__(self, scores: torch.Tensor) -> None:
+            self.scores = scores
+
+        def score(self, data: HeteroData, user: torch.Tensor) -> torch.Tensor:
+            return self.scores[user]
+
+    with pytest.raises(ValueError, match=r"must give a score for every item, \[\d+, 23\] \(got \[\d+, 22\]\)"):
+        evaluate(Scorer(torch.zeros(USERS, ITEMS - 1)), data)
+    with pytest.raises(ValueError, match="must not give NaN"):
+        evaluate(Scorer(torch.full((USERS, ITEMS), math.nan)), data)
+
+
+@pytest.mark.errors
+def test_bad_splits_are_named(generator: torch.Generator) -> None:
+    data, both = make_data(generator), tables(generator)
+    store = data["user", "interacts", "item"]
+    store.test_edge_label_index = torch.tensor([[0], [ITEMS]])
+    with pytest.raises(ValueError, match=r"'test_edge_label_index\[1\]' must hold ids in \[0, 23\) for 23 items"):
+        evaluate(both, data)
+    store.test_edge_label_index = torch.empty(2, 0, dtype=torch.long)
     with pytest.raises(ValueError, match="'split' must have held-out pairs"):
+        evaluate(both, data)
+    del store.test_edge_label_index
+    with pytest.raises(ValueError, match=r"'split' 'test' needs data.*test_edge_label_index, which is missing"):
         evaluate(both, data)

@@ -1,0 +1,79 @@
+"""topk against a plain ranking of all scores."""
+
+import math
+
+import pytest
+import torch
+
+from drepm_pyg.evaluation import TopK, topk
+
+
+def test_hand_worked() -> None:
+    best = topk(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[3.0, 1.0], [1.0, 2.0], [2.0, 5.0]]), 2)
+    assert isinstance(best, TopK)
+    assert best.ids.tolist() == [[0, 2], [2, 1]]
+    assert best.scores.tolist() == [[3.0, 2.0], [5.0, 2.0]]
+
+
+def test_ties_are_ordered_by_the_smaller_id() -> None:
+    best = topk(torch.ones(2, 1), torch.tensor([[1.0], [2.0], [1.0], [2.0], [1.0]]), 3)
+    assert best.ids.tolist() == [[1, 3, 0]] * 2
+    assert best.scores.tolist() == [[2.0, 2.0, 1.0]] * 2
+
+
+def test_a_row_without_candidates_is_padded() -> None:
+    best = topk(torch.ones(2, 1), torch.arange(3.0).unsqueeze(1), 3, exclude=torch.tensor([[0, 0], [2, 0]]))
+    assert best.ids.tolist() == [[1, -1, -1], [2, 1, 0]]
+    assert best.scores[0, 1:].tolist() == [-math.inf] * 2
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 5, 100])
+def test_excluded_pairs_never_appear_and_blocks_do_not_matter(
+    generator: torch.Generator, batch_size: int | None
+) -> None:
+    user, item = torch.randn(17, 3, generator=generator).round(), torch.randn(23, 3, generator=generator).round()
+    exclude = torch.stack([torch.randint(n, (90,), generator=generator) for n in (17, 23)])  # unsorted, some twice
+    best = topk(user, item, 7, exclude=exclude, batch_size=batch_size)
+    pairs = set(map(tuple, exclude.T.tolist()))
+    for row, scores in enumerate((user @ item.T).tolist()):
+        left = [i for i in range(23) if (row, i) not in pairs]
+        assert best.ids[row].tolist() == sorted(left, key=lambda i: (-scores[i], i))[:7]
+
+
+def test_rows_follow_their_users_and_items_their_ids(generator: torch.Generator) -> None:
+    user, item = torch.randn(9, 4, generator=generator), torch.randn(12, 4, generator=generator)
+    rows, columns = torch.randperm(9, generator=generator), torch.randperm(12, generator=generator)
+    best, moved = topk(user, item, 5), topk(user[rows], item[columns], 5)
+    assert torch.equal(columns[moved.ids], best.ids[rows])
+
+
+def test_no_users_give_no_rows() -> None:
+    best = topk(torch.empty(0, 4), torch.randn(40, 4), 3)
+    assert best.scores.shape == best.ids.shape == (0, 3)
+
+
+def test_half_tables_are_ranked_in_single_precision() -> None:
+    # 64 and 64.25 are one number in bfloat16.
+    item = torch.tensor([[8.0, 0.0], [8.0, 0.25]]).bfloat16()
+    best = topk(torch.tensor([[8.0, 1.0]]).bfloat16(), item, 2)
+    assert best.ids.tolist() == [[1, 0]]
+    assert best.scores.tolist() == [[64.25, 64.0]]
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"k": 4}, ValueError, r"'k' must be at most the number of items \(got k=4 for 3 items\)"),
+        ({"k": 0}, ValueError, r"'k' must be at least 1 \(got 0\)"),
+        ({"k": 1, "batch_size": 0}, ValueError, r"'batch_size' must be at least 1 \(got 0\)"),
+        ({"k": 1, "exclude": torch.tensor([[2], [0]])}, ValueError, r"'exclude\[0\]' must hold ids in \[0, 2\)"),
+        ({"k": 1, "exclude": torch.tensor([[1], [3]])}, ValueError, r"'exclude\[1\]' must hold ids in \[0, 3\)"),
+        ({"k": 1, "exclude": torch.tensor([1, 0])}, ValueError, r"'exclude' must have the shape \[2, E\]"),
+        ({"k": 1, "item": torch.ones(3, 5)}, ValueError, r"of one width \(got \[2, 4\] and \[3, 5\]\)"),
+        ({"k": 1, "user": torch.full((2, 4), math.nan)}, ValueError, r"'user' holds NaN or infinite values in 2 of 2"),
+    ],
+)
+def test_bad_arguments_are_named(arguments: dict[str, object], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        topk(**{"user": torch.ones(2, 4), "item": torch.ones(3, 4), **arguments})
