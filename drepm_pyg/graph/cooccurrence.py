@@ -1,19 +1,28 @@
-"""Users who share training items: the user graph of DualGNN."""
+"""Users who share training items, or items that share users: the graphs of DualGNN and ItemKNN."""
 
 import torch
 
-from drepm_pyg._checks import check_at_least, check_edge_index, check_ids
+from drepm_pyg._checks import check_at_least, check_choice, check_edge_index, check_ids, check_non_negative
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["user_cooccurrence_graph"]
 
 
 def user_cooccurrence_graph(
-    edge_index: Int[Tensor, "2 E"], num_users: int, num_items: int, k: int
+    edge_index: Int[Tensor, "2 E"],
+    num_users: int,
+    num_items: int,
+    k: int,
+    *,
+    metric: str = "count",
+    shrink: float = 0.0,
 ) -> tuple[Int[Tensor, "2 E_graph"], Float[Tensor, " E_graph"]]:
-    r"""Connect every user to the ``k`` others with whom it shares most items.
+    r"""Connect every user to the ``k`` others with whom it shares most items; with ``edge_index.flip(0)`` the items.
 
-    .. math:: w_{uv} = |\mathcal{I}_u \cap \mathcal{I}_v|
+    .. math::
+        w_{uv} = |\mathcal{I}_u \cap \mathcal{I}_v| \quad \text{(count)}, \qquad
+        w_{uv} = \frac{|\mathcal{I}_u \cap \mathcal{I}_v|}{\sqrt{|\mathcal{I}_u| |\mathcal{I}_v|} + h}
+        \quad \text{(cosine)}
 
     "DualGNN: Dual Graph Neural Network for Multimedia Recommendation", Section III-C,
     https://doi.org/10.1109/TMM.2021.3138298
@@ -23,13 +32,15 @@ def user_cooccurrence_graph(
         num_users: number of users U.
         num_items: number of items I.
         k: neighbours a user at most; a user who shares items with fewer has fewer, ties go to the smaller id.
+        metric: ``"count"`` or ``"cosine"``.
+        shrink: :math:`h` of the cosine, takes confidence from pairs with few items.
 
     Returns:
-        ``edge_index`` long ``[2, E]`` (row 0 = neighbour, row 1 = centre; grouped by centre ascending, most shared
-        items first) and the number of shared items per edge, float32.
+        ``edge_index`` long ``[2, E]`` (row 0 = neighbour, row 1 = centre; grouped by centre ascending, largest
+        weight first) and the weight of every edge, float32.
 
     Raises:
-        ValueError: where an id is out of range or ``k`` is below 1.
+        ValueError: where an id is out of range, ``k`` is below 1 or ``metric`` is unknown.
     """
     from scipy import sparse
 
@@ -37,13 +48,18 @@ def user_cooccurrence_graph(
     check_ids(num_users, what="users", **{"edge_index[0]": edge_index[0]})
     check_ids(num_items, what="items", **{"edge_index[1]": edge_index[1]})
     check_at_least(1, k=k)
+    check_choice(("count", "cosine"), metric=metric)
+    check_non_negative(shrink=shrink)
     user, item = edge_index.cpu().numpy()
     incidence = sparse.csr_matrix((torch.ones(len(user)).numpy(), (user, item)), shape=(num_users, num_items))
     shared = (incidence @ incidence.T).tocoo()
     others = shared.row != shared.col
     center = torch.from_numpy(shared.row[others]).long()
     neighbor = torch.from_numpy(shared.col[others]).long()
-    weight = torch.from_numpy(shared.data[others])
+    weight = torch.from_numpy(shared.data[others]).double()
+    if metric == "cosine":
+        size = torch.bincount(edge_index[0].cpu(), minlength=num_users).double()
+        weight = weight / ((size[center] * size[neighbor]).sqrt() + shrink)
 
     # Three stable sorts, least significant key first: by neighbour, by weight, by centre.
     order = neighbor.argsort(stable=True)
@@ -53,4 +69,4 @@ def user_cooccurrence_graph(
     rank = torch.arange(len(grouped)) - torch.searchsorted(grouped, grouped)  # the left end: where the group starts
     order = order[rank < k]
     graph = torch.stack([neighbor[order], center[order]])
-    return graph.to(edge_index.device), weight[order].to(edge_index.device)
+    return graph.to(edge_index.device), weight[order].float().to(edge_index.device)

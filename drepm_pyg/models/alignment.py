@@ -8,9 +8,9 @@ from torch_geometric.data import HeteroData
 from drepm_pyg.data import USER_ITEM
 from drepm_pyg.models.base import Representations, Triples
 from drepm_pyg.models.targets import SimilarityTargets
-from drepm_pyg.nn.functional import FactoredSimilarity, false_negative_mask, first_occurrences
+from drepm_pyg.nn.functional import false_negative_mask
 from drepm_pyg.nn.losses import BMALoss
-from drepm_pyg.typing import Float, Int, Tensor
+from drepm_pyg.typing import Tensor
 
 __all__ = ["BehaviorModalAlignment"]
 
@@ -56,8 +56,8 @@ class BehaviorModalAlignment(nn.Module):
             modal_item=modal_item,
             user=user,
             item=item,
-            user_similarity=self._target(data, "user", user, modal_user),
-            item_similarity=self._target(data, "item", item, modal_item),
+            user_similarity=lambda ids: self.targets(data, "user", ids, modal_user),
+            item_similarity=lambda ids: self.targets(data, "item", ids, modal_item),
             mask=false_negative_mask(user, item, data[USER_ITEM].edge_index) if known else None,
         )
         return {
@@ -65,13 +65,6 @@ class BehaviorModalAlignment(nn.Module):
             "inter": self.bma.beta * terms.inter,
             "sss": self.bma.gamma * terms.sss,
         }
-
-    def _target(
-        self, data: HeteroData, node: str, ids: Int[Tensor, " B"], modal: Float[Tensor, "B D"]
-    ) -> Tensor | FactoredSimilarity | None:
-        if self.bma.gamma == 0:
-            return None
-        return self.targets(data, node, ids[first_occurrences(ids)] if self.bma.distinct else ids, modal)
 
     def extra_repr(self) -> str:
         return f"weights={self.targets.weights}, mask_false_negatives={self.mask_false_negatives}"

@@ -89,48 +89,33 @@ class ItemKNN(RecommenderModel):
 
     def similarity(self, data: HeteroData) -> "csr_array":
         """The sparse matrix S: row j, column i, :math:`s_{ji}` where j is among the k nearest neighbours of i."""
-        if self.source == "interactions":
-            return self._by_interactions(data)
-        if self.source == "content":
-            return self._by_content(data)
-        return (1 - self.content_weight) * self._by_interactions(data) + self.content_weight * self._by_content(data)
+        share = {"interactions": 0.0, "content": 1.0, "both": self.content_weight}[self.source]
+        graphs = []
+        if share < 1:
+            graphs.append((1 - share, self._by_interactions(data)))
+        if share > 0:
+            graphs += [(share * alpha, graph) for alpha, graph in self._by_content(data)]
+        source, target = torch.cat([edge_index for _, (edge_index, _) in graphs], dim=1).cpu().numpy()
+        value = torch.cat([factor * weight for factor, (_, weight) in graphs]).cpu().numpy()
+        return _sparse(value, source, target, (self.num_items, self.num_items))
 
-    def _by_content(self, data: HeteroData) -> "csr_array":
-        """The weighted sum of the modalities' k-nearest-neighbour graphs."""
+    def _by_interactions(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+        from drepm_pyg.graph import user_cooccurrence_graph
+
+        item_user = data[USER_ITEM].edge_index.flip(0)
+        return user_cooccurrence_graph(
+            item_user, self.num_items, self.num_users, self.k, metric="cosine", shrink=self.shrink
+        )
+
+    def _by_content(self, data: HeteroData) -> list[tuple[float, tuple[Tensor, Tensor]]]:
         from drepm_pyg.graph import knn_graph
 
-        edges, weights = [], []
-        for name, alpha in self._modality_weights(data).items():
-            edge_index, cosine = knn_graph(
-                data["item"][name], self.k, return_weight=True, mask=modality_mask(data, name)
-            )
-            edges.append(edge_index)
-            weights.append(alpha * cosine)
-        (source, target), weight = torch.cat(edges, dim=1).cpu().numpy(), torch.cat(weights).cpu().numpy()
-        return _sparse(weight, source, target, (self.num_items, self.num_items))
-
-    def _modality_weights(self, data: HeteroData) -> dict[str, float]:
-        if self.weights is not None:
-            return resolve_weights(select_modalities(data, list(self.weights)), self.weights)
-        names = select_modalities(data)
-        return {name: 1 / len(names) for name in names}
-
-    def _by_interactions(self, data: HeteroData) -> "csr_array":
-        """Cosine of the items' user sets: one sparse product, then the k largest of each column."""
-        from scipy.sparse import coo_array
-
-        history = _incidence(data[USER_ITEM].edge_index, self.num_users, self.num_items)
-        count = np.asarray(history.sum(axis=0)).ravel()
-        common = coo_array(history.T @ history)
-        row, column = common.coords
-        other = row != column
-        row, column, value = row[other], column[other], common.data[other]
-        value = value / (np.sqrt(count[row] * count[column]) + self.shrink)
-        order = np.lexsort((row, -value, column))  # by column, then similarity, then the smaller id
-        start = np.concatenate([[0], np.cumsum(np.bincount(column, minlength=self.num_items))])
-        rank = np.arange(len(order)) - start[column[order]]
-        best = order[rank < self.k]
-        return _sparse(value[best], row[best], column[best], (self.num_items, self.num_items))
+        names = select_modalities(data, None if self.weights is None else list(self.weights))
+        weights = dict.fromkeys(names, 1 / len(names)) if self.weights is None else self.weights
+        return [
+            (alpha, knn_graph(data["item"][name], self.k, return_weight=True, mask=modality_mask(data, name)))
+            for name, alpha in resolve_weights(names, weights).items()
+        ]
 
     def extra_repr(self) -> str:
         return (

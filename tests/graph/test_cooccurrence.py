@@ -24,6 +24,13 @@ def test_matches_set_intersections(k: int, generator: torch.Generator) -> None:
     assert ours == reference(edge_index, 22, k)
 
 
+def test_the_cosine_divides_by_both_sizes() -> None:
+    edge_index = torch.tensor([[0, 0, 0, 0, 1, 2, 2], [0, 1, 2, 3, 0, 0, 1]])  # user 0 has 4 items, 1 has 1, 2 has 2
+    graph, weight = user_cooccurrence_graph(edge_index, 3, 4, 1, metric="cosine", shrink=0.5)
+    assert graph.tolist() == [[2, 2, 0], [0, 1, 2]]
+    torch.testing.assert_close(weight, torch.tensor([2 / (8**0.5 + 0.5), 1 / (2**0.5 + 0.5), 2 / (8**0.5 + 0.5)]))
+
+
 def test_users_who_share_nothing_have_no_edges() -> None:
     graph, weight = user_cooccurrence_graph(torch.tensor([[0, 1], [0, 1]]), 2, 2, 5)
     assert graph.shape == (2, 0)
