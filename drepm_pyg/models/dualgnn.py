@@ -15,6 +15,7 @@ from drepm_pyg.models.base import LossOutput, Representations, Triples
 from drepm_pyg.models.multimodal import MultimodalModel
 from drepm_pyg.nn.losses import BPRLoss
 from drepm_pyg.nn.memo import memoize
+from drepm_pyg.nn.modality_dict import ModalityDict
 from drepm_pyg.nn.projection import FeatureMLP
 from drepm_pyg.nn.structure import SparseStructure, bipartite_structure, graph_structure
 from drepm_pyg.typing import Float, Tensor
@@ -71,7 +72,7 @@ class DualGNN(MultimodalModel):
         check_at_least(1, embedding_dim=embedding_dim, k=k)
         check_non_negative(reg=reg)
         self.k, self.reg = k, reg
-        self.preferences = nn.ModuleList(nn.Embedding(num_users, embedding_dim) for _ in self.in_channels)
+        self.preferences = ModalityDict({name: nn.Embedding(num_users, embedding_dim) for name in self.in_channels})
         self.modality_logits = nn.Parameter(torch.empty(num_users, len(self.in_channels)))
         self.mlp = FeatureMLP(self.in_channels, embedding_dim)
         self.bpr = BPRLoss()
@@ -79,7 +80,7 @@ class DualGNN(MultimodalModel):
 
     def reset_parameters(self) -> None:
         """Draw tables and weights (Xavier normal) and the MLPs."""
-        for table in self.preferences:
+        for table in self.preferences.values():
             nn.init.xavier_normal_(table.weight)
         nn.init.xavier_normal_(self.modality_logits)
         self.mlp.reset_parameters()
@@ -111,7 +112,7 @@ class DualGNN(MultimodalModel):
     ) -> tuple[Tensor, Tensor]:
         """The part of the preference tables and the part of the features, each fused over the modalities."""
         totals: list[Tensor] = []
-        for column, (item, preference) in enumerate(zip(features.values(), self.preferences, strict=True)):
+        for column, (item, preference) in enumerate(zip(features.values(), self.preferences.values(), strict=True)):
             user, item = F.normalize(preference.weight, dim=1), F.normalize(item, dim=1)
             weight = torch.cat([share[:, column], share.new_ones(self.num_items)]).unsqueeze(1)
             sources = (user, item.new_zeros(item.shape)), (user.new_zeros(user.shape), item)
@@ -126,6 +127,6 @@ class DualGNN(MultimodalModel):
         tables = self(data)
         user, positive, negative = batch.rows(tables.user, tables.item)
         bpr = self.bpr((user * positive).sum(-1), (user * negative).sum(-1))
-        squares = [table(batch.user).square().mean() for table in self.preferences]
+        squares = [table(batch.user).square().mean() for table in self.preferences.values()]
         squares.append(self.modality_logits.square().mean())
         return LossOutput.from_parts(bpr=bpr, reg=self.reg * torch.stack(squares).sum())

@@ -12,6 +12,7 @@ from drepm_pyg.data import ITEM_USER, USER_ITEM
 from drepm_pyg.models.base import LossOutput, Representations, Triples
 from drepm_pyg.models.multimodal import MultimodalModel
 from drepm_pyg.models.objective import PairwiseObjective
+from drepm_pyg.nn.modality_dict import ModalityDict
 from drepm_pyg.nn.projection import ModalityProjection
 from drepm_pyg.nn.structure import SparseStructure, mean_structure
 from drepm_pyg.typing import Float, Tensor
@@ -48,6 +49,28 @@ class _ModalityLayer(nn.Module):
         if self.combination == "concat":
             return F.leaky_relu(self.combine(torch.cat([h, x_hat], dim=1)))  # Eq. 3
         return F.leaky_relu(self.combine(h) + x_hat)  # Eq. 5
+
+
+class _ModalityNetwork(nn.Module):
+    """The layers of one modality over the user-item graph."""
+
+    def __init__(self, channels: int, num_layers: int, combination: str) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*(_ModalityLayer(channels, combination) for _ in range(num_layers)))
+
+    def reset_parameters(self) -> None:
+        """Draw every layer anew."""
+        for module in self.modules():
+            if isinstance(module, _ModalityLayer):
+                module.reset_parameters()
+
+    def forward(self, x: Tensor, identity: Tensor, to_user: SparseStructure, to_item: SparseStructure) -> Tensor:
+        """Users come first in ``x`` and ``identity``; the structures average over each side's neighbours."""
+        for layer in self.layers:
+            user, item = x.split([to_user.size[0], to_item.size[0]])
+            neighbors = torch.cat([to_user.matmul(item), to_item.matmul(user)])
+            x = layer(x, neighbors, identity)
+        return x
 
 
 class MMGCN(MultimodalModel):
@@ -104,41 +127,33 @@ class MMGCN(MultimodalModel):
         check_choice(COMBINATIONS, combination=combination)
         self.user_embedding = nn.Embedding(num_users, embedding_dim)
         self.item_embedding = nn.Embedding(num_items, embedding_dim)
-        self.preferences = nn.ModuleList(nn.Embedding(num_users, embedding_dim) for _ in self.in_channels)
+        self.preferences = ModalityDict({name: nn.Embedding(num_users, embedding_dim) for name in self.in_channels})
         self.projection = ModalityProjection(self.in_channels, embedding_dim)
-        self.layers = nn.ModuleList(
-            nn.ModuleList(_ModalityLayer(embedding_dim, combination) for _ in range(num_layers))
-            for _ in self.in_channels
+        self.networks = ModalityDict(
+            {name: _ModalityNetwork(embedding_dim, num_layers, combination) for name in self.in_channels}
         )
         self.objective = PairwiseObjective(reg, l2_form=l2_form)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw the tables and the linear maps (Xavier)."""
-        for table in (self.user_embedding, self.item_embedding, *self.preferences):
-            nn.init.xavier_normal_(table.weight)
+        for table in self.modules():
+            if isinstance(table, nn.Embedding):
+                nn.init.xavier_normal_(table.weight)
         self.projection.reset_parameters()
-        for layer in self.layers.modules():
-            if isinstance(layer, _ModalityLayer):
-                layer.reset_parameters()
+        for network in self.networks.values():
+            network.reset_parameters()
 
     def forward(self, data: HeteroData) -> Representations:
         to_user = mean_structure(data[USER_ITEM].edge_index, self.num_users, self.num_items)
         to_item = mean_structure(data[ITEM_USER].edge_index, self.num_items, self.num_users)
         identity = torch.cat([self.user_embedding.weight, self.item_embedding.weight])
-        projected = self.projection(self.features(data), self.masks(data))
         total = torch.zeros_like(identity)
-        for item, preference, layers in zip(projected.values(), self.preferences, self.layers, strict=True):
-            x = torch.cat([preference.weight, item])
-            for layer in layers:
-                x = layer(x, self._mean_of_neighbors(x, to_user, to_item), identity)
-            total = total + x  # Eq. 8
+        for name, item in self.projection(self.features(data), self.masks(data)).items():
+            x = torch.cat([self.preferences[name].weight, item])
+            total = total + self.networks[name](x, identity, to_user, to_item)  # Eq. 8
         user, item = total.split([self.num_users, self.num_items])
         return Representations(user, item, self.user_embedding.weight, self.item_embedding.weight, user, item)
-
-    def _mean_of_neighbors(self, x: Tensor, to_user: SparseStructure, to_item: SparseStructure) -> Tensor:
-        user, item = x.split([self.num_users, self.num_items])
-        return torch.cat([to_user.matmul(item), to_item.matmul(user)])
 
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         """Eq. 9: the parts ``bpr`` and ``reg``."""

@@ -1,6 +1,7 @@
 """The modal line (Eq. 4-7): per modality a gate and one convolution over frozen graphs, then a weighted sum."""
 
 from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 import torch
 from torch import nn
@@ -8,14 +9,13 @@ from torch import nn
 from drepm_pyg._checks import check_at_least
 from drepm_pyg.nn.conv import KNNGraphConv
 from drepm_pyg.nn.filter_gate import FilterGate
+from drepm_pyg.nn.modality_dict import ModalityDict
 from drepm_pyg.nn.structure import graph_structure, mean_structure
 from drepm_pyg.typing import Adj, Bool, Float, Int, Tensor
 
 __all__ = ["ModalEncoder", "resolve_weights"]
 
-Graph = Adj | tuple[Tensor, Tensor | None]
-
-_PREFIX = "modality_"  # a ModuleDict refuses names that are attributes of its own, such as "keys"
+Graph: TypeAlias = Adj | tuple[Tensor, Tensor | None]
 
 
 def resolve_weights(modalities: Iterable[str], weights: Mapping[str, float] | None = None) -> dict[str, float]:
@@ -78,9 +78,7 @@ class ModalEncoder(nn.Module):
         check_at_least(1, num_layers=num_layers)
         self.in_channels, self.embedding_dim, self.num_layers = dict(in_channels), embedding_dim, num_layers
         self.weights = resolve_weights(in_channels, weights)
-        self.gates = nn.ModuleDict(
-            {_PREFIX + name: FilterGate(width, embedding_dim) for name, width in in_channels.items()}
-        )
+        self.gates = ModalityDict({name: FilterGate(width, embedding_dim) for name, width in in_channels.items()})
         self.conv = KNNGraphConv()
 
     def reset_parameters(self) -> None:
@@ -104,8 +102,8 @@ class ModalEncoder(nn.Module):
             if missing:
                 raise ValueError(f"'{argument}' lacks the modalities {missing} (got {sorted(given)}).")
         users, items, user_present, item_present = [], [], [], []
-        for name in self.in_channels:
-            gate, mask = self.gates[_PREFIX + name], masks.get(name)
+        for name, gate in self.gates.items():
+            mask = masks.get(name)
             if features[name].size(0) != id_item.size(0):
                 raise ValueError(
                     f"'features[{name!r}]' must have one row per item (got {features[name].size(0)} rows for "

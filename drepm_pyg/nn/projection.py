@@ -7,11 +7,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from drepm_pyg._checks import check_at_least
+from drepm_pyg.nn.modality_dict import ModalityDict
 from drepm_pyg.typing import Bool, Float, Tensor
 
 __all__ = ["ConcatProjection", "FeatureMLP", "ModalityProjection"]
-
-_PREFIX = "modality_"  # a ModuleDict refuses names that are attributes of its own, such as "keys"
 
 
 def _present(projected: Tensor, mask: Tensor | None) -> Tensor:
@@ -76,9 +75,7 @@ class ModalityProjection(nn.Module):
         super().__init__()
         check_at_least(1, out_channels=out_channels)
         self.in_channels, self.out_channels = dict(in_channels), out_channels
-        self.linears = nn.ModuleDict(
-            {_PREFIX + name: nn.Linear(width, out_channels) for name, width in in_channels.items()}
-        )
+        self.linears = ModalityDict({name: nn.Linear(width, out_channels) for name, width in in_channels.items()})
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -92,8 +89,7 @@ class ModalityProjection(nn.Module):
     ) -> dict[str, Float[Tensor, "N D"]]:
         masks = masks or {}
         projected = {}
-        for name in self.in_channels:
-            linear = self.linears[_PREFIX + name]
+        for name, linear in self.linears.items():
             projected[name] = _present(linear(features[name].to(linear.weight.dtype)), masks.get(name))
         return projected
 

@@ -1,9 +1,11 @@
 """Frozen sparse operators: sorted once, normalised once, with the transpose that the backward pass needs.
 
-A whole-graph product per training step is the cost of full-batch recommenders. Its structure depends on the data alone,
-so that it is built at the first call for an ``edge_index`` and kept as long as that tensor lives (:mod:`drepm_pyg.nn.memo`).
+A whole-graph product per training step is the cost of full-batch recommenders. Its structure depends on the data
+alone: it is built at the first call for an ``edge_index`` and kept as long as that tensor lives
+(:mod:`drepm_pyg.nn.memo`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,8 +70,11 @@ class _Product(torch.autograd.Function):
         return forward.matmul(x)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        return _Product.apply(grad, ctx.transpose, ctx.original), None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return _product(grad, ctx.transpose, ctx.original), None, None
+
+
+_product: Callable[[Tensor, _Csr, _Csr], Tensor] = _Product.apply
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +118,7 @@ class SparseStructure:
         """
         if x.ndim != 2 or x.size(0) != self.size[1]:
             raise ValueError(f"'x' must have the shape [{self.size[1]}, D] (got {list(x.shape)}).")
-        product: Tensor = _Product.apply(x, self.forward, self.backward)
-        return product
+        return _product(x, self.forward, self.backward)
 
 
 def normalized_weight(

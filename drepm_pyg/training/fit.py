@@ -78,8 +78,8 @@ def fit(
     """Train ``model`` on the training pairs of ``data`` until the validation metric stops growing.
 
     Triples and dropout depend on ``seed`` alone; the weights are those that ``model`` comes with. After every epoch a
-    checkpoint is written, the generators included: a run that was killed goes on with ``resume=True`` and ends bit-equal
-    to one that was not (on a CPU). The weights of the best epoch are loaded into ``model`` at the end.
+    checkpoint is written, the generators included: a run that was killed goes on with ``resume=True`` and ends
+    bit-equal to one that was not (on a CPU). The weights of the best epoch are loaded into ``model`` at the end.
 
     Args:
         model: the model; one without training is only evaluated.

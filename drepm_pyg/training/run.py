@@ -36,7 +36,7 @@ def fingerprint(data: HeteroData) -> str:
             if isinstance(value, Tensor):
                 digest.update(f"{store._key} {name} {tuple(value.shape)} {value.dtype}".encode())
                 # A view of the bytes: nothing is copied, memory-mapped features are read through.
-                digest.update(memoryview(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()))
+                digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
 
 

@@ -39,7 +39,8 @@ class EpochTriples:
         self.sampler = NegativeSampler(self.edge_index, data["item"].num_nodes)
 
     def __len__(self) -> int:
-        return -(-self.edge_index.size(1) // self.batch_size)
+        pairs: int = self.edge_index.size(1)
+        return -(-pairs // self.batch_size)
 
     def epoch(self, epoch: int) -> Iterator[Triples]:
         """The batches of one epoch."""

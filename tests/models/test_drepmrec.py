@@ -75,7 +75,7 @@ class Paper:
         self.lines: dict[str, dict[str, np.ndarray]] = {"user": {}, "item": {}}
         for node, ego in (("user", self.e_user), ("item", self.e_item)):
             for name in WEIGHTS:
-                gate = model.modal_line.gates[f"modality_{name}"]
+                gate = model.modal_line.gates[name]
                 logits = self.raw[node][name] @ numpy_of(gate.weight) + numpy_of(gate.bias)
                 gated = has[node][name][:, None] * ego / (1 + np.exp(-logits))
                 graph = data[node, f"similar_{name}", node].edge_index

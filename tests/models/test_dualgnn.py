@@ -24,11 +24,9 @@ def test_tables_match_the_equations() -> None:
     share = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     user, item = np.zeros((toy.USERS, 4)), np.zeros((toy.ITEMS, 4))
     for place, name in enumerate(model.in_channels):
-        hidden = leaky(affine(model.mlp.hidden.linears[f"modality_{name}"], data["item"][name].double().numpy()))
-        feature = (
-            affine(model.mlp.out.linears[f"modality_{name}"], hidden) * data["item"][f"{name}_mask"].numpy()[:, None]
-        )
-        x = np.concatenate([unit(model.preferences[place].weight.detach().double().numpy()), unit(feature)])
+        hidden = leaky(affine(model.mlp.hidden.linears[name], data["item"][name].double().numpy()))
+        feature = affine(model.mlp.out.linears[name], hidden) * data["item"][f"{name}_mask"].numpy()[:, None]
+        x = np.concatenate([unit(model.preferences[name].weight.detach().double().numpy()), unit(feature)])
         x = x + a @ x + a @ a @ x
         user += share[:, place : place + 1] * x[: toy.USERS]
         item += x[toy.USERS :]
@@ -57,7 +55,7 @@ def test_preference_tables_make_the_behaviour_line_and_features_the_modal_line()
     model = DualGNN.from_data(data, embedding_dim=4)
     before = model(data)
     with torch.no_grad():
-        for table in model.preferences:
+        for table in model.preferences.values():
             table.weight.add_(torch.randn_like(table.weight))
     after = model(data)
     assert torch.equal(before.modal_user, after.modal_user)

@@ -30,8 +30,8 @@ def dense_lines(model: MGCN, data: HeteroData) -> tuple[np.ndarray, np.ndarray]:
     for name in model.in_channels:
         raw = data["item"][name].double().numpy()
         mask = data["item"][f"{name}_mask"].numpy() if f"{name}_mask" in data["item"] else np.ones(len(raw), bool)
-        projected = affine(model.projection.linears[f"modality_{name}"], raw) * mask[:, None]
-        gate = sigmoid(affine(model.gates.linears[f"modality_{name}"], projected))
+        projected = affine(model.projection.linears[name], raw) * mask[:, None]
+        gate = sigmoid(affine(model.gates.linears[name], projected))
         purified = e[toy.USERS :] * gate * mask[:, None]  # Eq. 1-2
         graph = data["item", f"similar_{name}", "item"]
         s = np.zeros((toy.ITEMS, toy.ITEMS))

@@ -25,11 +25,11 @@ def test_tables_match_the_equations(combination: str) -> None:
     tables = model.user_embedding, model.item_embedding
     identity = np.concatenate([t.weight.detach().double().numpy() for t in tables])
     total = np.zeros_like(identity)
-    for place, name in enumerate(model.in_channels):
-        raw = affine(model.projection.linears[f"modality_{name}"], data["item"][name].double().numpy())
+    for name in model.in_channels:
+        raw = affine(model.projection.linears[name], data["item"][name].double().numpy())
         item = raw * data["item"][f"{name}_mask"].numpy()[:, None]
-        x = np.concatenate([model.preferences[place].weight.detach().double().numpy(), item])
-        for layer in model.layers[place]:
+        x = np.concatenate([model.preferences[name].weight.detach().double().numpy(), item])
+        for layer in model.networks[name].layers:
             h = leaky(affine(layer.aggregate, mean @ x))  # Eq. 1-2
             x_hat = leaky(affine(layer.self_loop, x)) + identity  # Eq. 4
             both = affine(layer.combine, np.concatenate([h, x_hat], 1)) if combination == "concat" else None

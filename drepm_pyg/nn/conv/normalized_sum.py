@@ -59,7 +59,8 @@ class NormalizedSumConv(MessagePassing):
         check_edge_index(plain)
         if edge_weight is not None and edge_weight.shape != plain.shape[1:]:
             raise ValueError(
-                f"'edge_weight' must have one weight per edge (got {list(edge_weight.shape)} for {plain.size(1)} edges)."
+                f"'edge_weight' must have one weight per edge (got {list(edge_weight.shape)} for {plain.size(1)} "
+                "edges)."
             )
         if isinstance(edge_index, EdgeIndex) and (edge_weight is None or not edge_weight.requires_grad):
             structure = self._structure(edge_index, edge_weight, size, square, x)

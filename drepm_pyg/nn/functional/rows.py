@@ -31,10 +31,10 @@ def normalize_rows(x: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
 
 def check_rows(**tensors: Tensor) -> None:
     """Matrices of one shape with at least one row."""
-    if torch.compiler.is_compiling():
-        return  # the number of distinct rows is a symbol there, which nothing may be decided on
     name, first = next(iter(tensors.items()))
-    if first.ndim != 2 or len(first) == 0:
+    if torch.compiler.is_compiling():
+        torch._check(len(first) > 0)  # the number of distinct rows is a symbol there, which nothing may be decided on
+    elif first.ndim != 2 or len(first) == 0:
         raise ValueError(f"'{name}' must have the shape [B, D] with at least one row (got {list(first.shape)}).")
     check_same_shape(**tensors)
 

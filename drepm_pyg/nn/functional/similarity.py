@@ -104,9 +104,9 @@ def _compared(representation: Tensor, metric: str) -> Tensor:
 
 def _check(representation: Tensor, similarity: Tensor | FactoredSimilarity, metric: str) -> None:
     check_choice(METRICS, metric=metric)
-    if torch.compiler.is_compiling():
-        return  # as check_rows
     check_rows(representation=representation)
+    if torch.compiler.is_compiling():
+        return  # as in check_rows
     rows = len(representation)
     if tuple(similarity.shape) != (rows, rows):
         raise ValueError(
