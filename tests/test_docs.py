@@ -5,6 +5,7 @@ import doctest
 import importlib
 import pkgutil
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +18,10 @@ import drepm_pyg
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+CLI = DOCS / "cli.md"
 PAGES = [ROOT / "README.md", *sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)]
 ROOMS = sorted(path.stem for path in (DOCS / "api").glob("*.md") if path.stem != "index")
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(python|yaml|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DOTTED = re.compile(r"`~?(drepm_pyg(?:\.\w+)+)`")
 
 
@@ -27,10 +29,22 @@ def page_id(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def python_blocks(page: Path) -> list[tuple[int, str]]:
-    """The blocks of a page, each with the number of its first line."""
+def blocks(page: Path, *languages: str) -> list[tuple[str, int, str]]:
+    """Language, number of the first line, and content of a page's blocks."""
     text = page.read_text()
-    return [(text.count("\n", 0, match.start(1)) + 1, match.group(1)) for match in BLOCK.finditer(text)]
+    found = [(m.group(1), text.count("\n", 0, m.start(2)) + 1, m.group(2)) for m in BLOCK.finditer(text)]
+    return [block for block in found if block[0] in languages]
+
+
+def commands(console: str) -> list[list[str]]:
+    """The arguments of every ``$ drepm ...`` line."""
+    lines = [line.removeprefix("$ ") for line in console.splitlines() if line.startswith("$ drepm")]
+    return [shlex.split(line, comments=True)[1:] for line in lines]
+
+
+def run_python(page: Path, line: int, source: str, namespace: dict[str, object]) -> None:
+    tree = ast.increment_lineno(ast.parse(source), line - 1)
+    exec(compile(tree, str(page), "exec"), namespace)
 
 
 def importable(dotted: str) -> bool:
@@ -60,14 +74,42 @@ def modules_with_doctests() -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if python_blocks(page)], ids=page_id)
+@pytest.mark.parametrize("page", [page for page in PAGES if page != CLI and blocks(page, "python")], ids=page_id)
 def test_the_blocks_of_a_page_run_top_to_bottom(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     module = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)  # classes of a page can be pickled and inspected
-    for line, source in python_blocks(page):
-        tree = ast.increment_lineno(ast.parse(source), line - 1)
-        exec(compile(tree, str(page), "exec"), module.__dict__)
+    for _, line, source in blocks(page, "python"):
+        run_python(page, line, source, module.__dict__)
+
+
+@pytest.mark.slow
+def test_the_page_of_the_command_line_runs_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from drepm_pyg.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    for language, line, content in blocks(CLI, "python", "yaml", "console"):
+        if language == "yaml":
+            Path("run.yaml").write_text(content)
+        elif language == "python":
+            run_python(CLI, line, content, {})
+        else:
+            for arguments in commands(content):
+                assert main(arguments) == 0, arguments
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != CLI and blocks(page, "console")], ids=page_id)
+def test_the_commands_of_a_page_are_understood(page: Path) -> None:
+    from drepm_pyg.cli import main
+    from drepm_pyg.cli.main import COMMANDS
+
+    for arguments in (arguments for _, _, console in blocks(page, "console") for arguments in commands(console)):
+        if "--help" in arguments:
+            assert main(arguments) == 0
+        else:
+            command, *rest = arguments
+            assert command in COMMANDS
+            importlib.import_module(f"drepm_pyg.cli.{command}").parser(rest).parse_args(rest)
 
 
 @pytest.mark.parametrize("name", modules_with_doctests())

@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import inspect
 import pkgutil
 from pathlib import Path
 from types import ModuleType
@@ -54,8 +55,8 @@ class Room(RstDirective):
         name = self.arguments[0]
         module = importlib.import_module(name)
         constants = [member for member in module.__all__ if not callable(getattr(module, member))]
-        summary = [f".. currentmodule:: {name}", "", ".. autosummary::", "   :nosignatures:", ""]
-        summary += [f"   {member}" for member in module.__all__ if member not in constants]
+        rows = [[f":obj:`{member}`", first_line(getattr(module, member))] for member in module.__all__]
+        summary = [f".. currentmodule:: {name}", "", *list_table(["name", ""], rows)]
         members = ["", f".. automodule:: {name}", "   :members:", "   :show-inheritance:"]
         if constants:  # autodoc would show a constant's type, and nothing of a constant that another module defines
             members.append(f"   :exclude-members: {', '.join(constants)}")
@@ -65,6 +66,11 @@ class Room(RstDirective):
             members += ["", f".. py:data:: {constant}", f"   :value: {shown!r}", ""]
             members += [f"   {line}" for line in comment_of(module, constant)]
         return [*summary, *members, ""]
+
+
+def first_line(thing: object) -> str:
+    """What the docstring of a class or function begins with; constants are told by their comments."""
+    return (inspect.getdoc(thing) or "").split("\n")[0] if callable(thing) else "a constant"
 
 
 def comment_of(module: ModuleType, constant: str) -> list[str]:
