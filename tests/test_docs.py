@@ -3,6 +3,7 @@
 import ast
 import doctest
 import importlib
+import inspect
 import pkgutil
 import re
 import shlex
@@ -136,6 +137,12 @@ def test_every_relative_link_of_a_page_leads_somewhere(page: Path) -> None:
     assert broken == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_example_that_a_page_names_exists(page: Path) -> None:
+    named = set(re.findall(r"`(examples/\w+\.py)`", page.read_text()))
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
 def test_every_page_begins_with_its_title_and_a_summary() -> None:
     for page in PAGES:
         if page.parent == DOCS and page.stem not in {"index", "changelog"}:
@@ -165,6 +172,13 @@ def test_every_model_describes_itself_for_the_table(monkeypatch: pytest.MonkeyPa
         assert doc.name.lower() == name
         assert doc.equations
         assert doc.deviations or name == "mostpopular"
+
+
+def test_the_page_of_training_tells_every_argument_of_fit() -> None:
+    from drepm_pyg.training import fit
+
+    told = {"model", "data", *re.findall(r"`(\w+)`", (DOCS / "training.md").read_text())}
+    assert sorted(set(inspect.signature(fit).parameters) - told) == []
 
 
 def test_decisions_are_numbered_and_listed() -> None:

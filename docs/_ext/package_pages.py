@@ -57,9 +57,12 @@ class Room(RstDirective):
         constants = [member for member in module.__all__ if not callable(getattr(module, member))]
         rows = [[f":obj:`{member}`", first_line(getattr(module, member))] for member in module.__all__]
         summary = [f".. currentmodule:: {name}", "", *list_table(["name", ""], rows)]
-        members = ["", f".. automodule:: {name}", "   :members:", "   :show-inheritance:"]
-        if constants:  # autodoc would show a constant's type, and nothing of a constant that another module defines
-            members.append(f"   :exclude-members: {', '.join(constants)}")
+        members = [f".. automodule:: {name}", ""]
+        for member in module.__all__:  # one by one: autodoc does not see what a module imports on first use
+            if inspect.isclass(getattr(module, member)):
+                members += [f".. autoclass:: {member}", "   :members:", "   :show-inheritance:", ""]
+            elif member not in constants:
+                members += [f".. autofunction:: {member}", ""]
         for constant in constants:
             value = getattr(module, constant)
             shown = tuple(value) if isinstance(value, dict) else value
