@@ -1,0 +1,217 @@
+"""Both convolutions: dense references, every form of adjacency, equivariance, gradients."""
+
+import copy
+import pickle
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch_geometric import EdgeIndex
+from torch_geometric.nn import HeteroConv
+
+from drepm_pyg.nn import KNNGraphConv, LightGCNConv
+
+N, D, E = 12, 5, 40
+CONVS = [LightGCNConv, KNNGraphConv]
+FORMS = ["edge_index", "EdgeIndex", "coo", "csr", "csc", pytest.param("SparseTensor", marks=pytest.mark.sparse)]
+
+
+@pytest.fixture
+def graph(generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Distinct edges; node 11 is isolated, node 10 only sends, node 9 only receives."""
+    cells = torch.randperm(11 * 11, generator=generator)[:E]
+    edge_index = torch.stack([cells // 11, cells % 11])
+    edge_index = edge_index[:, (edge_index[1] != 10) & (edge_index[0] != 9)]
+    return edge_index, torch.rand(edge_index.size(1), generator=generator, dtype=torch.float64) + 0.5
+
+
+def dense(x: np.ndarray, edge_index: Tensor, weight: Tensor | None, normalize: bool = True) -> np.ndarray:
+    a = np.zeros((len(x), len(x)))
+    for edge, (source, target) in enumerate(edge_index.T.tolist()):
+        a[target, source] += 1.0 if weight is None else weight[edge].item()
+    if not normalize:
+        return a @ x
+    degree = a.sum(1)  # at the target, for both ends
+    scale = np.array([d**-0.5 if d > 0 else 0.0 for d in degree])
+    return scale[:, None] * a * scale[None, :] @ x
+
+
+def arguments(form: str, edge_index: Tensor, weight: Tensor | None, size: tuple[int, int]) -> tuple[object, ...]:
+    """What a convolution is called with for one form of the same graph; sparse forms are adj_t."""
+    if form == "edge_index":
+        return edge_index, weight
+    if form == "EdgeIndex":
+        return EdgeIndex(edge_index, sparse_size=size), weight
+    values = torch.ones(edge_index.size(1), dtype=torch.float64) if weight is None else weight
+    if form == "SparseTensor":
+        sparse = pytest.importorskip("torch_sparse")
+        return (sparse.SparseTensor(row=edge_index[1], col=edge_index[0], value=values, sparse_sizes=size[::-1]),)
+    coo = torch.sparse_coo_tensor(edge_index.flip(0), values, size[::-1]).coalesce()
+    return ({"coo": lambda: coo, "csr": coo.to_sparse_csr, "csc": coo.to_sparse_csc}[form](),)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("conv", CONVS)
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_every_form_matches_the_dense_product(
+    graph: tuple[Tensor, Tensor], form: str, conv: type, normalize: bool, weighted: bool, generator: torch.Generator
+) -> None:
+    edge_index, weight = graph[0], graph[1] if weighted else None
+    x = torch.randn(N, D, generator=generator, dtype=torch.float64)
+    expected = dense(x.numpy(), edge_index, weight, normalize)
+    out = conv(normalize)(x, *arguments(form, edge_index, weight, (N, N)))
+    np.testing.assert_allclose(out.numpy(), expected, atol=1e-12)
+    single = None if weight is None else weight.float()
+    out = conv(normalize)(x.float(), *arguments(form, edge_index, single, (N, N)))
+    assert out.dtype == torch.float32
+    np.testing.assert_allclose(out.numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("conv", CONVS)
+def test_gradients_are_those_of_the_dense_product(
+    graph: tuple[Tensor, Tensor], form: str, conv: type, generator: torch.Generator
+) -> None:
+    adjacency = arguments(form, *graph, (N, N))
+    x = torch.randn(N, D, generator=generator, dtype=torch.float64, requires_grad=True)
+    layer = conv()
+    assert torch.autograd.gradcheck(lambda x: layer(x, *adjacency), (x,))
+    assert torch.autograd.gradgradcheck(lambda x: layer(x, *adjacency), (x,))
+
+
+@pytest.mark.parametrize("form", ["edge_index", "EdgeIndex"])
+@pytest.mark.parametrize("conv", CONVS)
+def test_gradients_reach_edge_weights(
+    graph: tuple[Tensor, Tensor], form: str, conv: type, generator: torch.Generator
+) -> None:
+    edge_index, weight = graph
+    x = torch.randn(N, D, generator=generator, dtype=torch.float64)
+    adjacency = edge_index if form == "edge_index" else EdgeIndex(edge_index, sparse_size=(N, N))
+    layer = conv()
+    assert torch.autograd.gradcheck(lambda w: layer(x, adjacency, w), (weight.requires_grad_(),))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_two_node_sets_have_their_own_degrees(form: str, generator: torch.Generator) -> None:
+    users, items = 6, 4
+    cells = torch.randperm(users * items, generator=generator)[:11]
+    edge_index = torch.stack([cells // items, cells % items])
+    r = np.zeros((users, items))
+    r[edge_index[0], edge_index[1]] = 1
+    scale_u, scale_i = (np.where(d > 0, np.maximum(d, 1) ** -0.5, 0) for d in (r.sum(1), r.sum(0)))
+    x = torch.randn(users, D, generator=generator, dtype=torch.float64)
+    expected = (scale_i[:, None] * r.T * scale_u[None, :]) @ x.numpy()
+    adjacency = arguments(form, edge_index, None, (users, items))
+    target = torch.randn(items, D, dtype=torch.float64)
+    np.testing.assert_allclose(LightGCNConv()((x, target), *adjacency).numpy(), expected, atol=1e-12)
+    adjacency = adjacency[:1]
+    np.testing.assert_allclose(
+        LightGCNConv()((x, None), *adjacency, size=(users, items)).numpy(), expected, atol=1e-12
+    )
+
+
+def test_hetero_conv_equals_the_symmetric_graph(generator: torch.Generator) -> None:
+    """Both directions inside HeteroConv are one step over the whole bipartite graph."""
+    users, items = 6, 4
+    edge_index = torch.stack([torch.tensor([0, 0, 1, 2, 5]), torch.tensor([0, 1, 1, 3, 3])])
+    x = {"user": torch.randn(users, D, generator=generator), "item": torch.randn(items, D, generator=generator)}
+    types = {("user", "interacts", "item"): edge_index, ("item", "rev_interacts", "user"): edge_index.flip(0)}
+    out = HeteroConv({edge_type: LightGCNConv() for edge_type in types})(x, types)
+    shifted = torch.stack([edge_index[0], edge_index[1] + users])
+    whole = LightGCNConv()(torch.cat([x["user"], x["item"]]), torch.cat([shifted, shifted.flip(0)], dim=1))
+    torch.testing.assert_close(torch.cat([out["user"], out["item"]]), whole)
+
+
+@pytest.mark.parametrize("conv", CONVS)
+def test_new_ids_permute_the_output(graph: tuple[Tensor, Tensor], conv: type, generator: torch.Generator) -> None:
+    edge_index, weight = graph
+    x = torch.randn(N, D, generator=generator, dtype=torch.float64)
+    new = torch.randperm(N, generator=generator)
+    order = torch.randperm(edge_index.size(1), generator=generator)
+    out = conv()(x[new.argsort()], new[edge_index][:, order], weight[order])
+    torch.testing.assert_close(out[new], conv()(x, edge_index, weight))
+
+
+@pytest.mark.parametrize("conv", CONVS)
+@pytest.mark.parametrize("form", FORMS)
+def test_no_edges_give_zeros(conv: type, form: str) -> None:
+    empty = torch.empty(2, 0, dtype=torch.long)
+    out = conv()(torch.ones(3, 2, dtype=torch.float64), *arguments(form, empty, None, (3, 3)))
+    assert torch.equal(out, torch.zeros(3, 2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("conv", CONVS)
+def test_isolated_nodes_get_and_give_nothing(graph: tuple[Tensor, Tensor], conv: type) -> None:
+    out = conv()(torch.ones(N, 1, dtype=torch.float64), *graph)
+    assert out[11] == 0  # isolated
+    assert out[10] == 0  # only sends
+    assert out.isfinite().all()
+
+
+def test_a_binarised_k_graph_weighs_one_over_k() -> None:
+    k, n = 3, 7
+    edge_index = torch.stack([(torch.arange(n * k) * 5 + torch.arange(n * k) // n) % n, torch.arange(n * k) // k])
+    x = torch.eye(n, dtype=torch.float64)
+    out = KNNGraphConv()(x, edge_index)
+    for edge, (source, target) in enumerate(edge_index.T.tolist()):
+        count = (edge_index == torch.tensor([[source], [target]])).all(0).sum()
+        assert out[target, source] == pytest.approx(count.item() / k), edge
+
+
+def test_the_direction_is_from_row_0_to_row_1() -> None:
+    out = LightGCNConv(normalize=False)(torch.tensor([[1.0], [10.0]]), torch.tensor([[0], [1]]))
+    assert out.tolist() == [[0.0], [1.0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("form", ["edge_index", "EdgeIndex"])
+def test_half_precision_is_close(graph: tuple[Tensor, Tensor], dtype: torch.dtype, form: str) -> None:
+    x = torch.linspace(-1, 1, N * D, dtype=torch.float64).view(N, D)
+    out = LightGCNConv()(x.to(dtype), *arguments(form, graph[0], graph[1].to(dtype), (N, N)))
+    assert out.dtype == dtype
+    np.testing.assert_allclose(out.double().numpy(), dense(x.numpy(), *graph), atol=2e-2)
+
+
+@pytest.mark.parametrize("copier", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+@pytest.mark.parametrize("conv", CONVS)
+def test_copies_compute_the_same(graph: tuple[Tensor, Tensor], conv: type, copier: Callable[..., object]) -> None:
+    layer, x = conv(), torch.ones(N, D, dtype=torch.float64)
+    assert layer.state_dict() == {}
+    assert torch.equal(copier(layer)(x, *graph), layer(x, *graph))
+
+
+@pytest.mark.compile
+@pytest.mark.parametrize("conv", CONVS)
+def test_a_plain_edge_index_compiles_in_one_graph(graph: tuple[Tensor, Tensor], conv: type) -> None:
+    x = torch.ones(N, D, dtype=torch.float64)
+    compiled = torch.compile(conv(), fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x, *graph), conv()(x, *graph))
+
+
+@pytest.mark.parametrize("conv", CONVS)
+def test_repr_reads_as_the_call(conv: type) -> None:
+    assert repr(conv(normalize=False)) == f"{conv.__name__}(normalize=False)"
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("conv", CONVS)
+def test_bad_input_is_named(graph: tuple[Tensor, Tensor], conv: type) -> None:
+    x, (edge_index, weight) = torch.ones(N, D, dtype=torch.float64), graph
+    (csr,) = arguments("csr", edge_index, weight, (N, N))
+    with pytest.raises(ValueError, match="'edge_weight' was given beside a sparse adjacency, which carries its own"):
+        conv()(x, csr, weight)
+    with pytest.raises(ValueError, match=r"'edge_weight' must have one weight per edge \(got \[2\]"):
+        conv()(x, edge_index, weight[:2])
+    with pytest.raises(ValueError, match=r"'edge_index' must be adj_t of the shape \[3, 3\]"):
+        conv()(x[:3], csr)
+    with pytest.raises(ValueError, match=r"'edge_index' must have the shape \[2, E\]"):
+        conv()(x, edge_index.T)
+
+
+@pytest.mark.errors
+def test_targets_must_be_known() -> None:
+    with pytest.raises(ValueError, match="'size' is needed where 'x' has no target rows"):
+        LightGCNConv()((torch.ones(2, 1), None), torch.tensor([[0], [1]]))
