@@ -2,5 +2,6 @@
 
 from drepm_pyg.experiments.experiment import Experiment, GraphOptions
 from drepm_pyg.experiments.sources import load_data
+from drepm_pyg.experiments.trained import load_trained
 
-__all__ = ["Experiment", "GraphOptions", "load_data"]
+__all__ = ["Experiment", "GraphOptions", "load_data", "load_trained"]

@@ -1,29 +1,23 @@
 """Train a model: Adam, early stopping on validation, a run folder that survives a kill."""
 
-import logging
-import resource
+import json
 import sys
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import check_at_least, check_positive
+from drepm_pyg._checks import check_at_least, check_choice, check_positive
 from drepm_pyg.data import USER_ITEM
 from drepm_pyg.evaluation import evaluate
+from drepm_pyg.evaluation.ranking import check_k
 from drepm_pyg.models import RecommenderModel
 from drepm_pyg.training import run
-from drepm_pyg.training.generator_state import GeneratorState
-from drepm_pyg.training.metrics_file import MetricsFile, read_metrics
-from drepm_pyg.training.module import RecommenderModule
+from drepm_pyg.training.metrics_file import read_metrics
 
 __all__ = ["FitResult", "fit"]
 
@@ -38,9 +32,10 @@ class FitResult:
         epoch: the best epoch, counted from 0; -1 for a model without training.
         path: the run's folder.
         epochs: number of epochs trained.
-        seconds: of the whole run.
+        seconds: of all epochs, before an interruption, too, and of the final evaluation.
         seconds_per_epoch: of training alone, without validation.
-        peak_memory: largest resident size of the process so far, in bytes.
+        peak_memory: largest resident size of the process so far, in bytes; 0 where the system does not tell.
+        peak_device_memory: most memory that torch has held on the CUDA device, in bytes; 0 without one.
     """
 
     model: RecommenderModel
@@ -51,6 +46,7 @@ class FitResult:
     seconds: float = 0.0
     seconds_per_epoch: float = 0.0
     peak_memory: int = field(default=0, repr=False)
+    peak_device_memory: int = field(default=0, repr=False)
 
 
 def fit(
@@ -63,6 +59,7 @@ def fit(
     lr_decay: float = 1.0,
     patience: int = 20,
     monitor: str = "val/recall@20",
+    validate_every: int = 1,
     seed: int = 0,
     root: str | Path = "runs",
     name: str | None = None,
@@ -73,144 +70,153 @@ def fit(
     init_args: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
     progress: bool = True,
+    tensorboard: bool = False,
     trainer: Mapping[str, Any] | None = None,
 ) -> FitResult:
     """Train ``model`` on the training pairs of ``data`` until the validation metric stops growing.
 
-    Triples and dropout depend on ``seed`` alone; the weights are those that ``model`` comes with. After every epoch a
-    checkpoint is written, the generators included: a run that was killed goes on with ``resume=True`` and ends
-    bit-equal to one that was not (on a CPU). The weights of the best epoch are loaded into ``model`` at the end.
+    Triples and dropout depend on ``seed`` alone (torch's global generators are seeded with it); the weights are those
+    that ``model`` comes with. After every epoch a checkpoint is written, the generators included: a run that was killed
+    goes on with ``resume=True`` and ends bit-equal to one that was not (on a CPU). The weights of the best epoch are
+    loaded into ``model`` at the end.
 
     Args:
         model: the model; one without training is only evaluated.
         data: the schema's HeteroData with validation pairs; test pairs are ranked at the end where there are any.
         max_epochs: epochs at most.
-        batch_size: triples per step.
+        batch_size: triples per step; the last step of an epoch takes what is left.
         lr: learning rate of Adam.
         lr_decay: factor per 50 epochs (applied each epoch as ``lr_decay ** (epoch / 50)``).
         patience: epochs without a strictly larger ``monitor`` before training stops.
         monitor: the validation metric that decides, such as ``"val/recall@20"``.
+        validate_every: epochs from one validation to the next; only a validated epoch can be the best.
         seed: of triples, graphs that a model redraws, and dropout.
         root: where run folders stand.
-        name: of the run's folder; None: the model's name and the seed.
-        resume: go on from the last finished epoch of ``root/name`` where there is one.
+        name: of the run's folder; None: the model's name and the seed, numbered where that is taken.
+        resume: go on from the last finished epoch of that folder (without ``name``: of the latest one) if there is one.
+            Settings must be the same, up to ``max_epochs``.
         ks: cut-offs of the metrics.
         metrics: names of the metrics.
-        track_lines: record the behaviour and the modal line alone, and their cosine distance, at every epoch.
+        track_lines: record the behaviour and the modal line alone, and their cosine distance, at every validation.
         init_args: what ``from_data`` was given, kept so that :func:`drepm_pyg.training.load_run` can build the model.
         config: written to ``config.yaml`` as it is; None: the arguments of this call.
-        progress: a progress bar on stderr.
+        progress: a progress bar on stderr, or a line per epoch where stderr is no terminal.
+        tensorboard: write the numbers of ``metrics.csv`` for TensorBoard, too.
         trainer: further arguments of :class:`lightning.Trainer`, such as ``{"precision": "bf16-mixed"}``.
 
     Returns:
         the best weights, the metrics, and where everything stands.
 
     Raises:
-        ValueError: where there are no training or validation pairs, or the folder holds a run and ``resume`` is False.
+        ValueError: where there are no training or validation pairs, a cut-off exceeds the number of items, the folder
+            ``name`` holds a run and ``resume`` is False, or that run had other settings or other data.
+        TypeError: where ``init_args`` are no plain data.
         FloatingPointError: where a part of the loss becomes NaN or infinite.
+        KeyboardInterrupt: after Ctrl-C; the last finished epoch is kept.
     """
-    check_at_least(1, max_epochs=max_epochs, batch_size=batch_size, patience=patience)
+    check_at_least(1, max_epochs=max_epochs, batch_size=batch_size, patience=patience, validate_every=validate_every)
     check_positive(lr=lr, lr_decay=lr_decay)
-    known = [f"val/{metric}@{k}" for k in ks for metric in metrics]
-    if monitor not in known:
-        raise ValueError(f"'monitor' must be one of {known} (got {monitor!r}). Add it through 'ks' and 'metrics'.")
+    if patience < validate_every:
+        raise ValueError(
+            f"'patience' must be at least 'validate_every' (got {patience} and {validate_every}): it counts epochs."
+        )
+    for k in ks:
+        check_k(k, data["item"].num_nodes)
+    check_choice([f"val/{metric}@{k}" for k in ks for metric in metrics], monitor=monitor)
     _check_pairs(data, "val_edge_label_index", "validation")
-    folder = Path(root) / (name or f"{type(model).__name__.lower()}-seed{seed}")
-    last = folder / run.CHECKPOINTS / "last.ckpt"
-    if not resume and (folder / run.METRICS).exists():
-        raise ValueError(f"'{folder}' holds a run already. Go on with resume=True, or choose another 'name'.")
-    folder.mkdir(parents=True, exist_ok=True)
+    if model.trainable:
+        _check_pairs(data, "edge_index", "training")
+    built = {"model": type(model).__name__, "init_args": _plain(init_args)}
     settings = {
-        "max_epochs": max_epochs,
         "batch_size": batch_size,
         "lr": lr,
         "lr_decay": lr_decay,
         "patience": patience,
         "monitor": monitor,
+        "validate_every": validate_every,
         "seed": seed,
     }
-    run.write_config(folder, config or {"model": type(model).__name__, "init_args": dict(init_args or {}), **settings})
+    fingerprint = run.fingerprint(data)
+    folder = run.open_folder(Path(root), name, f"{type(model).__name__.lower()}-seed{seed}", resume=resume)
+    if not (folder / run.LAST).exists():
+        run.write_config(folder, config or {**built, "max_epochs": max_epochs, **settings})
 
-    started, best_epoch, epochs, per_epoch = time.perf_counter(), -1, 0, 0.0
+    best_epoch = -1
     if model.trainable:
-        torch.manual_seed(seed)
-        record = MetricsFile(folder / run.METRICS)
-        module = RecommenderModule(
-            model,
-            data,
-            batch_size=batch_size,
-            lr=lr,
-            lr_decay=lr_decay,
-            seed=seed,
-            ks=ks,
-            metrics=metrics,
-            track_lines=track_lines,
-            record=record,
-        )
-        best = _train(
-            module,
-            folder,
-            max_epochs,
-            patience,
-            monitor,
-            last if resume and last.exists() else None,
-            progress,
-            trainer or {},
-        )
-        rows = read_metrics(folder / run.METRICS)
-        best_epoch, epochs = best, len(rows)
-        per_epoch = sum(float(row["train/seconds"]) for row in rows) / len(rows)
+        # Lightning takes seconds to import: who only reads a run does not pay for it.
+        from drepm_pyg.training.loop import train
+        from drepm_pyg.training.module import RecommenderModule
 
+        torch.manual_seed(seed)
+        best_epoch = train(
+            RecommenderModule(
+                model,
+                data,
+                batch_size=batch_size,
+                lr=lr,
+                lr_decay=lr_decay,
+                seed=seed,
+                ks=ks,
+                metrics=metrics,
+                validate_every=validate_every,
+            ),
+            folder,
+            max_epochs=max_epochs,
+            patience=patience,
+            monitor=monitor,
+            settings={**built, **settings, "data": fingerprint},
+            track_lines=track_lines,
+            progress=progress,
+            tensorboard=tensorboard,
+            options=trainer or {},
+        )
+        run.read_weights(folder, model)
+    else:
+        run.write_weights(folder, model)
+
+    started = time.perf_counter()
     results = {f"val/{key}": value for key, value in evaluate(model, data, split="val", ks=ks, metrics=metrics).items()}
     test = data[USER_ITEM].get("test_edge_label_index")
     if test is not None and test.size(1) > 0:
         results |= {f"test/{key}": value for key, value in evaluate(model, data, ks=ks, metrics=metrics).items()}
-    run.write_weights(folder, model)
-    result = FitResult(
-        model,
-        results,
-        best_epoch,
-        folder,
-        epochs,
-        time.perf_counter() - started,
-        per_epoch,
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
-    )
+    rows = read_metrics(folder / run.METRICS)
+    costs: dict[str, Any] = {
+        "epochs": len(rows),
+        "seconds": sum(float(row["seconds"]) for row in rows) + time.perf_counter() - started,
+        "seconds_per_epoch": sum(float(row["train/seconds"]) for row in rows) / max(1, len(rows)),
+        "peak_memory": _peak_memory(),
+        "peak_device_memory": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
+    }
+    run.write_config(folder, config or {**built, "max_epochs": max_epochs, **settings})
     run.write_result(
         folder,
         {
-            "model": type(model).__name__,
-            "init_args": None if init_args is None else dict(init_args),
+            **built,
             "metrics": results,
             "best_epoch": best_epoch,
-            "epochs": epochs,
-            "seconds": result.seconds,
-            "seconds_per_epoch": per_epoch,
-            "peak_memory": result.peak_memory,
+            **costs,
             "num_parameters": sum(p.numel() for p in model.parameters()),
             "seed": seed,
-            "settings": settings,
-            "fingerprint": run.fingerprint(data),
+            "settings": {"max_epochs": max_epochs, **settings},
+            "fingerprint": fingerprint,
             "versions": run.versions(),
         },
     )
-    return result
+    return FitResult(model, results, best_epoch, folder, **costs)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Lightning without its tips and without warnings about what is meant so here."""
-    log = logging.getLogger("lightning.pytorch")
-    level = log.level
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")  # batches are ready tensors
-        warnings.filterwarnings("ignore", ".*exists and is not empty.*")  # a resumed run
-        warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated.*")  # Lightning 2.6 under torch 2.13
-        log.setLevel(logging.WARNING)
-        try:
-            yield
-        finally:
-            log.setLevel(level)
+def _plain(init_args: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What comes back from a file as it went in; found out before hours of training."""
+    if init_args is None:
+        return None
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(init_args)))
+    except TypeError as error:
+        raise TypeError(
+            f"'init_args' must be plain data, as it is written to files (got {dict(init_args)!r}: {error}). Give None, "
+            "and build the model yourself when you load the run."
+        ) from error
+    return plain
 
 
 def _check_pairs(data: HeteroData, attribute: str, what: str) -> None:
@@ -219,47 +225,10 @@ def _check_pairs(data: HeteroData, attribute: str, what: str) -> None:
         raise ValueError(f"'data' must have {what} pairs in {list(USER_ITEM)}.{attribute} (got none). Split it first.")
 
 
-def _train(
-    module: RecommenderModule,
-    folder: Path,
-    max_epochs: int,
-    patience: int,
-    monitor: str,
-    checkpoint: Path | None,
-    progress: bool,
-    options: Mapping[str, Any],
-) -> int:
-    """Run Lightning's loop, load the best weights into the model, return the best epoch."""
-    keep: dict[str, Any] = {
-        "dirpath": folder / run.CHECKPOINTS,
-        "save_on_train_epoch_end": True,
-        "enable_version_counter": False,
-    }
-    best = ModelCheckpoint(filename="best", monitor=monitor, mode="max", save_top_k=1, save_weights_only=True, **keep)
-    callbacks: list[lightning.Callback] = [
-        GeneratorState(),
-        EarlyStopping(monitor, patience=patience, mode="max", min_delta=0.0, check_on_train_epoch_end=True),
-        best,
-        ModelCheckpoint(filename="last", every_n_epochs=1, save_top_k=1, **keep),
-    ]
-    if progress:
-        callbacks.append(TQDMProgressBar(refresh_rate=10))
-    defaults: dict[str, Any] = {
-        "accelerator": "auto",
-        "devices": 1,
-        "logger": False,
-        "enable_model_summary": False,
-        "num_sanity_val_steps": 0,
-        "limit_val_batches": 0,
-    }
-    given = {**defaults, **options}
-    given["callbacks"] = [*callbacks, *given.get("callbacks", [])]
-    with _quiet():
-        loop = lightning.Trainer(max_epochs=max_epochs, default_root_dir=folder, enable_progress_bar=progress, **given)
-        try:
-            loop.fit(module, ckpt_path=checkpoint)
-        except SystemExit as stop:  # how Lightning ends after Ctrl-C
-            raise KeyboardInterrupt(f"Stopped; '{folder}' goes on with resume=True.") from stop
-    state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
-    module.load_state_dict(state["state_dict"])
-    return int(state["epoch"])
+def _peak_memory() -> int:
+    try:
+        import resource
+    except ImportError:  # not a Unix
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

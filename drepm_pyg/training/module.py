@@ -1,18 +1,17 @@
-"""The Lightning module around a model: one step, one validation an epoch, one row of metrics."""
+"""The Lightning module around a model: one step, one validation an epoch, one row of numbers."""
 
 import copy
+import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning
 import torch
-from torch.nn import functional as F
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.evaluation import evaluate
-from drepm_pyg.models import RecommenderModel, Representations, Triples
-from drepm_pyg.training.metrics_file import MetricsFile
+from drepm_pyg.models import RecommenderModel, Triples
 from drepm_pyg.training.triples import EpochTriples, epoch_generator
 
 __all__ = ["RecommenderModule"]
@@ -33,7 +32,7 @@ class _CurrentEpoch:
 
 
 class RecommenderModule(lightning.LightningModule):
-    """Adam on the model's loss; full-ranking validation after every epoch.
+    """Adam on the model's loss; full-ranking validation at the end of an epoch.
 
     Args:
         model: the model to train.
@@ -44,8 +43,10 @@ class RecommenderModule(lightning.LightningModule):
         seed: of the triples.
         ks: cut-offs of the validation metrics.
         metrics: names of the validation metrics.
-        track_lines: also rank the behaviour and the modal line alone, and measure the cosine distance between them.
-        record: where the row of each epoch goes.
+        validate_every: epochs from one validation to the next; the last epoch is always validated.
+
+    Attributes:
+        row: the numbers of the epoch that ends; callbacks may add theirs in ``on_train_epoch_end``.
     """
 
     def __init__(
@@ -59,34 +60,41 @@ class RecommenderModule(lightning.LightningModule):
         seed: int,
         ks: Sequence[int],
         metrics: Sequence[str],
-        track_lines: bool,
-        record: MetricsFile,
+        validate_every: int = 1,
     ) -> None:
         super().__init__()
         self.model, self.data = model, data
         self.batch_size, self.lr, self.lr_decay, self.seed = batch_size, lr, lr_decay, seed
-        self.ks, self.metric_names, self.track_lines, self.record = tuple(ks), tuple(metrics), track_lines, record
+        self.ks, self.metric_names, self.validate_every = tuple(ks), tuple(metrics), validate_every
         self.triples = EpochTriples(data, batch_size=batch_size, seed=seed)
+        self.row: dict[str, float] = {}
         self._sums: dict[str, torch.Tensor] = {}
+        self._ranked: Any = None
         self._started = 0.0
 
     def on_fit_start(self) -> None:
         """Bring the data to the trainer's device, in a copy: the caller's stays where it is."""
+        if self.trainer.world_size > 1:
+            raise ValueError(
+                f"'trainer' must use one device (got {self.trainer.world_size}): every device would train on the same "
+                "triples. Leave 'devices' and 'num_nodes' out."
+            )
         if self.device.type != "cpu":
             self.data = copy.copy(self.data).to(self.device)
             self.triples = EpochTriples(self.data, batch_size=self.batch_size, seed=self.seed)
-
-    def on_train_start(self) -> None:
-        """Go on with the rows of the epochs that are done."""
-        self.record.start(self.current_epoch)
 
     def train_dataloader(self) -> _CurrentEpoch:
         """The batches of the current epoch."""
         return _CurrentEpoch(self)
 
+    def transfer_batch_to_device(self, batch: Triples, device: torch.device, dataloader_idx: int) -> Triples:
+        """Nothing to move: triples are drawn where the data is."""
+        return batch
+
     def on_train_epoch_start(self) -> None:
         """Let the model redraw its graphs."""
-        self._started, self._sums = time.perf_counter(), {}
+        self._started, self._sums, self._ranked = time.perf_counter(), {}, None
+        self.row = {"epoch": self.current_epoch}
         # A stream of its own: what a model draws must not depend on how many triples were drawn before.
         self.model.before_epoch(self.data, epoch_generator(self.seed + 1, self.current_epoch, self.device))
 
@@ -98,47 +106,50 @@ class RecommenderModule(lightning.LightningModule):
             self._sums[name] = self._sums[name] + part if name in self._sums else part
         return output.total
 
+    @property
+    def validates(self) -> bool:
+        """Whether the current epoch ends with a validation."""
+        done = self.current_epoch + 1
+        return done % self.validate_every == 0 or done == self.trainer.max_epochs
+
+    def ranked(self) -> Any:
+        """What ranks the items when the epoch ends: its tables, made once for all who ask, or the model if it has none.
+
+        Raises:
+            FloatingPointError: where the loss was not finite, before anything is ranked by such weights.
+        """
+        self._close_training()
+        if self._ranked is None:
+            training = self.model.training
+            self.model.eval()
+            with torch.no_grad():
+                self._ranked = self.model(self.data) if self.model.factorized else self.model
+            self.model.train(training)
+        return self._ranked
+
     def on_train_epoch_end(self) -> None:
-        """Validate, and write down the epoch's row."""
+        """Validate, and hand the row on to Lightning; it comes after the callbacks' hook of the same name."""
+        self._close_training()
+        if self.validates:
+            values = evaluate(self.ranked(), self.data, split="val", ks=self.ks, metrics=self.metric_names)
+            self.row |= {f"val/{name}": value for name, value in values.items()}
+        self.row["seconds"] = time.perf_counter() - self._started
+        numbers = {name: value for name, value in self.row.items() if name != "epoch"}  # which Lightning adds itself
+        self.log_dict(numbers, logger=bool(self.trainer.loggers))
+
+    def _close_training(self) -> None:
+        """The means over the epoch's pairs, once: the first time in an epoch that the host waits for the device."""
+        if "train/seconds" in self.row:
+            return
         pairs = self.triples.edge_index.size(1)
-        row = {f"train/{name}": float(total) / pairs for name, total in self._sums.items()}
-        broken = sorted(name for name, value in row.items() if value != value or abs(value) == float("inf"))
+        parts = {f"train/{name}": float(total) / pairs for name, total in self._sums.items()}
+        broken = sorted(name for name, value in parts.items() if not math.isfinite(value))
         if broken:
             raise FloatingPointError(
                 f"The loss is not finite in epoch {self.current_epoch} ({', '.join(broken)}). Lower 'lr' or the weight "
                 "of that part, or check the features with drepm_pyg.data.validate."
             )
-        row["train/seconds"] = time.perf_counter() - self._started
-        row |= self.validate()
-        row["seconds"] = time.perf_counter() - self._started
-        # Before any checkpoint of this epoch is written: what is resumed from has its row.
-        self.record.append({"epoch": self.current_epoch, **row})
-        shown = {name: value for name, value in row.items() if name.startswith("train/") and name != "train/seconds"}
-        listening = bool(self.trainer.loggers)
-        self.log_dict(shown, prog_bar=True, logger=listening)
-        self.log_dict({name: value for name, value in row.items() if name not in shown}, logger=listening)
-        last = f"val/{self.metric_names[0]}@{max(self.ks)}"
-        if last in row:
-            self.log("val", row[last], prog_bar=True, logger=False)
-
-    def validate(self) -> dict[str, float]:
-        """Metrics on the validation pairs, of the lines alone too if they are tracked."""
-        training = self.model.training
-        self.model.eval()
-        with torch.no_grad():
-            tables: Any = self.model(self.data) if self.model.factorized else self.model
-        self.model.train(training)
-        metrics = {f"val/{name}": value for name, value in self._rank(tables).items()}
-        if self.track_lines and isinstance(tables, Representations):
-            for line in ("behavior", "modal"):
-                part: Representations | None = getattr(tables, line)
-                if part is not None:
-                    metrics |= {f"val/{line}/{name}": value for name, value in self._rank(part).items()}
-            metrics |= _cosine_distance(tables)
-        return metrics
-
-    def _rank(self, tables: Any) -> dict[str, float]:
-        return evaluate(tables, self.data, split="val", ks=self.ks, metrics=self.metric_names)
+        self.row |= {**parts, "train/seconds": time.perf_counter() - self._started}
 
     def configure_optimizers(self) -> Any:
         """Adam in one fused pass over the tables; the decay as a factor per epoch."""
@@ -148,12 +159,3 @@ class RecommenderModule(lightning.LightningModule):
         decay = self.lr_decay
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: decay ** (epoch / 50))
         return [optimizer], [schedule]
-
-
-def _cosine_distance(tables: Representations) -> dict[str, float]:
-    """One minus the cosine of a node's two representations, averaged over users and over items (Figure 6)."""
-    behavior, modal = tables.behavior, tables.modal
-    if behavior is None or modal is None or behavior.user.size(1) != modal.user.size(1):
-        return {}
-    pairs = {"user": (behavior.user, modal.user), "item": (behavior.item, modal.item)}
-    return {f"val/cosine_distance_{node}": 1 - float(F.cosine_similarity(*pair).mean()) for node, pair in pairs.items()}

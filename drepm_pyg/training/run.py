@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import yaml
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch_geometric.data import HeteroData
 
@@ -17,24 +18,66 @@ from drepm_pyg._checks import CorruptFileError
 from drepm_pyg.models import RecommenderModel, get_model
 from drepm_pyg.typing import Tensor
 
-__all__ = ["fingerprint", "load_run", "read_result", "versions", "write_config", "write_result", "write_weights"]
+__all__ = [
+    "fingerprint",
+    "load_run",
+    "open_folder",
+    "read_result",
+    "read_weights",
+    "versions",
+    "write_config",
+    "write_result",
+    "write_weights",
+]
 
-CONFIG, RESULT, WEIGHTS, METRICS, CHECKPOINTS = (
+CONFIG, RESULT, WEIGHTS, METRICS, LAST = (
     "config.yaml",
     "result.json",
     "best.safetensors",
     "metrics.csv",
-    "checkpoints",
+    "checkpoints/last.ckpt",
 )
+
+
+def open_folder(root: Path, name: str | None, default: str, *, resume: bool) -> Path:
+    """The folder of a run, made if it is not there.
+
+    Args:
+        root: where run folders stand.
+        name: of the folder; None: ``default``, ``default-2``, ...: the first that is free, or to resume, the last one.
+        default: the name where none is given.
+        resume: whether the run may be there already.
+
+    Raises:
+        ValueError: where ``name`` holds a run and ``resume`` is False.
+    """
+
+    def taken(folder: Path) -> bool:
+        return any((folder / file).exists() for file in (METRICS, LAST, RESULT))
+
+    if name is None:
+        free = root / default
+        last, number = free, 1
+        while taken(free):
+            last, number = free, number + 1
+            free = root / f"{default}-{number}"
+        folder = last if resume else free
+    else:
+        folder = root / name
+    if not resume and taken(folder):
+        raise ValueError(f"'{folder}' holds a run already. Go on with resume=True, or choose another 'name'.")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def fingerprint(data: HeteroData) -> str:
     """A hash of every tensor of ``data``: equal data, equal fingerprint, wherever it came from."""
     digest = hashlib.sha256()
-    for store in sorted(data.stores, key=lambda store: str(store._key)):
+    stores = [(str(key), data[key]) for key in (*data.node_types, *data.edge_types)]
+    for key, store in sorted(stores, key=lambda entry: entry[0]):
         for name, value in sorted(store.items(), key=lambda entry: str(entry[0])):
             if isinstance(value, Tensor):
-                digest.update(f"{store._key} {name} {tuple(value.shape)} {value.dtype}".encode())
+                digest.update(f"{key} {name} {tuple(value.shape)} {value.dtype}".encode())
                 # A view of the bytes: nothing is copied, memory-mapped features are read through.
                 digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
@@ -85,10 +128,24 @@ def read_result(folder: str | Path) -> dict[str, Any]:
 
 def write_weights(folder: Path, model: RecommenderModel) -> None:
     """The weights as safetensors: loading them runs no code."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    # Copies: the format has no place for two names of one memory.
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     waiting = folder / f"{WEIGHTS}.tmp"
     save_file(tensors, waiting)
     waiting.replace(folder / WEIGHTS)
+
+
+def read_weights(folder: Path, model: RecommenderModel) -> None:
+    """Load what :func:`write_weights` wrote into ``model``.
+
+    Raises:
+        CorruptFileError: where the file is truncated.
+    """
+    try:
+        weights = load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise CorruptFileError(f"'{folder / WEIGHTS}' cannot be read ({error}). Was the file truncated?") from error
+    model.load_state_dict(weights)
 
 
 def load_run(folder: str | Path, data: HeteroData) -> RecommenderModel:
@@ -115,5 +172,5 @@ def load_run(folder: str | Path, data: HeteroData) -> RecommenderModel:
             "fit(..., init_args=...) what from_data was given."
         )
     model = get_model(result["model"]).from_data(data, **result["init_args"])
-    model.load_state_dict(load_file(folder / WEIGHTS))
+    read_weights(folder, model)
     return model.eval()

@@ -1,0 +1,118 @@
+"""``drepm data``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jsonargparse import Namespace
+
+from drepm_pyg.cli.arguments import Parser, add_format
+from drepm_pyg.cli.output import show
+
+__all__ = ["parser", "run"]
+
+_ACTIONS = {
+    "convert": "turn RecBole's atomic files into the field's format: filter, number, split",
+    "validate": "list every fault and warning of a data set",
+    "info": "describe a data set",
+    "download": "fetch MovieLens-100k and write it in the field's format",
+}
+
+
+def parser(argv: Sequence[str]) -> Parser:
+    """The options of ``drepm data``; those of an action are made where it is called."""
+    parser = Parser("data", "Data sets in the field's format: <name>.inter beside <modality>_feat.npy.")
+    commands = parser.add_subcommands(dest="action", metavar="ACTION")
+    for name, text in _ACTIONS.items():
+        action = Parser(f"data {name}", text[0].upper() + text[1:] + ".")
+        if name == "convert":
+            action.add_argument(
+                "source", type=str, help="a directory, zip or wheel with RecBole's files, or the .inter file"
+            )
+            action.add_argument("output", type=str, help="the directory to write")
+            if "convert" in argv:
+                _add_reader(action)
+        elif name == "download":
+            action.add_argument("output", type=str, help="the directory to write")
+            action.add_argument("--source", type=str | None, default=None, help="files that are here already, instead")
+            action.add_argument("--cache", type=str, default="runs/.cache", help="where the raw files are kept")
+        else:
+            action.add_argument("data", type=str, help="a directory, its .inter file, 'movielens' or 'synthetic'")
+        add_format(action)
+        commands.add_subcommand(name, action, help=text)
+    return parser
+
+
+def _add_reader(parser: Parser) -> None:
+    from drepm_pyg.data import read_recbole
+
+    parser.add_function_arguments(read_recbole, skip={"path"})
+
+
+def run(args: Namespace) -> int:
+    """Do what was asked for, and print a record."""
+    options = args[args.action]
+    options.pop("config", None)
+    return {"convert": _convert, "validate": _validate, "info": _info, "download": _download}[args.action](options)
+
+
+def _convert(args: Namespace) -> int:
+    from drepm_pyg.data import read_recbole, write_mmrec
+
+    options = args.as_dict()
+    source, output, form = (options.pop(name) for name in ("source", "output", "format"))
+    data = read_recbole(source, **options)
+    write_mmrec(data, output)
+    show({"output": output, **_description(data)}, form)
+    return 0
+
+
+def _download(args: Namespace) -> int:
+    from pathlib import Path
+
+    from drepm_pyg.data import MultimodalMovieLens, write_mmrec
+
+    data = MultimodalMovieLens(Path(args.cache) / "movielens", source=args.source)[0]
+    write_mmrec(data, args.output)
+    show({"output": args.output, **_description(data)}, args.format)
+    return 0
+
+
+def _info(args: Namespace) -> int:
+    from drepm_pyg.experiments import load_data
+
+    show({"data": args.data, **_description(load_data(args.data))}, args.format)
+    return 0
+
+
+def _validate(args: Namespace) -> int:
+    from drepm_pyg.data import validate
+    from drepm_pyg.experiments import load_data
+
+    data = load_data(args.data)
+    try:
+        found = [{"level": "warning", "message": warning} for warning in validate(data)]
+    except ValueError as error:
+        faults = str(error).split("\n  - ")[1:]
+        show([{"level": "fault", "message": fault} for fault in faults], args.format)
+        raise ValueError(f"'{args.data}' has {len(faults)} faults. They are listed above.") from error
+    if args.format == "table" and not found:
+        print(f"'{args.data}' has no fault, and nothing to warn of.")
+    else:
+        show(found, args.format)
+    return 0
+
+
+def _description(data: Any) -> dict[str, Any]:
+    from drepm_pyg.data import SPLIT_INDEX, USER_ITEM, modalities, modality_mask
+
+    pairs = {split: data[USER_ITEM].get(name) for split, name in SPLIT_INDEX.items()}
+    counts = {split: 0 if edge_index is None else edge_index.size(1) for split, edge_index in pairs.items()}
+    num_users, num_items, total = data["user"].num_nodes, data["item"].num_nodes, sum(counts.values())
+    description: dict[str, Any] = {"users": num_users, "items": num_items, "interactions": total}
+    description |= counts
+    description |= {"density": f"{total / num_users / num_items:.4%}", "titles": "title" in data["item"]}
+    for name in modalities(data):
+        mask = modality_mask(data, name)
+        missing = 0 if mask is None else int((~mask).sum())
+        description[name] = f"{data['item'][name].size(1)} wide, {missing} items without it"
+    return description

@@ -1,0 +1,57 @@
+"""``drepm evaluate``."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from jsonargparse import Namespace
+
+from drepm_pyg.cli.arguments import Parser, add_format
+from drepm_pyg.cli.output import show
+
+__all__ = ["parser", "run"]
+
+_LINES = ("general", "behavior", "modal")
+
+
+def parser(argv: Sequence[str]) -> Parser:
+    """The options of ``drepm evaluate``."""
+    parser = Parser("evaluate", "Rank all items for every user with held-out pairs.")
+    parser.add_argument("run", type=str, help="the folder of a finished run, such as runs/lightgcn-seed0")
+    parser.add_argument(
+        "--data", type=str | None, default=None, help="where its data are now; default: where they were"
+    )
+    parser.add_argument("--split", type=Literal["val", "test"], default="test", help="whose pairs are ranked")
+    parser.add_argument("--ks", type=list[int], default=[10, 20], help="cut-offs")
+    parser.add_argument("--metrics", type=list[str], default=["recall", "ndcg"], help="names of the metrics")
+    parser.add_argument(
+        "--exclude", type=list[str], default=["train"], help="splits whose pairs are left out of the ranking"
+    )
+    parser.add_argument("--lines", type=bool, default=False, help="also the behaviour and the modal line alone")
+    add_format(parser)
+    return parser
+
+
+def run(args: Namespace) -> None:
+    """Print a record, or a row per line."""
+    from drepm_pyg.experiments import load_trained
+
+    model, data = load_trained(args.run, source=args.data)
+    tables = _lines(model, data) if args.lines else {"general": model}
+    from drepm_pyg.evaluation import evaluate
+
+    options = {"split": args.split, "ks": args.ks, "metrics": args.metrics, "exclude": args.exclude}
+    rows = [{"line": name, "split": args.split, **evaluate(table, data, **options)} for name, table in tables.items()]
+    if args.lines:
+        show(rows, args.format)
+    else:
+        del rows[0]["line"]
+        show(rows[0], args.format)
+
+
+def _lines(model: Any, data: Any) -> dict[str, Any]:
+    import torch
+
+    with torch.no_grad():
+        tables = model(data)
+    lines = {"general": tables, "behavior": tables.behavior, "modal": tables.modal}
+    return {name: table for name, table in lines.items() if table is not None}

@@ -1,0 +1,43 @@
+"""Results on stdout: as a table, as JSON, as CSV."""
+
+import csv
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["show"]
+
+
+def show(result: Mapping[str, Any] | Sequence[Mapping[str, Any]], form: str) -> None:
+    """Print one record, or a row per record; the first record names the columns.
+
+    Args:
+        result: a record, or a list of records with the same keys.
+        form: 'table' (a record stands upright, a name a line), 'json' (an object, or an array of objects), or 'csv'.
+    """
+    from drepm_pyg.experiments.markdown import markdown_table  # its room brings torch, which --help need not wait for
+
+    if form == "json":
+        print(json.dumps(result, indent=2, ensure_ascii=False, default=str))
+        return
+    records = [result] if isinstance(result, Mapping) else list(result)
+    if not records:
+        return
+    header = list(records[0])
+    if form == "csv":
+        writer = csv.DictWriter(sys.stdout, header, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+    elif isinstance(result, Mapping):
+        print(markdown_table(["", ""], [[name, _cell(value)] for name, value in result.items()]))
+    else:
+        print(markdown_table(header, [[_cell(record[name]) for name in header] for record in records]))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "" if value is None else str(value)

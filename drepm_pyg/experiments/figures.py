@@ -1,0 +1,123 @@
+"""The figures of a report: readable in grey, with units, made without a display."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drepm_pyg._checks import require
+from drepm_pyg.training import read_metrics
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["draw_cosine_distance", "draw_learning_curves", "draw_lines"]
+
+# Okabe and Ito's colours, which differ in lightness, too; line styles and markers say the same again.
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+_STYLES = ("-", "--", "-.", ":")
+
+
+def draw_learning_curves(path: Path, runs: Mapping[str, Path], *, metric: str = "val/recall@20") -> None:
+    """Validation metric per epoch of several runs; a model without training is a level line.
+
+    Args:
+        path: the PNG file.
+        runs: folder of each run.
+        metric: a column of ``metrics.csv`` and a key of ``result.json``.
+    """
+    from drepm_pyg.training import read_result
+
+    with _figure(path) as axes:
+        for place, (name, folder) in enumerate(runs.items()):
+            color, style = _COLORS[place % len(_COLORS)], _STYLES[place % len(_STYLES)]
+            rows = [row for row in read_metrics(folder / "metrics.csv") if row.get(metric)]
+            if not rows:
+                level = read_result(folder)["metrics"][metric]
+                axes.axhline(level, color=color, linestyle=style, label=name, linewidth=1.6)
+                continue
+            epochs, values = [int(row["epoch"]) for row in rows], [float(row[metric]) for row in rows]
+            axes.plot(epochs, values, color=color, linestyle=style, label=name, linewidth=1.6)
+            best = max(range(len(values)), key=values.__getitem__)
+            axes.plot(epochs[best], values[best], "o", color=color, markersize=5)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("validation Recall@20")
+        axes.legend(frameon=False)
+
+
+def draw_lines(path: Path, metrics: Mapping[str, Mapping[str, float]]) -> None:
+    """Recall@20 and NDCG@20 of each representation side by side, as in the paper's Figure 5.
+
+    Args:
+        path: the PNG file.
+        metrics: metrics of each representation.
+    """
+    shown = ("recall@20", "ndcg@20")
+    names = list(metrics)
+    with _figure(path) as axes:
+        width = 0.8 / len(names)
+        for place, name in enumerate(names):
+            where = [group + (place - (len(names) - 1) / 2) * width for group in range(len(shown))]
+            bars = axes.bar(
+                where,
+                [metrics[name][metric] for metric in shown],
+                width * 0.92,
+                color=_COLORS[place],
+                hatch=("", "//", "..")[place % 3],
+                edgecolor="white",
+                label=name,
+            )
+            axes.bar_label(bars, fmt="%.3f", fontsize=8, padding=2)
+        axes.set_xticks(range(len(shown)), ["Recall@20", "NDCG@20"])
+        axes.set_ylabel("test metric")
+        axes.margins(y=0.15)
+        axes.legend(frameon=False, ncols=len(names), loc="upper right")
+
+
+def draw_cosine_distance(path: Path, run: Path) -> None:
+    """Cosine distance between the behaviour and the modal representation per epoch, as in the paper's Figure 6.
+
+    Args:
+        path: the PNG file.
+        run: the folder of a run that tracked its lines.
+    """
+    with _figure(path) as axes:
+        for place, node in enumerate(("user", "item")):
+            column = f"val/cosine_distance_{node}"
+            rows = [row for row in read_metrics(run / "metrics.csv") if row.get(column)]
+            axes.plot(
+                [int(row["epoch"]) for row in rows],
+                [float(row[column]) for row in rows],
+                color=_COLORS[place],
+                linestyle=_STYLES[place],
+                label=f"{node}s",
+                linewidth=1.6,
+            )
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("mean cosine distance (1 - cos)")
+        axes.set_ylim(bottom=0)
+        axes.legend(frameon=False)
+
+
+class _figure:
+    """One set of axes, written as a PNG when the block ends; nothing of matplotlib's global state is touched."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> "Axes":
+        require("matplotlib", extra="plot", purpose="Drawing figures")
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self.figure = Figure(figsize=(6.0, 3.7), layout="constrained")
+        FigureCanvasAgg(self.figure)
+        axes = self.figure.subplots()
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="0.9", linewidth=0.8)
+        axes.set_axisbelow(True)
+        return axes
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.figure.savefig(self.path, dpi=150)

@@ -1,0 +1,74 @@
+"""What is kept after every epoch, in an order that a kill at any moment does not harm."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
+
+from drepm_pyg.training import run
+from drepm_pyg.training.metrics_file import MetricsFile
+from drepm_pyg.training.module import RecommenderModule
+
+__all__ = ["RunCheckpoint"]
+
+
+class RunCheckpoint(Checkpoint):
+    """The row of the epoch, the best weights so far, and then the checkpoint that a resumed run starts from.
+
+    Lightning's own ModelCheckpoint keeps absolute paths (a run that was moved forgets its best epoch) and knows nothing
+    of rows. Each file is replaced whole. What a killed epoch left before its checkpoint is written again, equal, when
+    the run goes on.
+
+    Args:
+        folder: the run's folder.
+        stopping: the early stopping, which says whether an epoch was the best.
+        settings: what must not change when the run goes on.
+    """
+
+    def __init__(self, folder: Path, stopping: EarlyStopping, settings: Mapping[str, Any]) -> None:
+        self.folder, self.stopping, self.settings = folder, stopping, dict(settings)
+        self.record = MetricsFile(folder / run.METRICS)
+        self.best_epoch = -1
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Go on with the rows of the epochs that are done; with none if patience had run out."""
+        self.record.start(trainer.current_epoch)
+        # Early stopping remembers that it waited long enough, the trainer does not remember to have been told.
+        trainer.should_stop = self.stopping.wait_count >= self.stopping.patience
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Lightning calls checkpoints after all other callbacks and after the module."""
+        assert isinstance(pl_module, RecommenderModule)
+        self.record.append(pl_module.row)
+        if self.stopping.wait_count == 0 and pl_module.validates:
+            self.best_epoch = trainer.current_epoch
+            run.write_weights(self.folder, pl_module.model)
+        last = self.folder / run.LAST
+        waiting = last.with_suffix(".tmp")
+        trainer.save_checkpoint(waiting)
+        waiting.replace(last)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best epoch, and under which settings it was found."""
+        return {"best_epoch": self.best_epoch, "settings": self.settings}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Refuse to go on under other settings: the end would equal no uninterrupted run.
+
+        Raises:
+            ValueError: where settings differ.
+        """
+        before = state_dict["settings"]
+        changed = [
+            f"{name}={self.settings.get(name)!r}, was {before.get(name)!r}"
+            for name in {**before, **self.settings}
+            if self.settings.get(name) != before.get(name)
+        ]
+        if changed:
+            raise ValueError(
+                f"'{self.folder}' can only go on as it began, with 'max_epochs' as the one exception (got "
+                f"{'; '.join(changed)}). Take the settings of its {run.CONFIG}, or choose another 'name'."
+            )
+        self.best_epoch = state_dict["best_epoch"]

@@ -1,0 +1,92 @@
+"""Lightning's loop, set up for a run folder."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import EarlyStopping
+
+from drepm_pyg._checks import require
+from drepm_pyg.training import run
+from drepm_pyg.training.checkpoint import RunCheckpoint
+from drepm_pyg.training.generator_state import GeneratorState
+from drepm_pyg.training.module import RecommenderModule
+from drepm_pyg.training.progress import RunProgress
+from drepm_pyg.training.representation_monitor import RepresentationMonitor
+
+__all__ = ["train"]
+
+
+def train(
+    module: RecommenderModule,
+    folder: Path,
+    *,
+    max_epochs: int,
+    patience: int,
+    monitor: str,
+    settings: Mapping[str, Any],
+    track_lines: bool,
+    progress: bool,
+    tensorboard: bool,
+    options: Mapping[str, Any],
+) -> int:
+    """Train on, from the folder's last checkpoint if there is one, and return the best epoch.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, in words that say how to go on.
+    """
+    # A metric that stands still between two validations is not larger either: patience counts epochs, not validations.
+    stopping = EarlyStopping(monitor, patience=patience, mode="max", strict=False, check_on_train_epoch_end=True)
+    keeper = RunCheckpoint(folder, stopping, settings)
+    callbacks: list[lightning.Callback] = [GeneratorState(), stopping, keeper]
+    callbacks += [RepresentationMonitor()] if track_lines else []
+    callbacks += [RunProgress(stopping)] if progress else []
+    defaults: dict[str, Any] = {
+        "accelerator": "auto",
+        "devices": 1,
+        "default_root_dir": folder,
+        "logger": _tensorboard(folder) if tensorboard else False,
+        "log_every_n_steps": 1,  # nothing is logged by the step, and Lightning warns where an epoch has fewer
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "limit_val_batches": 0,
+    }
+    given: Sequence[lightning.Callback] = options.get("callbacks") or []
+    last = folder / run.LAST
+    last.parent.mkdir(exist_ok=True)
+    with _quiet():
+        trainer = lightning.Trainer(
+            **{**defaults, **options, "max_epochs": max_epochs, "callbacks": [*callbacks, *given]}
+        )
+        try:
+            trainer.fit(module, ckpt_path=last if last.exists() else None)
+        except SystemExit as stop:  # how Lightning ends after Ctrl-C
+            raise KeyboardInterrupt(f"Stopped; '{folder}' goes on with resume=True.") from stop
+    return keeper.best_epoch
+
+
+def _tensorboard(folder: Path) -> Any:
+    require("tensorboard", extra="tensorboard", purpose="fit(..., tensorboard=True)")
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    return TensorBoardLogger(folder, name="", version="tensorboard")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning without its tips and without warnings about what is meant so here."""
+    log = logging.getLogger("lightning.pytorch")
+    level = log.level
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")  # batches are ready tensors
+        warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated.*")  # Lightning 2.6 under torch 2.13
+        log.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
