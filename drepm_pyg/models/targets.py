@@ -57,7 +57,7 @@ class SimilarityTargets:
             if node == "item":
                 return _Nodes(items, list(weights.values()), self.memory_budget)
             size = data["user"].num_nodes, data["item"].num_nodes
-            means = [mean_structure(edge_index, *size, masks.get(name), dtype=dtype) for name in features]
+            means = [mean_structure(edge_index, *size, masks.get(name)) for name in features]
             users = [_UserRows(mean, rows.x, self.memory_budget) for mean, rows in zip(means, items, strict=True)]
             return _Nodes(users, list(weights.values()), self.memory_budget)
 
@@ -97,7 +97,8 @@ def _rows_of_product(structure: SparseStructure, rows: Int[Tensor, " B"], x: Flo
     count = csr.indptr.long()[rows + 1] - first
     offset = count.cumsum(0) - count
     entry = torch.arange(int(count.sum()), device=x.device) + (first - offset).repeat_interleave(count)
-    return F.embedding_bag(csr.index[entry].long(), x, offset, mode="sum", per_sample_weights=csr.weight[entry])
+    weight = csr.weight_as(x.dtype)[entry]
+    return F.embedding_bag(csr.index[entry].long(), x, offset, mode="sum", per_sample_weights=weight)
 
 
 class _Nodes:

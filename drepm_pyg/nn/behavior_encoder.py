@@ -1,16 +1,14 @@
 """The behaviour line (Eq. 1-3): LightGCN over the user-item graph, ID embeddings only."""
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 
 import torch
 from torch import nn
-from torch_geometric import EdgeIndex
-from torch_geometric.utils import is_sparse
 
 from drepm_pyg._checks import check_at_least, check_choice
 from drepm_pyg.nn.conv import LightGCNConv
-from drepm_pyg.nn.memo import memoize
-from drepm_pyg.nn.structure import SparseStructure, bipartite_structure
+from drepm_pyg.nn.structure import bipartite_structure
 from drepm_pyg.typing import Adj, Float, Tensor
 
 __all__ = ["BehaviorEncoder", "Readout"]
@@ -18,8 +16,8 @@ __all__ = ["BehaviorEncoder", "Readout"]
 Readout = Callable[[Sequence[Tensor]], Tensor]
 
 _READOUTS: dict[str, Readout] = {
-    "mean": lambda layers: torch.stack(list(layers)).mean(dim=0),
-    "sum": lambda layers: torch.stack(list(layers)).sum(dim=0),
+    "mean": lambda layers: reduce(torch.add, layers) / len(layers),  # no stack: it would copy every layer
+    "sum": lambda layers: reduce(torch.add, layers),
     "last": lambda layers: layers[-1],
 }
 
@@ -38,7 +36,7 @@ class BehaviorEncoder(nn.Module):
         readout: ``"mean"``, ``"sum"``, ``"last"``, or any callable on the list of the L + 1 layers ``[U + I, D]``.
 
     Shapes:
-        edge_index: long ``[2, E]`` pairs (user, item), or a sparse ``adj_t`` ``[I, U]``;
+        edge_index: long ``[2, E]`` pairs (user, item), or a sparse ``adj_t`` ``[I, U]``, whose weights count;
         returns (user float ``[U, D]``, item float ``[I, D]``)
     """
 
@@ -76,7 +74,7 @@ class BehaviorEncoder(nn.Module):
         self, user: Float[Tensor, "U D"], item: Float[Tensor, "I D"], edge_index: Adj
     ) -> tuple[Float[Tensor, "U D"], Float[Tensor, "I D"]]:
         """The same propagation and readout for any embeddings of the users and items."""
-        adjacency = self._adjacency(edge_index, user.dtype)
+        adjacency = bipartite_structure(edge_index, self.num_users, self.num_items)
         layers = [torch.cat([user, item])]  # E_B^0
         for _ in range(self.num_layers):
             layers.append(self.conv(layers[-1], adjacency))  # Eq. 2
@@ -84,34 +82,5 @@ class BehaviorEncoder(nn.Module):
         out_user, out_item = readout(layers).split([self.num_users, self.num_items])  # Eq. 3
         return out_user, out_item
 
-    def _adjacency(self, edge_index: Adj, dtype: torch.dtype) -> SparseStructure:
-        dtype = torch.promote_types(dtype, torch.float32)
-        pairs = _pairs(edge_index, self.num_users, self.num_items) if is_sparse(edge_index) else edge_index
-        plain = pairs.as_tensor() if isinstance(pairs, EdgeIndex) else pairs
-        anchor = edge_index if isinstance(edge_index, EdgeIndex) else plain
-        if anchor is plain:
-            return bipartite_structure(plain, self.num_users, self.num_items, dtype=dtype)
-        # as_tensor() gives a new tensor at every call: the EdgeIndex itself is what lives on.
-        key = ("encoder", self.num_users, self.num_items, dtype)
-        return memoize(key, lambda: bipartite_structure(plain, self.num_users, self.num_items, dtype=dtype), anchor)
-
     def extra_repr(self) -> str:
         return f"{self.num_users}, {self.num_items}, {self.embedding_dim}, {self.num_layers}, readout={self.readout!r}"
-
-
-def _pairs(adj_t: Adj, num_users: int, num_items: int) -> Tensor:
-    """The pairs (user, item) of a sparse ``adj_t`` ``[I, U]``."""
-    if (adj_t.size(0), adj_t.size(1)) != (num_items, num_users):
-        raise ValueError(
-            f"'edge_index' must be adj_t of the shape [{num_items}, {num_users}] (items x users; got "
-            f"[{adj_t.size(0)}, {adj_t.size(1)}])."
-        )
-
-    def build() -> Tensor:
-        if isinstance(adj_t, Tensor):
-            item, user = adj_t.to_sparse_coo().coalesce().indices()
-        else:
-            item, user, _ = adj_t.coo()
-        return torch.stack([user, item])
-
-    return memoize("pairs", build, adj_t) if isinstance(adj_t, Tensor) else build()

@@ -19,7 +19,10 @@ class FilterGate(nn.Module):
         out_channels: width D of the ID embeddings.
 
     Shapes:
-        raw: float ``[*, F]``, id_embedding: float ``[*, D]``; returns float ``[*, D]``
+        raw: float ``[*, F]`` (cast to the type of W), id_embedding: float ``[*, D]``; returns float ``[*, D]``
+
+    Raises:
+        ValueError: where a width is not that of the layer.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -43,6 +46,8 @@ class FilterGate(nn.Module):
 
     def gate(self, projected: Float[Tensor, "*N D"], id_embedding: Float[Tensor, "*N D"]) -> Float[Tensor, "*N D"]:
         """Let through what behaviour asks for."""
+        if id_embedding.size(-1) != self.out_channels:
+            raise ValueError(f"'id_embedding' must have {self.out_channels} columns (got {list(id_embedding.shape)}).")
         return (projected + self.bias).sigmoid() * id_embedding
 
     def forward(self, raw: Float[Tensor, "*N F"], id_embedding: Float[Tensor, "*N D"]) -> Float[Tensor, "*N D"]:

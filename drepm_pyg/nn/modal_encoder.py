@@ -1,17 +1,20 @@
 """The modal line (Eq. 4-7): per modality a gate and one convolution over frozen graphs, then a weighted sum."""
 
-from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import nn
 
 from drepm_pyg._checks import check_at_least
+from drepm_pyg.nn.absent import finite_where_absent
+from drepm_pyg.nn.adjacency import requires_grad
 from drepm_pyg.nn.conv import KNNGraphConv
 from drepm_pyg.nn.filter_gate import FilterGate
 from drepm_pyg.nn.modality_dict import ModalityDict
 from drepm_pyg.nn.structure import graph_structure, mean_structure
-from drepm_pyg.typing import Adj, Bool, Float, Int, Tensor
+from drepm_pyg.typing import Adj, Bool, Float, Tensor
 
 __all__ = ["ModalEncoder", "resolve_weights"]
 
@@ -46,7 +49,8 @@ class ModalEncoder(nn.Module):
 
     Items and users share :math:`W_m, b_m`. A user's raw features are the mean of its training items', and
     :math:`(P X) W = P (X W)`: they are never formed. A modality that a node lacks adds nothing to it, and the node's
-    other weights are rescaled to sum 1; a user has a modality if one of its training items has.
+    other weights are rescaled to sum 1. A user has a masked modality if one of its training items has it; without a
+    mask every node has the modality, and the raw features of a user without training items are 0.
 
     Args:
         in_channels: width F of the raw features of each modality.
@@ -56,9 +60,9 @@ class ModalEncoder(nn.Module):
 
     Shapes:
         id_user: float ``[U, D]``, id_item: float ``[I, D]``; features: mapping of modality to float ``[I, F]``;
-        edge_index: long ``[2, E]`` training pairs (user, item); item_graphs, user_graphs: mapping of modality to
-        ``edge_index`` or (``edge_index``, ``edge_weight``); masks: mapping of modality to bool ``[I]``, True = present;
-        returns (user float ``[U, D]``, item float ``[I, D]``)
+        edge_index: long ``[2, E]`` training pairs (user, item), or a sparse ``adj_t`` ``[I, U]``; item_graphs,
+        user_graphs: mapping of modality to any ``Adj`` or (``edge_index``, ``edge_weight``); masks: mapping of modality
+        to bool ``[I]``, True = present; returns (user float ``[U, D]``, item float ``[I, D]``)
 
     Raises:
         ValueError: where a modality's features or graphs are missing, or shapes do not fit.
@@ -91,7 +95,7 @@ class ModalEncoder(nn.Module):
         id_user: Float[Tensor, "U D"],
         id_item: Float[Tensor, "I D"],
         features: Mapping[str, Float[Tensor, "I _"]],
-        edge_index: Int[Tensor, "2 E"],
+        edge_index: Adj,
         item_graphs: Mapping[str, Graph],
         user_graphs: Mapping[str, Graph],
         masks: Mapping[str, Bool[Tensor, " I"]] | None = None,
@@ -101,43 +105,56 @@ class ModalEncoder(nn.Module):
             missing = [name for name in self.in_channels if name not in given]
             if missing:
                 raise ValueError(f"'{argument}' lacks the modalities {missing} (got {sorted(given)}).")
-        users, items, user_present, item_present = [], [], [], []
+        users, items = [], []
         for name, gate in self.gates.items():
-            mask = masks.get(name)
-            if features[name].size(0) != id_item.size(0):
+            raw, mask = features[name], masks.get(name)
+            if raw.size(0) != id_item.size(0):
                 raise ValueError(
-                    f"'features[{name!r}]' must have one row per item (got {features[name].size(0)} rows for "
-                    f"{id_item.size(0)} items)."
+                    f"'features[{name!r}]' must have one row per item (got {raw.size(0)} rows for {id_item.size(0)} "
+                    "items)."
                 )
-            mean = mean_structure(edge_index, id_user.size(0), id_item.size(0), mask, dtype=id_item.dtype)
-            projected = gate.project(features[name])
+            mean = mean_structure(edge_index, id_user.size(0), id_item.size(0), mask)
+            projected = gate.project(finite_where_absent(raw, mask))
             item = gate.gate(projected, id_item)  # Eq. 4
             user = gate.gate(mean.matmul(projected), id_user)
-            if mask is None:
-                item_present.append(torch.ones_like(id_item[:, :1]))
-                user_present.append(torch.ones_like(id_user[:, :1]))
-            else:
-                item_present.append(mask.unsqueeze(1).to(id_item.dtype))
-                user_present.append((mean.row_counts() > 0).unsqueeze(1).to(id_user.dtype))
-            items.append(self._convolve(item * item_present[-1], item_graphs[name]))  # Eq. 5-6
-            users.append(self._convolve(user * user_present[-1], user_graphs[name]))
-        return self._fuse(users, user_present), self._fuse(items, item_present)
+            user_mask = None if mask is None else mean.row_counts() > 0
+            items.append(_View(self._convolve(item, mask, item_graphs[name]), mask, self.weights[name]))
+            users.append(_View(self._convolve(user, user_mask, user_graphs[name]), user_mask, self.weights[name]))
+        return _fuse(users), _fuse(items)  # Eq. 7
 
-    def _convolve(self, x: Tensor, graph: Graph) -> Tensor:
+    def _convolve(self, x: Tensor, mask: Tensor | None, graph: Graph) -> Tensor:
+        """Eq. 5-6; rows that the mask leaves out send nothing."""
         edge_index, edge_weight = graph if isinstance(graph, tuple) else (graph, None)
-        if type(edge_index) is Tensor and edge_index.layout is torch.strided:
-            edge_index, edge_weight = graph_structure(edge_index, edge_weight, x.size(0), dtype=x.dtype), None
+        if not requires_grad(edge_index, edge_weight):
+            edge_index, edge_weight = graph_structure(edge_index, edge_weight, x.size(0)), None
+        if mask is not None:
+            x = x * mask.unsqueeze(1)
         for _ in range(self.num_layers):
             x = self.conv(x, edge_index, edge_weight)
         return x
 
-    def _fuse(self, views: list[Tensor], present: list[Tensor]) -> Tensor:
-        """Eq. 7, with the weights of absent modalities handed to those that are there."""
-        weights = torch.stack([w * p for w, p in zip(self.weights.values(), present, strict=True)])
-        weights = weights / weights.sum(dim=0).clamp(
-            min=torch.finfo(weights.dtype).tiny
-        )  # no modality at all: 0 / tiny
-        return (weights * torch.stack(views)).sum(dim=0)
-
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.embedding_dim}, weights={self.weights}, num_layers={self.num_layers}"
+
+
+class _View(NamedTuple):
+    """One modality's line of one node set, the nodes that have the modality (None: all), and its weight."""
+
+    x: Tensor
+    mask: Tensor | None
+    alpha: float
+
+
+def _fuse(views: Sequence[_View]) -> Tensor:
+    """Eq. 7, with the weights of absent modalities handed to those that are there."""
+    if all(view.mask is None for view in views):
+        return reduce(torch.add, [view.alpha * view.x for view in views])
+    shares = [
+        view.x.new_full((len(view.x), 1), view.alpha)
+        if view.mask is None
+        else view.alpha * view.mask.to(view.x).unsqueeze(1)
+        for view in views
+    ]
+    total = reduce(torch.add, shares)
+    whole = torch.where(total > 0, total, 1.0)  # no modality at all: a sum of nothing
+    return reduce(torch.add, [share / whole * view.x for share, view in zip(shares, views, strict=True)])

@@ -23,10 +23,13 @@ class ModalityDict(nn.Module, Generic[M]):
         super().__init__()
         self.names = tuple(modules)
         for name, module in modules.items():
-            self.add_module(_PREFIX + name.replace(".", "_dot_"), module)
+            self.add_module(_key(name), module)
 
     def __getitem__(self, name: str) -> M:
-        return cast(M, self._modules[_PREFIX + name.replace(".", "_dot_")])
+        return cast(M, self._modules[_key(name)])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -38,3 +41,8 @@ class ModalityDict(nn.Module, Generic[M]):
     def values(self) -> Iterator[M]:
         """The modules, in the order given."""
         return (self[name] for name in self.names)
+
+
+def _key(name: str) -> str:
+    """A name that no other modality has, without the dot that separates modules in a state dict."""
+    return _PREFIX + name.replace("%", "%25").replace(".", "%2E")

@@ -7,15 +7,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from drepm_pyg._checks import check_at_least
+from drepm_pyg.nn.absent import finite_where_absent
 from drepm_pyg.nn.modality_dict import ModalityDict
 from drepm_pyg.typing import Bool, Float, Tensor
 
 __all__ = ["ConcatProjection", "FeatureMLP", "ModalityProjection"]
 
 
-def _present(projected: Tensor, mask: Tensor | None) -> Tensor:
-    """Rows without the modality count as zero, whatever stands in them."""
-    return projected if mask is None else projected * mask.unsqueeze(1).to(projected.dtype)
+def _zero_absent(projected: Tensor, mask: Tensor | None) -> Tensor:
+    return projected if mask is None else projected.masked_fill(~mask.unsqueeze(1), 0)
 
 
 class ConcatProjection(nn.Module):
@@ -48,7 +48,9 @@ class ConcatProjection(nn.Module):
         masks = masks or {}
         blocks = self.linear.weight.split(list(self.in_channels.values()), dim=1)
         parts = [
-            _present(features[name].to(block.dtype) @ block.T, masks.get(name))
+            _zero_absent(
+                finite_where_absent(features[name], masks.get(name)).to(block.dtype) @ block.T, masks.get(name)
+            )
             for name, block in zip(self.in_channels, blocks, strict=True)
         ]
         return torch.stack(parts).sum(dim=0) + self.linear.bias
@@ -90,7 +92,9 @@ class ModalityProjection(nn.Module):
         masks = masks or {}
         projected = {}
         for name, linear in self.linears.items():
-            projected[name] = _present(linear(features[name].to(linear.weight.dtype)), masks.get(name))
+            mask = masks.get(name)
+            x = finite_where_absent(features[name], mask)
+            projected[name] = _zero_absent(linear(x.to(linear.weight.dtype)), mask)
         return projected
 
     def extra_repr(self) -> str:
@@ -123,5 +127,5 @@ class FeatureMLP(nn.Module):
     def forward(
         self, features: Mapping[str, Float[Tensor, "N _"]], masks: Mapping[str, Bool[Tensor, " N"]] | None = None
     ) -> dict[str, Float[Tensor, "N D"]]:
-        hidden = {name: F.leaky_relu(x) for name, x in self.hidden(features).items()}
+        hidden = {name: F.leaky_relu(x) for name, x in self.hidden(features, masks).items()}
         return self.out(hidden, masks)

@@ -37,7 +37,7 @@ def test_graph_is_the_matrix_of_targets_by_sources() -> None:
 
 
 def test_backward_multiplies_by_the_transpose(generator: torch.Generator) -> None:
-    structure = mean_structure(PAIRS, 4, 3, dtype=torch.float64)
+    structure = mean_structure(PAIRS, 4, 3)
     x = torch.randn(3, 2, generator=generator, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(structure.matmul, (x,))
     assert torch.autograd.gradgradcheck(structure.matmul, (x,))

@@ -18,7 +18,8 @@ class LightGCNConv(NormalizedSumConv):
     One node set: both ends are divided by the square root of the weighted in-degree at the target, as PyG's
     ``gcn_norm`` does. Two node sets, ``x = (x_src, x_dst)``: each side has its own degree, so that the layer works on
     ``('user', 'interacts', 'item')`` and its reverse inside :class:`torch_geometric.nn.HeteroConv`. A node of degree 0
-    gets and gives nothing.
+    gets and gives nothing. A graph that stays the same is best given as :class:`torch_geometric.EdgeIndex` or in a
+    sparse form: it is sorted and normalised once, and the layer is one sparse product.
 
     "LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation", https://arxiv.org/abs/2002.02126
 
@@ -42,9 +43,12 @@ class LightGCNConv(NormalizedSumConv):
     ) -> Tensor:
         if isinstance(x, tuple):
             source, target = x
-            num_targets = self._num_targets(target, edge_index, size)
-            return self._convolve(source, edge_index, edge_weight, (source.size(0), num_targets), square=False)
-        return self._convolve(x, edge_index, edge_weight, (x.size(0), x.size(0)), square=True)
+            counts = source.size(0), self._num_targets(target, edge_index, size)
+        else:
+            source, counts = x, (x.size(0), x.size(0))
+        if size is not None and tuple(size) != counts:
+            raise ValueError(f"'size' must be the rows of 'x', {counts} (sources, targets; got {tuple(size)}).")
+        return self._convolve(source, edge_index, edge_weight, counts, square=not isinstance(x, tuple))
 
     @staticmethod
     def _num_targets(target: OptTensor, edge_index: "Adj | SparseStructure", size: tuple[int, int] | None) -> int:

@@ -1,0 +1,68 @@
+"""PyG's forms of an adjacency, read as one: target, source and weight of every edge."""
+
+from torch_geometric import EdgeIndex
+from torch_geometric.typing import SparseTensor
+from torch_geometric.utils import is_sparse
+
+from drepm_pyg._checks import check_edge_index, check_ids
+from drepm_pyg.typing import Adj, OptTensor, Tensor
+
+__all__ = ["anchors", "check_adjacency", "requires_grad", "to_coo"]
+
+
+def to_coo(adj: Adj) -> tuple[Tensor, Tensor, OptTensor]:
+    """Target and source of every edge, and the weights where ``adj`` is a sparse ``adj_t`` that carries them."""
+    if isinstance(adj, SparseTensor):
+        row, col, weight = adj.coo()
+        return row, col, weight
+    if is_sparse(adj):
+        coo = adj.to_sparse_coo().coalesce()
+        row, col = coo.indices()
+        return row, col, coo.values()
+    plain = adj.as_tensor() if isinstance(adj, EdgeIndex) else adj
+    return plain[1], plain[0], None
+
+
+def check_adjacency(adj: Adj, edge_weight: OptTensor, num_sources: int, num_targets: int) -> None:
+    """The shape of ``adj``, and of the weights beside it; ids are not looked at."""
+    if is_sparse(adj):
+        if edge_weight is not None:
+            raise ValueError(
+                "'edge_weight' was given beside a sparse adjacency, which carries its own weights. Pass one of the two."
+            )
+        if (adj.size(0), adj.size(1)) != (num_targets, num_sources):
+            raise ValueError(
+                f"'edge_index' must be adj_t of the shape [{num_targets}, {num_sources}] (targets x sources; got "
+                f"[{adj.size(0)}, {adj.size(1)}])."
+            )
+        return
+    check_edge_index(adj)
+    if edge_weight is not None and edge_weight.shape != adj.shape[1:]:
+        raise ValueError(
+            f"'edge_weight' must have one weight per edge (got {list(edge_weight.shape)} for {adj.size(1)} edges)."
+        )
+
+
+def check_nodes(adj: Adj, num_sources: int, num_targets: int, sources: str, targets: str) -> None:
+    """The ids of a plain ``adj``; those of a sparse one are within its shape."""
+    if not is_sparse(adj):
+        target, source, _ = to_coo(adj)
+        check_ids(num_sources, what=sources, **{"edge_index[0]": source})
+        check_ids(num_targets, what=targets, **{"edge_index[1]": target})
+
+
+def requires_grad(adj: Adj, edge_weight: OptTensor) -> bool:
+    """Whether the weights are learned: then nothing about them may be kept."""
+    if edge_weight is not None:
+        return edge_weight.requires_grad
+    return bool(adj.requires_grad() if isinstance(adj, SparseTensor) else adj.requires_grad)
+
+
+def anchors(adj: Adj) -> tuple[Tensor, ...]:
+    """The tensors that :func:`drepm_pyg.nn.memo.memoize` must follow to keep what is made of ``adj``."""
+    if isinstance(adj, SparseTensor):  # no tensor itself; its parts are
+        rowptr, col, value = adj.csr()
+        return (col, rowptr) if value is None else (col, rowptr, value)
+    if isinstance(adj, EdgeIndex):  # a wrapper: either of the two may be changed in place
+        return adj, adj.as_tensor()
+    return (adj,)
