@@ -5,7 +5,13 @@ from drepm_pyg.nn.conv import KNNGraphConv, LightGCNConv
 from drepm_pyg.nn.filter_gate import FilterGate
 from drepm_pyg.nn.modal_encoder import ModalEncoder, resolve_weights
 from drepm_pyg.nn.projection import ConcatProjection, FeatureMLP, ModalityProjection
-from drepm_pyg.nn.structure import SparseStructure, bipartite_structure, graph_structure, mean_structure
+from drepm_pyg.nn.structure import (
+    SparseStructure,
+    bipartite_structure,
+    graph_structure,
+    interaction_structure,
+    mean_structure,
+)
 
 __all__ = [
     "BehaviorEncoder",
@@ -19,6 +25,7 @@ __all__ = [
     "SparseStructure",
     "bipartite_structure",
     "graph_structure",
+    "interaction_structure",
     "mean_structure",
     "resolve_weights",
 ]

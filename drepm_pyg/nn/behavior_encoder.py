@@ -8,7 +8,7 @@ from torch import nn
 
 from drepm_pyg._checks import check_at_least, check_choice
 from drepm_pyg.nn.conv import LightGCNConv
-from drepm_pyg.nn.structure import bipartite_structure
+from drepm_pyg.nn.structure import interaction_structure
 from drepm_pyg.typing import Adj, Float, Tensor
 
 __all__ = ["BehaviorEncoder", "Readout"]
@@ -16,7 +16,7 @@ __all__ = ["BehaviorEncoder", "Readout"]
 Readout = Callable[[Sequence[Tensor]], Tensor]
 
 _READOUTS: dict[str, Readout] = {
-    "mean": lambda layers: reduce(torch.add, layers) / len(layers),  # no stack: it would copy every layer
+    "mean": lambda layers: reduce(torch.add, layers) / len(layers),
     "sum": lambda layers: reduce(torch.add, layers),
     "last": lambda layers: layers[-1],
 }
@@ -74,12 +74,17 @@ class BehaviorEncoder(nn.Module):
         self, user: Float[Tensor, "U D"], item: Float[Tensor, "I D"], edge_index: Adj
     ) -> tuple[Float[Tensor, "U D"], Float[Tensor, "I D"]]:
         """The same propagation and readout for any embeddings of the users and items."""
-        adjacency = bipartite_structure(edge_index, self.num_users, self.num_items)
-        layers = [torch.cat([user, item])]  # E_B^0
-        for _ in range(self.num_layers):
-            layers.append(self.conv(layers[-1], adjacency))  # Eq. 2
-        readout = _READOUTS[self.readout] if isinstance(self.readout, str) else self.readout
-        out_user, out_item = readout(layers).split([self.num_users, self.num_items])  # Eq. 3
+        to_users = interaction_structure(edge_index, self.num_users, self.num_items)
+        users, items = [user], [item]  # E_B^0, in its two halves: joining them would copy every layer
+        for _ in range(self.num_layers):  # Eq. 2
+            user, item = users[-1], items[-1]
+            users.append(self.conv((item, user), to_users))
+            items.append(self.conv((user, item), to_users.T))
+        if isinstance(self.readout, str):  # Eq. 3
+            readout = _READOUTS[self.readout]
+            return readout(users), readout(items)
+        joined = [torch.cat(halves) for halves in zip(users, items, strict=True)]
+        out_user, out_item = self.readout(joined).split([self.num_users, self.num_items])
         return out_user, out_item
 
     def extra_repr(self) -> str:

@@ -19,6 +19,7 @@ __all__ = [
     "adjacency_structure",
     "bipartite_structure",
     "graph_structure",
+    "interaction_structure",
     "mean_structure",
     "normalized_weight",
 ]
@@ -156,6 +157,32 @@ def bipartite_structure(edge_index: Adj, num_users: int, num_items: int) -> Spar
         return SparseStructure.from_coo(row, col, weight, size, symmetric=True)
 
     return memoize(("bipartite", num_users, num_items), build, *anchors(edge_index))
+
+
+def interaction_structure(edge_index: Adj, num_users: int, num_items: int) -> SparseStructure:
+    r"""The block :math:`D_u^{-1/2} R D_i^{-1/2}` of :func:`bipartite_structure` that leads from items to users.
+
+    Its transpose ``.T`` leads back. Two products with the halves cost what one with the whole operator costs, and the
+    tables of users and items need not be joined.
+
+    Args:
+        edge_index: long ``[2, E]`` pairs (user, item), or a sparse ``adj_t`` ``[I, U]``, whose weights count.
+        num_users: number of users U.
+        num_items: number of items I.
+
+    Returns:
+        the ``[U, I]`` operator; the same object for the same ``edge_index``.
+    """
+    check_adjacency(edge_index, None, num_users, num_items)
+
+    def build() -> SparseStructure:
+        check_nodes(edge_index, num_users, num_items, "users", "items")
+        item, user, own_weight = to_coo(edge_index)
+        size = (num_users, num_items)
+        weight = normalized_weight(user, item, _exact(user, own_weight), size, square=False)
+        return SparseStructure.from_coo(user, item, weight, size)
+
+    return memoize(("interactions", num_users, num_items), build, *anchors(edge_index))
 
 
 def mean_structure(
