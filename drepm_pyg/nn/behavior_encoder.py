@@ -37,7 +37,7 @@ class BehaviorEncoder(nn.Module):
 
     Shapes:
         edge_index: long ``[2, E]`` pairs (user, item), or a sparse ``adj_t`` ``[I, U]``, whose weights count;
-        returns (user float ``[U, D]``, item float ``[I, D]``)
+        returns (user float ``[U, D]``, item float ``[I, D]``), or as wide as a callable readout makes them
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class BehaviorEncoder(nn.Module):
         nn.init.xavier_uniform_(self.user_embedding.weight)
         nn.init.xavier_uniform_(self.item_embedding.weight)
 
-    def forward(self, edge_index: Adj) -> tuple[Float[Tensor, "U D"], Float[Tensor, "I D"]]:
+    def forward(self, edge_index: Adj) -> tuple[Float[Tensor, "U _"], Float[Tensor, "I _"]]:
         user, item = self.user_embedding.weight, self.item_embedding.weight
         return self.propagate(user, item, edge_index)
 
     def propagate(
         self, user: Float[Tensor, "U D"], item: Float[Tensor, "I D"], edge_index: Adj
-    ) -> tuple[Float[Tensor, "U D"], Float[Tensor, "I D"]]:
+    ) -> tuple[Float[Tensor, "U _"], Float[Tensor, "I _"]]:
         """The same propagation and readout for any embeddings of the users and items."""
         to_users = interaction_structure(edge_index, self.num_users, self.num_items)
         users, items = [user], [item]  # E_B^0, in its two halves: joining them would copy every layer

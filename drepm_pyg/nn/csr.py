@@ -64,11 +64,15 @@ class CsrMatrix:
             matrix = torch.sparse_csr_tensor(self.indptr, self.index, weight, (self.num_rows, self.num_cols))
             with torch.autocast("cuda", enabled=False):
                 out = matrix @ dense
-        else:  # no sparse product that every backend has
-            row = torch.arange(self.num_rows, device=x.device).repeat_interleave(self.indptr.diff().long())
-            messages = dense.index_select(0, self.index.long()) * weight.unsqueeze(1)
-            out = messages.new_zeros(self.num_rows, x.size(1)).index_add_(0, row, messages)
+        else:
+            out = self._scattered(dense, weight)
         return out.to(x.dtype)
+
+    def _scattered(self, x: Tensor, weight: Tensor) -> Tensor:
+        """The product edge by edge, for devices without a sparse one."""
+        row = torch.arange(self.num_rows, device=x.device).repeat_interleave(self.indptr.diff().long())
+        messages = x.index_select(0, self.index.long()) * weight.unsqueeze(1)
+        return messages.new_zeros(self.num_rows, x.size(1)).index_add_(0, row, messages)
 
 
 class _Product(torch.autograd.Function):

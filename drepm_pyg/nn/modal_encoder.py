@@ -34,7 +34,7 @@ def resolve_weights(modalities: Iterable[str], weights: Mapping[str, float] | No
         return {name: 1 / len(names) for name in names}
     if set(weights) != set(names):
         raise ValueError(f"'weights' must name exactly the modalities {sorted(names)} (got {sorted(weights)}).")
-    if any(weight < 0 for weight in weights.values()) or abs(sum(weights.values()) - 1) > 1e-6:
+    if any(weight < 0 for weight in weights.values()) or not abs(sum(weights.values()) - 1) <= 1e-6:  # NaN fails, too
         raise ValueError(f"'weights' must be at least 0 and sum to 1 (got {dict(weights)}).")
     return {name: float(weights[name]) for name in names}
 

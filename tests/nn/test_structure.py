@@ -4,11 +4,19 @@ import copy
 import gc
 import pickle
 import weakref
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch_geometric import EdgeIndex
 
-from drepm_pyg.nn import SparseStructure, bipartite_structure, graph_structure, mean_structure
+from drepm_pyg.nn import (
+    SparseStructure,
+    bipartite_structure,
+    graph_structure,
+    interaction_structure,
+    mean_structure,
+)
 
 PAIRS = torch.tensor([[0, 0, 2, 1], [1, 0, 1, 1]])  # users 0-3, items 0-2; user 3 and item 2 have none
 
@@ -36,6 +44,38 @@ def test_graph_is_the_matrix_of_targets_by_sources() -> None:
     assert plain.size == plain.T.size == (3, 3)
 
 
+def test_interactions_are_the_block_of_the_bipartite_operator() -> None:
+    whole = bipartite_structure(PAIRS, 4, 3).matmul(torch.eye(7))
+    half = interaction_structure(PAIRS, 4, 3)
+    torch.testing.assert_close(half.matmul(torch.eye(3)), whole[:4, 4:])
+    torch.testing.assert_close(half.T.matmul(torch.eye(4)), whole[4:, :4])
+
+
+@pytest.mark.parametrize("build", [bipartite_structure, interaction_structure, mean_structure])
+def test_pairs_may_come_in_any_form(build: Callable[..., SparseStructure]) -> None:
+    coo = torch.sparse_coo_tensor(PAIRS.flip(0), torch.ones(4), (3, 4)).coalesce()
+    expected = build(PAIRS, 4, 3)
+    for form in (EdgeIndex(PAIRS, sparse_size=(4, 3)), coo, coo.to_sparse_csr(), coo.to_sparse_csc()):
+        structure = build(form, 4, 3)
+        assert build(form, 4, 3) is structure
+        torch.testing.assert_close(
+            structure.matmul(torch.eye(expected.size[1])), expected.matmul(torch.eye(expected.size[1]))
+        )
+
+
+def test_each_type_meets_weights_of_its_own_precision() -> None:
+    structure = mean_structure(torch.tensor([[0, 0, 0], [0, 1, 2]]), 1, 3)
+    assert structure.matmul(torch.ones(3, 1)).dtype == torch.float32
+    assert structure.matmul(torch.eye(3, dtype=torch.float64))[0, 0].item() == 1 / 3
+    assert structure.matmul(torch.ones(3, 1, dtype=torch.bfloat16)).dtype == torch.bfloat16
+
+
+def test_the_product_edge_by_edge_is_equal(generator: torch.Generator) -> None:
+    """What devices other than CPU and CUDA take."""
+    matrix, x = mean_structure(PAIRS, 4, 3).forward, torch.randn(3, 5, generator=generator)
+    torch.testing.assert_close(matrix._scattered(x, matrix.weight_as(x.dtype)), matrix.matmul(x))
+
+
 def test_backward_multiplies_by_the_transpose(generator: torch.Generator) -> None:
     structure = mean_structure(PAIRS, 4, 3)
     x = torch.randn(3, 2, generator=generator, dtype=torch.float64, requires_grad=True)
@@ -59,6 +99,24 @@ def test_a_change_in_place_is_seen() -> None:
     after = mean_structure(pairs, 4, 3).matmul(torch.eye(3))
     assert before[0].tolist() == [0.5, 0.5, 0.0]
     assert after[0].tolist() == [0.5, 0.0, 0.5]
+
+
+def test_a_change_in_either_part_of_an_edge_index_is_seen() -> None:
+    for change in (lambda pairs: pairs, lambda pairs: pairs.as_tensor()):
+        pairs = EdgeIndex(PAIRS.clone(), sparse_size=(4, 3))
+        mean_structure(pairs, 4, 3)
+        change(pairs)[1, 0] = 2
+        assert mean_structure(pairs, 4, 3).matmul(torch.eye(3))[0].tolist() == [0.5, 0.0, 0.5]
+
+
+def test_tensors_of_inference_mode_are_taken_as_constant() -> None:
+    with torch.inference_mode():
+        pairs = PAIRS.clone()
+        first = mean_structure(pairs, 4, 3)
+    assert mean_structure(pairs, 4, 3) is first
+    x = torch.ones(3, 1, requires_grad=True)
+    first.matmul(x).sum().backward()
+    assert x.grad.flatten().tolist() == [0.5, 2.5, 0.0]
 
 
 def test_a_changed_mask_or_weight_is_seen() -> None:

@@ -7,11 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 from torch_geometric import EdgeIndex
-from torch_geometric.nn import HeteroConv
+from torch_geometric.nn import HeteroConv, LGConv
 
-from drepm_pyg.nn import KNNGraphConv, LightGCNConv
+from drepm_pyg.nn import KNNGraphConv, LightGCNConv, SparseStructure
 
 N, D, E = 12, 5, 40
 CONVS = [LightGCNConv, KNNGraphConv]
@@ -94,6 +96,71 @@ def test_gradients_reach_edge_weights(
     assert torch.autograd.gradcheck(lambda w: layer(x, adjacency, w), (weight.requires_grad_(),))
 
 
+@pytest.mark.parametrize("form", ["coo", "csr", "csc", pytest.param("SparseTensor", marks=pytest.mark.sparse)])
+@pytest.mark.parametrize("conv", CONVS)
+def test_gradients_reach_the_weights_of_a_sparse_adjacency(
+    graph: tuple[Tensor, Tensor], form: str, conv: type, generator: torch.Generator
+) -> None:
+    edge_index, weight = graph
+    x = torch.randn(N, D, generator=generator, dtype=torch.float64)
+    layer = conv()
+
+    def of_weight(weight: Tensor) -> Tensor:
+        return layer(x, *arguments(form, edge_index, weight, (N, N)))
+
+    learned, beside = (weight.clone().requires_grad_() for _ in range(2))
+    of_weight(learned).square().sum().backward()
+    layer(x, edge_index, beside).square().sum().backward()
+    torch.testing.assert_close(of_weight(learned), of_weight(weight))
+    torch.testing.assert_close(learned.grad, beside.grad)
+
+
+@pytest.mark.parametrize("form", ["coo", "csr", "csc", "EdgeIndex"])
+def test_a_change_of_the_weights_in_place_is_seen(graph: tuple[Tensor, Tensor], form: str) -> None:
+    layer, x = LightGCNConv(normalize=False), torch.ones(N, 1, dtype=torch.float64)
+    adjacency = arguments(form, *graph, (N, N))
+    before = layer(x, *adjacency)
+    (adjacency[1] if form == "EdgeIndex" else adjacency[0].values()).mul_(3)
+    torch.testing.assert_close(layer(x, *adjacency), 3 * before)
+
+
+@pytest.mark.parametrize("form", [*FORMS[1:5], pytest.param("SparseTensor", marks=pytest.mark.sparse)])
+def test_a_fixed_graph_is_sorted_once(graph: tuple[Tensor, Tensor], form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+    original = SparseStructure.from_coo.__func__
+    monkeypatch.setattr(
+        SparseStructure, "from_coo", classmethod(lambda *args, **kwargs: built.append(1) or original(*args, **kwargs))
+    )
+    adjacency = arguments(form, *graph, (N, N))
+    for _ in range(3):
+        LightGCNConv()(torch.ones(N, D), *adjacency)
+        LightGCNConv()(torch.ones(N, D, dtype=torch.float64), *adjacency)
+    assert len(built) == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_two_node_sets_weigh_their_edges(form: str) -> None:
+    edge_index, weight = torch.tensor([[0, 0, 2], [0, 1, 1]]), torch.tensor([4.0, 5.0, 11.0], dtype=torch.float64)
+    x = torch.eye(3, dtype=torch.float64)
+    out = LightGCNConv()((x, torch.zeros(2, 3)), *arguments(form, edge_index, weight, (3, 2)))
+    # Degrees: source 0 has 9, source 2 has 11; target 0 has 4, target 1 has 16.
+    expected = [[4 / 6, 0, 0], [5 / 12, 0, 11 / (11 * 16) ** 0.5]]
+    np.testing.assert_allclose(out.numpy(), expected, atol=1e-12)
+
+
+def test_it_is_light_gcn_as_pyg_has_it(graph: tuple[Tensor, Tensor], generator: torch.Generator) -> None:
+    x = torch.randn(N, D, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(LightGCNConv()(x, *graph), LGConv()(x, *graph))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_degrees_of_zero_and_below_cut_a_node_off(form: str) -> None:
+    edge_index = torch.tensor([[0, 1, 0, 2, 0], [1, 0, 2, 1, 0]])
+    weight = torch.tensor([1.0, 2.0, -3.0, 2.0, -2.0], dtype=torch.float64)  # degrees 0, 3, -3
+    out = LightGCNConv()(torch.ones(3, 1, dtype=torch.float64), *arguments(form, edge_index, weight, (3, 3)))
+    assert out.flatten().tolist() == [0.0, 0.0, 0.0]
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_two_node_sets_have_their_own_degrees(form: str, generator: torch.Generator) -> None:
     users, items = 6, 4
@@ -108,9 +175,7 @@ def test_two_node_sets_have_their_own_degrees(form: str, generator: torch.Genera
     target = torch.randn(items, D, dtype=torch.float64)
     np.testing.assert_allclose(LightGCNConv()((x, target), *adjacency).numpy(), expected, atol=1e-12)
     adjacency = adjacency[:1]
-    np.testing.assert_allclose(
-        LightGCNConv()((x, None), *adjacency, size=(users, items)).numpy(), expected, atol=1e-12
-    )
+    np.testing.assert_allclose(LightGCNConv()((x, None), *adjacency, size=(users, items)).numpy(), expected, atol=1e-12)
 
 
 def test_hetero_conv_equals_the_symmetric_graph(generator: torch.Generator) -> None:
@@ -175,6 +240,38 @@ def test_half_precision_is_close(graph: tuple[Tensor, Tensor], dtype: torch.dtyp
     np.testing.assert_allclose(out.double().numpy(), dense(x.numpy(), *graph), atol=2e-2)
 
 
+def test_long_sums_of_half_precision_do_not_stall() -> None:
+    """In float16 alone 2048 + 1 is 2048."""
+    star = torch.stack([torch.arange(1, 5001), torch.zeros(5000, dtype=torch.long)])
+    for adjacency in (star, EdgeIndex(star, sparse_size=(5001, 5001))):
+        out = LightGCNConv(normalize=False)(torch.ones(5001, 1, dtype=torch.float16), adjacency)
+        assert out[0].item() == 5000
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_explanations_see_the_messages(graph: tuple[Tensor, Tensor], form: str, generator: torch.Generator) -> None:
+    """PyG's explainers switch ``explain`` on, which takes every edge through ``message``."""
+    x = torch.randn(N, D, generator=generator, dtype=torch.float64)
+    layer, adjacency = LightGCNConv(), arguments(form, *graph, (N, N))
+    expected = layer(x, *adjacency)
+    layer.explain, layer._apply_sigmoid = True, False
+    layer._edge_mask = torch.ones(graph[0].size(1), dtype=torch.float64)
+    torch.testing.assert_close(layer(x, *adjacency), expected)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.data())
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_all_forms_agree_on_any_graph(sources: int, targets: int, data: st.DataObject) -> None:
+    pairs = st.tuples(st.integers(0, sources - 1), st.integers(0, targets - 1))
+    edges = data.draw(st.lists(pairs, unique=True, max_size=30))
+    edge_index = torch.tensor([[edge[end] for edge in edges] for end in (0, 1)], dtype=torch.long)
+    x = torch.arange(2.0 * sources, dtype=torch.float64).view(sources, 2).sin(), torch.zeros(targets, 2)
+    expected = LightGCNConv()(x, edge_index)
+    for form in ("EdgeIndex", "coo", "csr", "csc"):
+        out = LightGCNConv()(x, *arguments(form, edge_index, None, (sources, targets)))
+        np.testing.assert_allclose(out.numpy(), expected.numpy(), atol=1e-12)
+
+
 @pytest.mark.parametrize("copier", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
 @pytest.mark.parametrize("conv", CONVS)
 def test_copies_compute_the_same(graph: tuple[Tensor, Tensor], conv: type, copier: Callable[..., object]) -> None:
@@ -213,5 +310,9 @@ def test_bad_input_is_named(graph: tuple[Tensor, Tensor], conv: type) -> None:
 
 @pytest.mark.errors
 def test_targets_must_be_known() -> None:
+    with pytest.raises(
+        ValueError, match=r"'size' must be the rows of 'x', \(2, 3\) \(sources, targets; got \(2, 4\)\)"
+    ):
+        LightGCNConv()((torch.ones(2, 1), torch.ones(3, 1)), torch.tensor([[0], [1]]), size=(2, 4))
     with pytest.raises(ValueError, match="'size' is needed where 'x' has no target rows"):
         LightGCNConv()((torch.ones(2, 1), None), torch.tensor([[0], [1]]))

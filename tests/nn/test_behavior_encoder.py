@@ -1,0 +1,150 @@
+"""The behaviour line against powers of the dense normalised adjacency (Eq. 1-3)."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch_geometric import EdgeIndex
+
+from drepm_pyg.nn import BehaviorEncoder
+from tests import toy
+
+
+def adjacency(edge_index: Tensor) -> np.ndarray:
+    a = np.zeros((toy.USERS + toy.ITEMS,) * 2)
+    for user, item in edge_index.T.tolist():
+        a[user, toy.USERS + item] = a[toy.USERS + item, user] = 1
+    scale = np.array([d**-0.5 if d else 0.0 for d in a.sum(1)])
+    return scale[:, None] * a * scale[None, :]
+
+
+@pytest.mark.parametrize(
+    ("readout", "reference"),
+    [
+        ("mean", lambda layers: sum(layers) / len(layers)),
+        ("sum", sum),
+        ("last", lambda layers: layers[-1]),
+        (lambda layers: 2 * layers[0], lambda layers: 2 * layers[0]),
+    ],
+    ids=["mean", "sum", "last", "callable"],
+)
+@pytest.mark.parametrize("num_layers", [0, 1, 3])
+def test_behavior_encoder_matches_the_powers_of_the_graph(readout: object, reference: object, num_layers: int) -> None:
+    edge_index = toy.toy_data()["user", "interacts", "item"].edge_index
+    encoder = BehaviorEncoder(toy.USERS, toy.ITEMS, 4, num_layers, readout=readout).double()
+    e = torch.cat([encoder.user_embedding.weight, encoder.item_embedding.weight]).detach().numpy()
+    layers = [np.linalg.matrix_power(adjacency(edge_index), power) @ e for power in range(num_layers + 1)]
+    user, item = encoder(edge_index)
+    np.testing.assert_allclose(torch.cat([user, item]).detach().numpy(), reference(layers), atol=1e-12)
+
+
+def test_behavior_encoder_takes_every_form_of_the_pairs() -> None:
+    edge_index = toy.toy_data()["user", "interacts", "item"].edge_index
+    encoder = BehaviorEncoder(toy.USERS, toy.ITEMS, 4)
+    expected = encoder(edge_index)
+    values = torch.ones(edge_index.size(1))
+    coo = torch.sparse_coo_tensor(edge_index.flip(0), values, (toy.ITEMS, toy.USERS)).coalesce()
+    forms = [EdgeIndex(edge_index, sparse_size=(toy.USERS, toy.ITEMS)), coo, coo.to_sparse_csr(), coo.to_sparse_csc()]
+    for form in forms:
+        torch.testing.assert_close(encoder(form), expected)
+
+
+def test_tables_are_xavier_uniform() -> None:
+    torch.manual_seed(0)
+    table = BehaviorEncoder(500, 300, 64).user_embedding.weight
+    bound = (6 / (500 + 64)) ** 0.5
+    assert table.abs().max() <= bound
+    assert table.std().item() == pytest.approx(bound / 3**0.5, rel=0.02)
+
+
+def test_weights_of_a_sparse_adjacency_count() -> None:
+    edge_index, weight = torch.tensor([[0, 0, 1], [0, 1, 1]]), torch.tensor([4.0, 5.0, 11.0])
+    adj_t = torch.sparse_coo_tensor(edge_index.flip(0), weight, (2, 2)).coalesce()
+    encoder = BehaviorEncoder(2, 2, 2, 1, readout="last")
+    user, item = encoder.user_embedding.weight, encoder.item_embedding.weight
+    # Degrees: user 0 has 9, user 1 has 11, item 0 has 4, item 1 has 16.
+    torch.testing.assert_close(encoder(adj_t)[0][0], 4 / 36**0.5 * item[0] + 5 / 144**0.5 * item[1])
+    torch.testing.assert_close(encoder(adj_t)[1][1], 5 / 144**0.5 * user[0] + 11 / 176**0.5 * user[1])
+
+
+@pytest.mark.sparse
+def test_a_sparse_tensor_is_taken_too() -> None:
+    sparse = pytest.importorskip("torch_sparse")
+    edge_index = toy.toy_data()["user", "interacts", "item"].edge_index
+    adj_t = sparse.SparseTensor(row=edge_index[1], col=edge_index[0], sparse_sizes=(toy.ITEMS, toy.USERS))
+    encoder = BehaviorEncoder(toy.USERS, toy.ITEMS, 4)
+    torch.testing.assert_close(encoder(adj_t), encoder(edge_index))
+
+
+def test_any_embeddings_are_propagated() -> None:
+    edge_index = toy.toy_data()["user", "interacts", "item"].edge_index
+    encoder = BehaviorEncoder(toy.USERS, toy.ITEMS, 4, 3)
+    tables = encoder.user_embedding.weight, encoder.item_embedding.weight
+    torch.testing.assert_close(encoder.propagate(*tables, edge_index), encoder(edge_index))
+    wide = [torch.cat([table, 2 * table], dim=1) for table in tables]
+    for out, expected in zip(encoder.propagate(*wide, edge_index), encoder(edge_index), strict=True):
+        torch.testing.assert_close(out, torch.cat([expected, 2 * expected], dim=1))
+
+
+def test_a_callable_sees_every_layer_of_users_and_items_once() -> None:
+    seen = []
+
+    def concatenate(layers: list[Tensor]) -> Tensor:
+        seen.append([tuple(layer.shape) for layer in layers])
+        return torch.cat(layers, dim=1)
+
+    encoder = BehaviorEncoder(toy.USERS, toy.ITEMS, 4, 2, readout=concatenate)
+    user, item = encoder(toy.toy_data()["user", "interacts", "item"].edge_index)
+    assert seen == [[(toy.USERS + toy.ITEMS, 4)] * 3]
+    assert user.shape == (toy.USERS, 12)
+    assert item.shape == (toy.ITEMS, 12)
+    assert torch.equal(item[:, :4], encoder.item_embedding.weight)
+
+
+def test_gradients_are_those_of_the_equation() -> None:
+    edge_index = toy.toy_data()["user", "interacts", "item"].edge_index
+    encoder = BehaviorEncoder(toy.USERS, toy.ITEMS, 2, 2)
+    tables = [torch.randn(n, 2, dtype=torch.float64, requires_grad=True) for n in (toy.USERS, toy.ITEMS)]
+    assert torch.autograd.gradcheck(lambda user, item: encoder.propagate(user, item, edge_index), tables)
+
+
+def test_without_pairs_only_the_first_layer_is_left() -> None:
+    encoder = BehaviorEncoder(3, 2, 4, 2, readout="sum")
+    user, item = encoder(torch.empty(2, 0, dtype=torch.long))
+    assert torch.equal(user, encoder.user_embedding.weight)
+    assert torch.equal(item, encoder.item_embedding.weight)
+
+
+def test_a_model_cast_to_float64_is_exact_after_use_in_float32() -> None:
+    edge_index = toy.toy_data()["user", "interacts", "item"].edge_index
+    encoder = BehaviorEncoder(toy.USERS, toy.ITEMS, 4)
+    encoder(edge_index)
+    exact = encoder.double()
+    torch.testing.assert_close(exact(edge_index), exact(edge_index.clone()), rtol=0, atol=0)
+    e = torch.cat([exact.user_embedding.weight, exact.item_embedding.weight]).detach().numpy()
+    a = adjacency(edge_index)
+    expected = (e + a @ e + a @ a @ e) / 3
+    np.testing.assert_allclose(torch.cat(exact(edge_index)).detach().numpy(), expected, atol=1e-15)
+
+
+def test_copies_compute_the_same() -> None:
+    edge_index = toy.toy_data()["user", "interacts", "item"].edge_index
+    encoder = BehaviorEncoder(toy.USERS, toy.ITEMS, 4)
+    for twin in (copy.deepcopy(encoder), pickle.loads(pickle.dumps(encoder))):
+        assert all(torch.equal(*pair) for pair in zip(twin(edge_index), encoder(edge_index), strict=True))
+    assert set(encoder.state_dict()) == {"user_embedding.weight", "item_embedding.weight"}
+
+
+@pytest.mark.errors
+def test_bad_input_is_named() -> None:
+    with pytest.raises(ValueError, match="'readout' must be one of 'mean', 'sum', 'last' \\(got 'max'\\)"):
+        BehaviorEncoder(2, 3, readout="max")
+    with pytest.raises(ValueError, match=r"'num_layers' must be at least 0 \(got -1\)"):
+        BehaviorEncoder(2, 3, num_layers=-1)
+    with pytest.raises(ValueError, match=r"'edge_index' must be adj_t of the shape \[3, 2\]"):
+        BehaviorEncoder(2, 3)(torch.eye(2).to_sparse())
+    with pytest.raises(ValueError, match=r"'edge_index\[1\]' must hold ids in \[0, 3\) for 3 items \(got 3 to 3\)"):
+        BehaviorEncoder(2, 3)(torch.tensor([[0], [3]]))

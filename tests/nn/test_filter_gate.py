@@ -1,0 +1,49 @@
+"""The filter gate against Eq. 4."""
+
+import numpy as np
+import pytest
+import torch
+
+from drepm_pyg.nn import FilterGate
+
+
+def test_gate_matches_its_equation(generator: torch.Generator) -> None:
+    gate = FilterGate(6, 4)
+    with torch.no_grad():
+        gate.bias.normal_(generator=generator)
+    raw, e = torch.randn(9, 6, generator=generator), torch.randn(9, 4, generator=generator)
+    w, b = (p.detach().double().numpy() for p in (gate.weight, gate.bias))
+    expected = e.double().numpy() / (1 + np.exp(-(raw.double().numpy() @ w + b)))
+    np.testing.assert_allclose(gate(raw, e).detach().numpy(), expected, rtol=1e-5, atol=1e-6)
+    assert torch.equal(gate.gate(gate.project(raw), e), gate(raw, e))
+    assert gate(raw.view(3, 3, 6), e.view(3, 3, 4)).shape == (3, 3, 4)
+    assert repr(gate) == "FilterGate(6, 4)"
+
+
+def test_gate_starts_without_bias_and_learns_in_float64() -> None:
+    gate = FilterGate(3, 2).double()
+    assert gate.bias.tolist() == [0.0, 0.0]
+    raw, e = (torch.randn(4, width, dtype=torch.float64, requires_grad=True) for width in (3, 2))
+    assert torch.autograd.gradcheck(gate, (raw, e))
+
+
+def test_half_precision_features_are_taken() -> None:
+    gate = FilterGate(6, 4)
+    raw = torch.randn(3, 6)
+    torch.testing.assert_close(gate.project(raw.half()), gate.project(raw), atol=1e-2, rtol=1e-2)
+
+
+@pytest.mark.errors
+def test_wrong_widths_are_named() -> None:
+    with pytest.raises(ValueError, match=r"'raw' must have 6 columns \(got \[3, 5\]\)"):
+        FilterGate(6, 4)(torch.ones(3, 5), torch.ones(3, 4))
+    with pytest.raises(ValueError, match=r"'id_embedding' must have 4 columns \(got \[3, 1\]\)"):
+        FilterGate(6, 4)(torch.ones(3, 6), torch.ones(3, 1))
+    with pytest.raises(ValueError, match=r"'out_channels' must be at least 1 \(got 0\)"):
+        FilterGate(6, 0)
+
+
+@pytest.mark.compile
+def test_compiles_in_one_graph() -> None:
+    gate, raw, e = FilterGate(3, 2), torch.randn(4, 3), torch.randn(4, 2)
+    torch.testing.assert_close(torch.compile(gate, fullgraph=True, backend="aot_eager")(raw, e), gate(raw, e))

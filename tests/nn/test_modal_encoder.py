@@ -1,0 +1,266 @@
+"""The modal line against a dense reference written node by node from Eq. 4-7."""
+
+import copy
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch_geometric import EdgeIndex
+from torch_geometric.data import HeteroData
+
+from drepm_pyg.nn import ModalEncoder, resolve_weights
+from tests import toy
+
+D = 4
+
+
+def inputs(data: HeteroData, dtype: torch.dtype = torch.float64) -> dict[str, Any]:
+    """The arguments of forward for the toy data."""
+    generator = torch.Generator().manual_seed(3)
+    sizes = data["user"].num_nodes, data["item"].num_nodes
+    id_user, id_item = (torch.randn(n, D, generator=generator, dtype=torch.float64).to(dtype) for n in sizes)
+    masks = {name: data["item"][f"{name}_mask"] for name in toy.WIDTHS if f"{name}_mask" in data["item"]}
+    graphs = {
+        node: {name: data[node, f"similar_{name}", node].edge_index for name in toy.WIDTHS} for node in ("item", "user")
+    }
+    return {
+        "id_user": id_user,
+        "id_item": id_item,
+        "features": {name: data["item"][name].to(dtype) for name in toy.WIDTHS},
+        "edge_index": data["user", "interacts", "item"].edge_index,
+        "item_graphs": graphs["item"],
+        "user_graphs": graphs["user"],
+        "masks": masks or None,
+    }
+
+
+def build(dtype: torch.dtype = torch.float64, **kwargs: Any) -> ModalEncoder:
+    torch.manual_seed(0)
+    encoder = ModalEncoder(toy.WIDTHS, D, **kwargs).to(dtype)
+    for gate in encoder.gates.values():
+        torch.nn.init.normal_(gate.bias)
+    return encoder
+
+
+def close(ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], **tolerance: float) -> None:
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, **tolerance)
+
+
+def reference(encoder: ModalEncoder, given: dict[str, Any]) -> tuple[np.ndarray, ...]:
+    """Eq. 4-7 with the users' raw features formed, node by node."""
+    ids = {"user": given["id_user"].numpy(), "item": given["id_item"].numpy()}
+    pairs, masks = given["edge_index"].T.tolist(), given["masks"] or {}
+    total = {node: np.zeros_like(x) for node, x in ids.items()}
+    shares = {node: np.zeros(len(x)) for node, x in ids.items()}
+    for name, alpha in encoder.weights.items():
+        w, b = (p.detach().numpy() for p in (encoder.gates[name].weight, encoder.gates[name].bias))
+        raw = {"item": given["features"][name].numpy()}
+        has = {"item": masks[name].numpy() if name in masks else np.ones(len(raw["item"]), bool)}
+        histories = [[i for u, i in pairs if u == user and has["item"][i]] for user in range(len(ids["user"]))]
+        raw["user"] = np.stack([raw["item"][h].mean(0) if h else np.zeros(raw["item"].shape[1]) for h in histories])
+        has["user"] = np.array([bool(h) or name not in masks for h in histories])
+        for node in ("user", "item"):
+            x = ids[node] / (1 + np.exp(-(raw[node] @ w + b))) * has[node][:, None]  # Eq. 4
+            source, target = given[f"{node}_graphs"][name].tolist()
+            degree = np.bincount(target, minlength=len(x))
+            for _ in range(encoder.num_layers):  # Eq. 5-6
+                out = np.zeros_like(x)
+                for j, i in zip(source, target, strict=True):
+                    if degree[i] and degree[j]:
+                        out[i] += x[j] / np.sqrt(degree[i] * degree[j])
+                x = out
+            total[node] += alpha * has[node][:, None] * x  # Eq. 7
+            shares[node] += alpha * has[node]
+    return tuple(total[n] / np.where(shares[n] > 0, shares[n], 1)[:, None] for n in ("user", "item"))
+
+
+@pytest.mark.parametrize("masked", [(), ("text",), ("image", "text")])
+@pytest.mark.parametrize("weights", [None, {"image": 0.9, "text": 0.1}, {"image": 1.0, "text": 0.0}])
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_is_eq_4_to_7(masked: tuple[str, ...], weights: dict[str, float] | None, num_layers: int) -> None:
+    data = toy.toy_data(masked=True)
+    for name in toy.WIDTHS.keys() - set(masked):
+        del data["item"][f"{name}_mask"]
+    encoder, given = build(weights=weights, num_layers=num_layers), inputs(data)
+    for ours, theirs in zip(encoder(**given), reference(encoder, given), strict=True):
+        np.testing.assert_allclose(ours.detach().numpy(), theirs, atol=1e-12)
+
+
+def test_a_node_without_any_modality_gets_nothing() -> None:
+    data = toy.toy_data()
+    given = inputs(data)
+    alone = int(given["edge_index"][1, 0])
+    mask = torch.ones(toy.ITEMS, dtype=torch.bool)
+    mask[alone] = False
+    user, item = build()(**{**given, "masks": dict.fromkeys(toy.WIDTHS, mask)})
+    assert item[alone].tolist() == [0.0] * D
+    assert user[-1].tolist() == [0.0] * D  # the last user has no training item
+    assert user.isfinite().all()
+
+
+@pytest.mark.parametrize("stand_in", [torch.nan, torch.inf, 1e30])
+def test_what_stands_in_an_absent_row_does_not_matter(stand_in: float) -> None:
+    data = toy.toy_data(masked=True)
+    encoder, given = build(), inputs(data)
+    results = []
+    for value in (0.0, stand_in):
+        filled = {
+            name: x.masked_fill(~given["masks"][name].unsqueeze(1), value) for name, x in given["features"].items()
+        }
+        out = encoder(**{**given, "features": filled})
+        encoder.zero_grad()
+        torch.cat(out).square().sum().backward()
+        results.append([*out, *(p.grad for p in encoder.parameters())])
+    for clean, other in zip(*results, strict=True):
+        torch.testing.assert_close(other, clean)
+
+
+def test_an_absent_row_gives_its_embedding_no_gradient() -> None:
+    data = toy.toy_data(masked=True)
+    given = inputs(data)
+    given["id_item"].requires_grad_()
+    given["masks"] = {name: torch.arange(toy.ITEMS) != 2 for name in toy.WIDTHS}
+    build()(**given)[1].sum().backward()
+    gradient = given["id_item"].grad
+    assert gradient[2].tolist() == [0.0] * D
+    assert gradient[:2].any(dim=1).all()
+
+
+@pytest.mark.parametrize("form", ["weighted", "EdgeIndex", "csr", "csc", "coo"])
+def test_every_form_of_the_graphs_agrees(form: str) -> None:
+    encoder, given = build(), inputs(toy.toy_data())
+
+    def as_form(edge_index: Tensor, num_nodes: int) -> Any:
+        ones = torch.ones(edge_index.size(1), dtype=torch.float64)
+        if form == "weighted":
+            return edge_index, ones
+        if form == "EdgeIndex":
+            return EdgeIndex(edge_index, sparse_size=(num_nodes, num_nodes))
+        coo = torch.sparse_coo_tensor(edge_index.flip(0), ones, (num_nodes, num_nodes)).coalesce()
+        return {"coo": lambda: coo, "csr": coo.to_sparse_csr, "csc": coo.to_sparse_csc}[form]()
+
+    graphs = {
+        f"{node}_graphs": {name: as_form(x, size) for name, x in given[f"{node}_graphs"].items()}
+        for node, size in (("user", toy.USERS), ("item", toy.ITEMS))
+    }
+    close(encoder(**{**given, **graphs}), encoder(**given))
+
+
+def test_the_pairs_may_be_an_edge_index_or_sparse() -> None:
+    encoder, given = build(), inputs(toy.toy_data(masked=True))
+    edge_index = given["edge_index"]
+    values = torch.rand(edge_index.size(1))  # a mean asks who has what, not how often
+    coo = torch.sparse_coo_tensor(edge_index.flip(0), values, (toy.ITEMS, toy.USERS)).coalesce()
+    for form in (EdgeIndex(edge_index, sparse_size=(toy.USERS, toy.ITEMS)), coo, coo.to_sparse_csr()):
+        close(encoder(**{**given, "edge_index": form}), encoder(**given))
+
+
+def test_weights_of_a_graph_count_and_are_learned_where_they_want_a_gradient() -> None:
+    encoder, given = build(), inputs(toy.toy_data())
+    edge_index = given["item_graphs"]["text"]
+    weight = torch.rand(edge_index.size(1), dtype=torch.float64) + 0.5
+
+    def items(weight: Tensor) -> Tensor:
+        graphs = {**given["item_graphs"], "text": (edge_index, weight)}
+        return encoder(**{**given, "item_graphs": graphs})[1]
+
+    assert not torch.allclose(items(weight), items(torch.ones_like(weight)))
+    torch.testing.assert_close(items(weight), items(3 * weight))  # normalised: the scale drops out
+    assert torch.autograd.gradcheck(items, (weight.clone().requires_grad_(),))
+
+
+def test_gradients_are_those_of_the_equations() -> None:
+    given = inputs(toy.toy_data(masked=True))
+    encoder = build()
+    tables = [given.pop(name).requires_grad_() for name in ("id_user", "id_item")]
+    assert torch.autograd.gradcheck(lambda user, item: encoder(user, item, **given), tables)
+    gate, name = encoder.gates["text"], "weight"
+
+    def of_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.func.functional_call(
+            encoder, {f"gates.modality_text.{name}": weight}, tuple(t.detach() for t in tables), given
+        )
+
+    assert torch.autograd.gradcheck(of_weight, (gate.weight.detach().clone().requires_grad_(),))
+
+
+def test_new_ids_permute_the_output() -> None:
+    data = toy.toy_data(masked=True)
+    user, item = toy.new_ids()
+    encoder, given = build(), inputs(data)
+    renamed = inputs(toy.permuted(data, user, item))
+    renamed["id_user"], renamed["id_item"] = given["id_user"][user.argsort()], given["id_item"][item.argsort()]
+    out_user, out_item = encoder(**renamed)
+    close((out_user[user], out_item[item]), encoder(**given))
+
+
+def test_features_are_cast_to_the_type_of_the_weights() -> None:
+    given = inputs(toy.toy_data(), torch.float32)
+    encoder = build(torch.float32)
+    half = {name: x.half() for name, x in given["features"].items()}
+    close(encoder(**{**given, "features": half}), encoder(**given), atol=1e-2, rtol=1e-2)
+
+
+def test_one_modality_is_enough_and_further_ones_may_lie_beside_it() -> None:
+    given = inputs(toy.toy_data())
+    encoder = ModalEncoder({"text": toy.WIDTHS["text"]}, D).double()
+    assert encoder.weights == {"text": 1.0}
+    for ours, theirs in zip(encoder(**given), reference(encoder, given), strict=True):
+        np.testing.assert_allclose(ours.detach().numpy(), theirs, atol=1e-12)
+
+
+def test_modality_names_are_free() -> None:
+    names = {"keys": 3, "weight": 4, "training": 2, "a.b": 1, "a%2Eb": 2, "": 3}
+    encoder = ModalEncoder(names, 2)
+    assert tuple(encoder.gates) == tuple(names)
+    assert {name: gate.in_channels for name, gate in encoder.gates.items()} == names
+    assert len(encoder.state_dict()) == 2 * len(names)
+    encoder.load_state_dict(pickle.loads(pickle.dumps(encoder.state_dict())))
+
+
+def test_copies_compute_the_same_and_reset_does_not() -> None:
+    encoder, given = build(), inputs(toy.toy_data())
+    before = encoder(**given)
+    for twin in (copy.deepcopy(encoder), pickle.loads(pickle.dumps(encoder))):
+        assert all(torch.equal(*pair) for pair in zip(twin(**given), before, strict=True))
+    encoder.reset_parameters()
+    assert not torch.equal(encoder(**given)[0], before[0])
+
+
+def test_default_weights() -> None:
+    assert resolve_weights(["text", "image"]) == {"text": 0.7, "image": 0.3}
+    assert resolve_weights(["text"]) == {"text": 1.0}
+    assert resolve_weights(["text", "audio", "image"]) == pytest.approx({"text": 1 / 3, "audio": 1 / 3, "image": 1 / 3})
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("weights", "text"),
+    [
+        ({"image": 1.0}, r"'weights' must name exactly the modalities \['image', 'text'\] \(got \['image'\]\)"),
+        ({"image": 0.5, "text": 0.6}, "'weights' must be at least 0 and sum to 1"),
+        ({"image": -0.5, "text": 1.5}, "'weights' must be at least 0 and sum to 1"),
+        ({"image": float("nan"), "text": 0.5}, "'weights' must be at least 0 and sum to 1"),
+    ],
+)
+def test_bad_weights_are_named(weights: dict[str, float], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        ModalEncoder(toy.WIDTHS, D, weights=weights)
+
+
+@pytest.mark.errors
+def test_bad_input_is_named() -> None:
+    encoder, given = build(), inputs(toy.toy_data())
+    with pytest.raises(ValueError, match="'in_channels' must name at least one modality"):
+        ModalEncoder({})
+    with pytest.raises(ValueError, match=r"'item_graphs' lacks the modalities \['image', 'text'\]"):
+        encoder(**{**given, "item_graphs": {}})
+    short = {name: x[1:] for name, x in given["features"].items()}
+    with pytest.raises(ValueError, match=r"'features\['image'\]' must have one row per item \(got 10 rows for 11"):
+        encoder(**{**given, "features": short})
+    with pytest.raises(ValueError, match=r"'mask' must be bool of the shape \[11\] \(got torch.float32, \[11\]\)"):
+        encoder(**{**given, "masks": {"text": torch.ones(toy.ITEMS)}})

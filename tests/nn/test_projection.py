@@ -1,0 +1,42 @@
+"""Projections of raw features: linear maps of each modality, or of all of them side by side."""
+
+import pytest
+import torch
+
+from drepm_pyg.nn import ConcatProjection, FeatureMLP, ModalityProjection
+from tests import toy
+
+
+def test_concat_projection_is_a_linear_map_of_the_concatenation(generator: torch.Generator) -> None:
+    layer = ConcatProjection(toy.WIDTHS, 4)
+    features = {name: torch.randn(7, width, generator=generator) for name, width in toy.WIDTHS.items()}
+    mask = torch.tensor([True] * 6 + [False])
+    features["text"][6] = 1e3  # what stands in an absent row does not matter
+    joined = torch.cat([features["image"], torch.where(mask.unsqueeze(1), features["text"], 0)], dim=1)
+    torch.testing.assert_close(layer(features, {"text": mask}), layer.linear(joined))
+
+
+@pytest.mark.parametrize("cls", [ModalityProjection, FeatureMLP])
+def test_each_modality_has_its_own_map_and_absent_rows_are_zero(cls: type) -> None:
+    layer = cls(toy.WIDTHS, 4)
+    features = {name: torch.randn(5, width) for name, width in toy.WIDTHS.items()}
+    out = layer(features, {"image": torch.tensor([True, False, True, True, True])})
+    assert {name: tuple(x.shape) for name, x in out.items()} == {"image": (5, 4), "text": (5, 4)}
+    assert out["image"][1].tolist() == [0.0] * 4
+    assert out["text"].all(dim=1).all()
+
+
+@pytest.mark.parametrize("cls", [ConcatProjection, ModalityProjection, FeatureMLP])
+def test_what_stands_in_an_absent_row_reaches_no_gradient(cls: type) -> None:
+    layer, mask = cls(toy.WIDTHS, 4), {"text": torch.tensor([True, False, True])}
+    features = {name: torch.randn(3, width) for name, width in toy.WIDTHS.items()}
+    gradients = []
+    for stand_in in (0.0, torch.nan):
+        features["text"] = features["text"].clone()
+        features["text"][1] = stand_in
+        out = layer(features, mask)
+        layer.zero_grad()
+        sum((x**2).sum() for x in (out.values() if isinstance(out, dict) else [out])).backward()
+        gradients.append([p.grad.clone() for p in layer.parameters()])
+    for clean, other in zip(*gradients, strict=True):
+        assert torch.equal(clean, other)
