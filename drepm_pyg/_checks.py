@@ -90,7 +90,8 @@ def check_same_shape(**tensors: Tensor) -> None:
     for name, tensor in others:
         if tensor.shape != reference.shape:
             raise ValueError(
-                f"'{name}' must have the shape of '{first}' (got {list(tensor.shape)}, expected {list(reference.shape)})."
+                f"'{name}' must have the shape of '{first}' (got {list(tensor.shape)}, expected "
+                f"{list(reference.shape)})."
             )
 
 

@@ -1,6 +1,6 @@
 """LightGCNConv inside a module of your own: two node types in PyG's HeteroConv, a gate and a similarity graph on top.
 
-    python examples/compose_layers.py
+python examples/compose_layers.py
 """
 
 import argparse
@@ -48,7 +48,7 @@ torch.manual_seed(0)
 model = MyRecommender(data["user"].num_nodes, data["item"].num_nodes, features.size(1))
 optimizer, criterion = torch.optim.Adam(model.parameters(), lr=0.01), InfoNCELoss(temperature=0.2)
 
-for epoch in range(args.epochs):
+for _ in range(args.epochs):
     user, item = model(edge_index_dict, features, item_graph)
     batch = edge_index_dict[USER_ITEM][:, torch.randperm(edge_index_dict[USER_ITEM].size(1))[:512]]
     loss = criterion(user[batch[0]], item[batch[1]])

@@ -1,7 +1,7 @@
 """DRepMRec in a bare PyTorch loop: no trainer, no command line of the library.
 
-    python examples/train_drepmrec.py                      # synthetic data, seconds on a CPU
-    python examples/train_drepmrec.py --data DIR           # a data set in MMRec's layout
+python examples/train_drepmrec.py                      # synthetic data, seconds on a CPU
+python examples/train_drepmrec.py --data DIR           # a data set in MMRec's layout
 """
 
 import argparse

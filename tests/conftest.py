@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-torch.sparse.check_sparse_tensor_invariants.enable()  # a malformed sparse tensor fails here instead of crashing the process
+# A malformed sparse tensor fails here instead of crashing the process.
+torch.sparse.check_sparse_tensor_invariants.enable()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Sequence
-from itertools import pairwise
 from contextlib import redirect_stdout
+from itertools import pairwise
 from typing import Any
 
 from jsonargparse import Namespace

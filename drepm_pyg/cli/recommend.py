@@ -44,7 +44,8 @@ def run(args: Namespace) -> None:
         for user, scores, ids in zip(args.users, best.scores, best.ids, strict=True):
             rows += _rows(f"user {user}", scores, ids, recommender)
     if args.history is not None:
-        rows += _rows("history", *recommender.recommend_for_history(args.history, args.k), recommender)
+        offered = recommender.recommend_for_history(args.history, args.k)
+        rows += _rows("history", offered.scores, offered.ids, recommender)
     if args.similar is not None:
         best = recommender.similar_items(args.similar, args.k)
         for item, scores, ids in zip(args.similar, best.scores, best.ids, strict=True):

@@ -225,11 +225,11 @@ def test_bad_calls_are_refused_before_any_work(tmp_path: Path) -> None:
     data = toy.toy_data()
     with pytest.raises(ValueError, match=r"'monitor' must be one of .* \(got 'val/auc'\)"):
         fit(build(LightGCN, data), data, root=tmp_path, **{**QUICK, "monitor": "val/auc"})
-    fit(build(LightGCN, data), data, root=tmp_path, **QUICK)
-    with pytest.raises(ValueError, match="holds a run already. Go on with resume=True"):
-        fit(build(LightGCN, data), data, root=tmp_path, **QUICK)
+    fit(build(LightGCN, data), data, root=tmp_path, name="lightgcn-seed0", **QUICK)
+    with pytest.raises(ValueError, match=r"holds a run already\. Go on with resume=True"):
+        fit(build(LightGCN, data), data, root=tmp_path, name="lightgcn-seed0", **QUICK)
     other = toy.toy_data(seed=5)
-    with pytest.raises(ValueError, match="is not what the run in .* was trained on"):
+    with pytest.raises(ValueError, match=r"is not what the run in .* was trained on"):
         load_run(tmp_path / "lightgcn-seed0", other)
     with pytest.raises(FileNotFoundError, match="the run is not finished"):
         read_result(tmp_path)

@@ -1,0 +1,74 @@
+"""The package as a whole: light imports, no lost names, every public class under test."""
+
+import importlib
+import inspect
+import json
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import drepm_pyg
+
+ROOT = Path(__file__).parent
+ROOMS = ("data", "evaluation", "graph", "models", "nn", "nn.functional", "nn.losses", "recommend", "training")
+HEAVY = ("faiss", "lightning", "matplotlib", "pandas", "jsonargparse", "rich", "sentence_transformers", "sklearn")
+
+
+def public_names(room: str) -> list[str]:
+    return list(importlib.import_module(f"drepm_pyg.{room}").__all__)
+
+
+def modules_after(statement: str) -> set[str]:
+    program = f"import json, sys\n{statement}\nprint(json.dumps(sorted(m.split('.')[0] for m in sys.modules)))"
+    return set(
+        json.loads(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
+    )
+
+
+@pytest.mark.parametrize("room", ["drepm_pyg", "drepm_pyg.nn", "drepm_pyg.models"])
+def test_import_loads_nothing_heavy_beyond_torch_geometric(room: str) -> None:
+    extra = modules_after(f"import {room}") - modules_after("import torch_geometric")
+    assert not extra.intersection(HEAVY)
+
+
+def test_the_package_itself_loads_not_even_torch() -> None:
+    assert "torch" not in modules_after("import drepm_pyg")
+
+
+def test_rooms_are_attributes_of_the_package() -> None:
+    assert drepm_pyg.nn is importlib.import_module("drepm_pyg.nn")
+    with pytest.raises(AttributeError, match="no attribute 'attic'"):
+        drepm_pyg.attic  # noqa: B018 - the access is what is tested
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_listed_name_exists(room: str) -> None:
+    module = importlib.import_module(f"drepm_pyg.{room}")
+    assert [name for name in public_names(room) if not hasattr(module, name)] == []
+
+
+def test_no_public_name_disappears_unnoticed() -> None:
+    listed = (ROOT / "public_names.txt").read_text().split()
+    assert listed == [f"{room}.{name}" for room in ROOMS for name in sorted(public_names(room))]
+
+
+def test_every_public_class_and_function_stands_in_a_test() -> None:
+    tests = "\n".join(path.read_text() for path in ROOT.rglob("*.py") if path.name != "test_package.py")
+    missing = [f"{room}.{name}" for room in ROOMS for name in public_names(room) if name not in tests]
+    assert missing == []
+
+
+def test_every_public_class_and_function_has_a_docstring() -> None:
+    missing = []
+    for info in pkgutil.walk_packages(drepm_pyg.__path__, "drepm_pyg."):
+        if info.name in ("drepm_pyg.cli.__main__", "drepm_pyg.typing"):  # one runs on import, one re-exports others'
+            continue
+        module = importlib.import_module(info.name)
+        for name in getattr(module, "__all__", ()):
+            thing = getattr(module, name)
+            if (inspect.isclass(thing) or inspect.isfunction(thing)) and not inspect.getdoc(thing):
+                missing.append(f"{info.name}.{name}")
+    assert missing == []
