@@ -16,7 +16,9 @@ def parser(argv: Sequence[str]) -> Parser:
     """The options of ``drepm graph``."""
     parser = Parser("graph", "Connect every row of a feature matrix to its nearest rows, and write the graph.")
     parser.add_argument("features", type=str, help="a .npy file, float [N, F]")
-    parser.add_argument("output", type=str, help="the .npz file to write: 'row' (centre), 'col' (neighbour)")
+    parser.add_argument(
+        "--out", type=str, required=True, help="the .npz file to write: 'row' (centre), 'col' (neighbour)"
+    )
     parser.add_argument("--k", type=int, default=10, help="neighbours per row")
     parser.add_argument("--metric", type=str, default="cosine", help="'cosine', 'ip' or 'l2'")
     parser.add_argument("--loop", type=bool, default=False, help="a row is one of its own neighbours")
@@ -50,10 +52,10 @@ def run(args: Namespace) -> None:
         return_weight=True,
         return_info=True,
     )
-    write_graph(args.output, edge_index, weight if args.weight else None)
+    write_graph(args.out, edge_index, weight if args.weight else None)
     neighbor_of = torch.bincount(edge_index[0], minlength=len(x))
     summary = {
-        "output": args.output,
+        "output": args.out,
         "nodes": len(x),
         "nodes with edges": int(edge_index[1].unique().numel()),
         "edges": edge_index.size(1),

@@ -1,6 +1,7 @@
 """Similarity graphs as files: npz with ``row`` = centre and ``col`` = neighbour, as the field exchanges them."""
 
 import os
+import uuid
 import zipfile
 import zlib
 from pathlib import Path
@@ -84,7 +85,7 @@ def write_graph(
     arrays = {"row": centre, "col": neighbour}
     if edge_weight is not None:
         arrays[_WEIGHT] = edge_weight.detach().cpu().numpy()
-    temporary = Path(f"{os.fspath(path)}.{os.getpid()}.tmp")
+    temporary = Path(f"{os.fspath(path)}.{uuid.uuid4().hex}.tmp")  # threads of one process write, too
     try:
         with temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)

@@ -1,0 +1,108 @@
+"""The command line as its users type it: results on stdout, one-line errors, exit status 0, 1, 2."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from drepm_pyg import __version__
+from drepm_pyg.cli import main
+from drepm_pyg.cli.main import COMMANDS
+from drepm_pyg.data import SyntheticMultimodal, write_mmrec
+from drepm_pyg.graph import knn_graph, read_graph
+from drepm_pyg.models import available_models
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "toy"
+    write_mmrec(SyntheticMultimodal(num_users=60, num_items=40, seed=0)[0], path)
+    return path
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert __version__ in capsys.readouterr().out
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(command in out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"data"}))
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    assert f"drepm {command}" in capsys.readouterr().out
+
+
+def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert sorted(row["model"].lower() for row in rows) == available_models()
+
+
+def test_doctor_says_whether_faiss_searches(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "torch" in out
+    assert "faiss" in out.lower()
+
+
+def test_a_graph_from_a_feature_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 5)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    assert main(["graph", str(tmp_path / "x.npy"), "--k", "3", "--out", str(tmp_path / "graph.npz")]) == 0
+    written = read_graph(tmp_path / "graph.npz", num_nodes=30)
+    assert torch.equal(written, knn_graph(torch.from_numpy(x), 3))
+
+
+def test_fit_evaluate_recommend(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fit = ["fit", "--model", "LightGCN", "--model.num_layers", "1", "--data", str(folder), "--max_epochs", "2"]
+    fit += ["--root", str(tmp_path), "--name", "one", "--format", "json"]
+    assert main(fit) == 0
+    fitted = json.loads(capsys.readouterr().out)
+    saved = json.loads((tmp_path / "one" / "result.json").read_text())
+    assert saved["init_args"]["num_layers"] == 1
+    assert str(saved["metrics"]["test/recall@20"])[:6] in json.dumps(fitted)
+    assert main(["evaluate", str(tmp_path / "one"), "--format", "json"]) == 0
+    assert f"{saved['metrics']['test/recall@20']:.6f}"[:7] in capsys.readouterr().out
+    assert main(["recommend", str(tmp_path / "one"), "--users", "[0, 3]", "--k", "4", "--format", "json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 8
+
+
+def test_a_run_is_repeated_from_its_own_config(folder: Path, tmp_path: Path) -> None:
+    fit = ["fit", "--model", "BPR", "--data", str(folder), "--max_epochs", "2", "--root", str(tmp_path)]
+    assert main([*fit, "--name", "one"]) == 0
+    assert main(["fit", "--config", str(tmp_path / "one" / "config.yaml"), "--name", "two"]) == 0
+    metrics = [json.loads((tmp_path / name / "result.json").read_text())["metrics"] for name in ("one", "two")]
+    assert metrics[0] == metrics[1]
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("arguments", "status", "text"),
+    [
+        (["fit", "--model", "LightGCN", "--data", "nowhere"], 1, "nowhere"),
+        (["fit", "--model", "LightGNC", "--data", "synthetic"], 2, "LightGNC"),
+        (["fit", "--model", "LightGCN", "--data", "synthetic", "--model.num_layer", "1"], 2, "num_layer"),
+        (["fit", "--modle", "LightGCN"], 2, "modle"),
+        (["train"], 2, "train"),
+        ([], 2, "COMMAND"),
+    ],
+)
+def test_errors_are_one_line_with_their_status(
+    arguments: list[str], status: int, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == status
+    captured = capsys.readouterr()
+    assert text in captured.err
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    program = "import sys; from drepm_pyg.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True).returncode == 0
