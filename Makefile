@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 ext: $(EXT)  ## build torch-scatter and torch-sparse from source (about 20 minutes on 2 cores, once)
 
 $(EXT): $(STAMP)
-	$(PIP) install --quiet setuptools wheel ninja
+	$(PIP) install --quiet setuptools wheel ninja hatchling editables  # without isolation every build backend must be there
 	MAX_JOBS=$${MAX_JOBS:-2} $(PIP) install --no-build-isolation --constraint constraints.txt --editable ".[sparse]"
 	@touch $@
 
