@@ -54,8 +54,8 @@ class IntraAlignmentLoss(_ContrastiveLoss):
         *,
         behavior_user: Float[Tensor, "B D"],
         behavior_item: Float[Tensor, "B D"],
-        modal_user: Float[Tensor, "B D"],
-        modal_item: Float[Tensor, "B D"],
+        modal_user: Float[Tensor, "B Dm"],
+        modal_item: Float[Tensor, "B Dm"],
         mask: Bool[Tensor, "B B"] | None = None,
     ) -> Tensor:
         loss = functional.intra_alignment(

@@ -188,6 +188,7 @@ def test_without_any_weight_the_total_is_zero_and_needs_no_target(inputs: dict[s
     assert BMALoss(0.0, 0.0, 0.0)(**inputs) == BMALossOutput(*torch.zeros(4, dtype=torch.float64))
 
 
+@pytest.mark.errors
 def test_lines_of_different_width_can_be_aligned_within(inputs: dict[str, Tensor]) -> None:
     inputs["modal_user"], inputs["modal_item"] = draw(6, 3, seed=8), draw(6, 3, seed=9)
     assert BMALoss(1.0, 0.0, 1.0)(**inputs).total.isfinite()
