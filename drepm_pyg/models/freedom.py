@@ -7,15 +7,16 @@ import torch
 from torch import nn
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import check_at_least, check_fraction, check_non_negative
+from drepm_pyg._checks import check_at_least, check_fraction, check_ids, check_non_negative
 from drepm_pyg.data import USER_ITEM
-from drepm_pyg.graph import degree_sensitive_edge_drop
+from drepm_pyg.graph import degree_sensitive_edge_drop, merge_graphs
 from drepm_pyg.models.base import LossOutput, RecommenderModel, Representations, Triples
 from drepm_pyg.models.multimodal import item_features, item_masks, select_graphs, similarity_graphs
 from drepm_pyg.nn import BehaviorEncoder, KNNGraphConv, resolve_weights
 from drepm_pyg.nn.losses import BPRLoss
+from drepm_pyg.nn.memo import memoize
 from drepm_pyg.nn.projection import ModalityProjection
-from drepm_pyg.nn.structure import mean_structure
+from drepm_pyg.nn.structure import SparseStructure, mean_structure, normalized_weight
 from drepm_pyg.typing import Tensor
 
 __all__ = ["FREEDOM"]
@@ -114,15 +115,29 @@ class FREEDOM(RecommenderModel):
         pruned = self._kept if self.training and self._kept is not None else edge_index
         user, item = self.encoder(pruned)  # Eq. 6-7
         latent = self.encoder.item_embedding.weight
+        merged = self.item_graph(data)
         for _ in range(self.num_item_layers):
-            latent = self._over_item_graphs(latent, data)  # Eq. 3
+            latent = self.item_conv(latent, merged)  # Eq. 3
         mean = mean_structure(edge_index, self.num_users, self.num_items)
         return Representations(user, item + latent, user, item, mean.matmul(latent), latent)  # Eq. 8
 
-    def _over_item_graphs(self, x: Tensor, data: HeteroData) -> Tensor:
+    def item_graph(self, data: HeteroData) -> SparseStructure:
+        """The weighted sum of the normalised item graphs (Eq. 1-2), built once per data set."""
         graphs = similarity_graphs(data, "item", self.weights)
-        parts = [self.weights[name] * self.item_conv(x, *graph) for name, graph in graphs.items()]
-        return torch.stack(parts).sum(dim=0)
+        tensors = [tensor for graph in graphs.values() for tensor in graph if tensor is not None]
+        size = (self.num_items, self.num_items)
+
+        def build() -> SparseStructure:
+            normalized = {}
+            for name, (edge_index, weight) in graphs.items():
+                source, target = edge_index
+                check_ids(self.num_items, what="items", **{f"graph of '{name}'": edge_index})
+                weight = torch.ones_like(source, dtype=torch.float64) if weight is None else weight.detach().double()
+                normalized[name] = (edge_index, normalized_weight(target, source, weight, size, square=True))
+            (source, target), weight = merge_graphs(normalized, self.weights)
+            return SparseStructure.from_coo(target, source, weight, size)
+
+        return memoize(("freedom", size, tuple(self.weights.items())), build, *tensors)
 
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         """Eq. 9-10: the parts ``bpr`` and, where ``reg`` is above 0, ``modal`` with its weight."""

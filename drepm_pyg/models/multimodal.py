@@ -8,6 +8,7 @@ from torch_geometric.data import HeteroData
 from drepm_pyg._checks import check_at_least
 from drepm_pyg.data import modalities as modalities_of
 from drepm_pyg.data import modality_mask, similar
+from drepm_pyg.data.schema import graph_modalities
 from drepm_pyg.models.base import RecommenderModel
 from drepm_pyg.typing import Tensor
 
@@ -31,12 +32,7 @@ def select_graphs(data: HeteroData, node: str, modalities: Sequence[str] | None 
     Raises:
         ValueError: where ``data`` has no such graph, or lacks one that was asked for.
     """
-    prefix = "similar_"
-    present = sorted(
-        relation.removeprefix(prefix)
-        for source, relation, target in data.edge_types
-        if source == target == node and relation.startswith(prefix)
-    )
+    present = graph_modalities(data, node)
     return _chosen(modalities, present, f"a graph ('{node}', 'similar_<modality>', '{node}') from AddSimilarityGraphs")
 
 

@@ -1,0 +1,125 @@
+"""The file formats of graphs: named arrays in and out."""
+
+import pickle
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from drepm_pyg._checks import CorruptFileError, require
+
+__all__ = ["FORMATS", "Format"]
+
+Arrays = dict[str, NDArray[Any]]
+
+#: What the weights that ``write_graph`` is given are called in a file, and in PyG.
+_WEIGHT, _PYG_WEIGHT = "weight", "edge_weight"
+
+
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError)
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to keep named arrays in a file.
+
+    Attributes:
+        name: what to call such a file.
+        load: the arrays that are asked for, of those that the file holds.
+        save: write arrays to an open file.
+    """
+
+    name: str
+    load: Callable[[BinaryIO, str, list[str]], Arrays]
+    save: Callable[[BinaryIO, Arrays], None]
+
+    def read(self, path: Path, keys: list[str]) -> Arrays:
+        """The arrays ``keys`` of a file.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            CorruptFileError: if it cannot be read as this format, or lacks an array.
+            MissingExtraError: if the format needs a package that is not installed.
+        """
+        try:
+            with path.open("rb") as file:
+                return self.load(file, path.name, keys)
+        except (FileNotFoundError, CorruptFileError):
+            raise
+        except _UNREADABLE as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise CorruptFileError(
+                f"'{path.name}' cannot be read as {self.name} file ({reason}). Was it truncated?"
+            ) from error
+
+
+def _check_keys(name: str, keys: list[str], held: list[str]) -> None:
+    missing = [key for key in keys if key not in held]
+    if missing:
+        raise CorruptFileError(f"'{name}' lacks {missing} (it holds {held}).")
+
+
+def _load_npz(file: BinaryIO, name: str, keys: list[str]) -> Arrays:
+    archive = np.load(file, allow_pickle=False)
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise CorruptFileError(f"'{name}' is no npz file. Expected an archive with 'row' and 'col'.")
+    _check_keys(name, keys, archive.files)
+    return {key: archive[key] for key in keys}
+
+
+def _save_npz(file: BinaryIO, arrays: Arrays) -> None:
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def _load_pt(file: BinaryIO, name: str, keys: list[str]) -> Arrays:
+    content = torch.load(file, map_location="cpu", weights_only=True)
+    tensors = content if isinstance(content, dict) else {}
+    edge_index = tensors.get("edge_index")
+    if not isinstance(edge_index, torch.Tensor) or edge_index.ndim != 2 or edge_index.size(0) != 2:
+        raise CorruptFileError(f"'{name}' holds no graph. Expected a dictionary with 'edge_index' [2, E].")
+    held = {_WEIGHT if key == _PYG_WEIGHT else key: value for key, value in tensors.items() if key != "edge_index"}
+    held |= {"row": edge_index[1], "col": edge_index[0]}
+    _check_keys(name, keys, list(held))
+    return {key: held[key].numpy() for key in keys}
+
+
+def _save_pt(file: BinaryIO, arrays: Arrays) -> None:
+    tensors = {"edge_index": torch.from_numpy(np.stack([arrays["col"], arrays["row"]]))}
+    if _WEIGHT in arrays:
+        tensors[_PYG_WEIGHT] = torch.from_numpy(arrays[_WEIGHT].copy())
+    torch.save(tensors, file)
+
+
+def _load_parquet(file: BinaryIO, name: str, keys: list[str]) -> Arrays:
+    table = _parquet().ParquetFile(file)
+    _check_keys(name, keys, table.schema_arrow.names)
+    columns = table.read(columns=keys)
+    return {key: columns[key].to_numpy() for key in keys}
+
+
+def _save_parquet(file: BinaryIO, arrays: Arrays) -> None:
+    parquet = _parquet()
+    from pyarrow import table
+
+    parquet.write_table(table(arrays), file)
+
+
+def _parquet() -> Any:
+    require("pyarrow", extra="parquet", purpose="A .parquet file")
+    from pyarrow import parquet
+
+    return parquet
+
+
+#: By suffix.
+FORMATS = {
+    ".npz": Format("an npz", _load_npz, _save_npz),
+    ".pt": Format("a torch", _load_pt, _save_pt),
+    ".parquet": Format("a Parquet", _load_parquet, _save_parquet),
+}
