@@ -3,68 +3,106 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 from jsonargparse import Namespace
 
 from drepm_pyg.cli.arguments import Parser, add_format
 from drepm_pyg.cli.output import show
+from drepm_pyg.cli.stages import Stages
 
 __all__ = ["parser", "run"]
+
+#: Passed on to ``knn_graph`` as they are.
+_OPTIONS = (
+    "metric",
+    "loop",
+    "index",
+    "device",
+    "min_similarity",
+    "radius",
+    "mutual",
+    "symmetric",
+    "measure_recall",
+    "target_recall",
+)
 
 
 def parser(argv: Sequence[str]) -> Parser:
     """The options of ``drepm graph``."""
-    parser = Parser("graph", "Connect every row of a feature matrix to its nearest rows, and write the graph.")
-    parser.add_argument("features", type=str, help="a .npy file, float [N, F]")
-    parser.add_argument(
-        "--out", type=str, required=True, help="the .npz file to write: 'row' (centre), 'col' (neighbour)"
+    parser = Parser("graph", "Connect every row of a feature matrix to its nearest rows, write the graph, describe it.")
+    add = parser.add_argument
+    add("features", type=str, help="a .npy file, float [N, F]; it may be larger than memory")
+    add("--out", type=str, required=True, help="the file to write: .npz ('row' the centre, 'col'), .pt or .parquet")
+    add("--k", type=int, default=10, help="neighbours per row")
+    add("--metric", type=Literal["cosine", "ip", "l2"], default="cosine", help="what is near")
+    add("--loop", type=bool, default=False, help="a row is one of its own neighbours")
+    add("--index", type=str, default="auto", help="'auto', 'flat', 'ivf', 'hnsw', 'nsg', 'ivfpq' or a FAISS factory")
+    add("--device", type=str | None, default=None, help="where products are computed, such as 'cuda'")
+    add("--mask", type=str | None, default=None, help="a .npy file, bool [N]: True where a row is present")
+    add("--min_similarity", type=float | None, default=None, help="drop edges of a smaller similarity")
+    add("--radius", type=float | None, default=None, help="drop edges of a larger distance (metric 'l2')")
+    add("--mutual", type=bool, default=False, help="keep an edge only if both ends choose it")
+    add(
+        "--symmetric",
+        type=Literal["none", "union", "intersection"],
+        default="none",
+        help="add missing reverses, or not",
     )
-    parser.add_argument("--k", type=int, default=10, help="neighbours per row")
-    parser.add_argument("--metric", type=str, default="cosine", help="'cosine', 'ip' or 'l2'")
-    parser.add_argument("--loop", type=bool, default=False, help="a row is one of its own neighbours")
-    parser.add_argument(
-        "--index", type=str, default="auto", help="'auto', 'flat', 'ivf', 'hnsw' or a FAISS factory string"
-    )
-    parser.add_argument("--device", type=str | None, default=None, help="where 'auto' computes, such as 'cuda'")
-    parser.add_argument(
-        "--mask", type=str | None, default=None, help="a .npy file, bool [N]: True where a row is present"
-    )
-    parser.add_argument("--weight", type=bool, default=False, help="write the similarities, too, as 'weight'")
+    add("--measure_recall", type=int, default=0, help="compare so many rows with the exact answer")
+    add("--target_recall", type=float | None, default=None, help="tune an approximate index until it finds that share")
+    add("--memory_budget", type=int | None, default=None, help="bytes of working memory; default: 2 GiB")
+    add("--weight", type=bool, default=False, help="write the similarities, too, as 'weight'")
+    add("--interactions", type=str | None, default=None, help="a data set whose items the rows are: adds the homophily")
+    add("--plot", type=str | None, default=None, help="a .png file: how often rows are neighbours, and similarities")
     add_format(parser)
     return parser
 
 
 def run(args: Namespace) -> None:
     """Build, write, and print what was built."""
-    import torch
-
+    out = Path(args.out)
+    _check_outputs(out, args.plot)
+    from drepm_pyg.cli.graph_summary import homophily, summary
     from drepm_pyg.graph import knn_graph, write_graph
 
-    x, mask = _load(args.features), None if args.mask is None else _load(args.mask)
-    edge_index, weight, info = knn_graph(
-        x,
-        args.k,
-        metric=args.metric,
-        loop=args.loop,
-        index=args.index,
-        device=args.device,
-        mask=mask,
-        return_weight=True,
-        return_info=True,
-    )
-    write_graph(args.out, edge_index, weight if args.weight else None)
-    neighbor_of = torch.bincount(edge_index[0], minlength=len(x))
-    summary = {
-        "output": args.out,
-        "nodes": len(x),
-        "nodes with edges": int(edge_index[1].unique().numel()),
-        "edges": edge_index.size(1),
-        "k": args.k,
-        "mean weight": float(weight.double().mean()) if weight.numel() else None,
-        "never a neighbour": int((neighbor_of == 0).sum()),
-        "most often a neighbour": int(neighbor_of.max()),
-    }
-    show({**summary, **asdict(info)}, args.format)
+    with Stages(4 + (args.interactions is not None) + (args.plot is not None)) as stage:
+        stage(f"reading {args.features}")
+        x, mask = _load(args.features), None if args.mask is None else _load(args.mask)
+        rows = " x ".join(f"{size:,}" for size in x.shape)
+        stage(f"searching the {args.k} nearest of {rows}")
+        options = {name: args[name] for name in _OPTIONS}
+        if args.memory_budget is not None:
+            options["memory_budget"] = args.memory_budget
+        edge_index, weight, info = knn_graph(x, args.k, mask=mask, return_weight=True, return_info=True, **options)
+        stage(f"writing {out}")
+        write_graph(out, edge_index, weight if args.weight else None)
+        stage("describing the graph")
+        record = {"output": args.out, "k": args.k, **summary(edge_index, weight, len(x), metric=args.metric)}
+        if args.interactions is not None:
+            stage(f"reading {args.interactions}")
+            record |= homophily(edge_index, args.interactions, len(x))
+        if args.plot is not None:
+            from drepm_pyg.experiments.figures import draw_similarity_graph
+
+            stage(f"drawing {args.plot}")
+            what = {"cosine": "cosine similarity", "ip": "inner product", "l2": "distance"}[args.metric]
+            draw_similarity_graph(Path(args.plot), edge_index, weight, len(x), weight=what)
+    show({**record, **asdict(info)}, args.format)
+
+
+def _check_outputs(out: Path, plot: str | None) -> None:
+    """What would fail only after a long search is said before it."""
+    from drepm_pyg._checks import require
+    from drepm_pyg.graph.io import format_of
+
+    format_of(out)
+    if not out.absolute().parent.is_dir():
+        raise FileNotFoundError(f"'--out' names a folder that does not exist ('{out.parent}'). Create it first.")
+    if plot is not None:
+        if Path(plot).suffix != ".png":
+            raise ValueError(f"'--plot' must end in .png (got '{plot}').")
+        require("matplotlib", extra="plot", purpose="Drawing figures")
 
 
 def _load(path: str) -> "torch.Tensor":  # noqa: F821 - the import costs seconds

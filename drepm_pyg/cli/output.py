@@ -28,14 +28,20 @@ def show(result: Mapping[str, Any] | Sequence[Mapping[str, Any]], form: str) -> 
     if form == "csv":
         writer = csv.DictWriter(sys.stdout, header, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(records)
+        writer.writerows({name: _cell_of_mapping(value) for name, value in record.items()} for record in records)
     elif isinstance(result, Mapping):
         print(markdown_table(["", ""], [[name, _cell(value)] for name, value in result.items()]))
     else:
         print(markdown_table(header, [[_cell(record[name]) for name in header] for record in records]))
 
 
+def _cell_of_mapping(value: Any) -> Any:
+    """A mapping in one cell: ``name: value`` after another; every other value as it is."""
+    return ", ".join(f"{name}: {_cell(part)}" for name, part in value.items()) if isinstance(value, Mapping) else value
+
+
 def _cell(value: Any) -> str:
+    value = _cell_of_mapping(value)
     if isinstance(value, float):
         return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
     if isinstance(value, int) and not isinstance(value, bool):

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from drepm_pyg._checks import require
 from drepm_pyg.training import read_metrics
+from drepm_pyg.typing import Float, Int, Tensor
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_cosine_distance", "draw_learning_curves", "draw_lines"]
+__all__ = ["draw_cosine_distance", "draw_learning_curves", "draw_lines", "draw_similarity_graph"]
 
 # Okabe and Ito's colours, which differ in lightness, too; line styles and markers say the same again.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -27,7 +28,7 @@ def draw_learning_curves(path: Path, runs: Mapping[str, Path], *, metric: str = 
     """
     from drepm_pyg.training import read_result
 
-    with _figure(path) as axes:
+    with _figure(path) as (axes,):
         for place, (name, folder) in enumerate(runs.items()):
             color, style = _COLORS[place % len(_COLORS)], _STYLES[place % len(_STYLES)]
             rows = [row for row in read_metrics(folder / "metrics.csv") if row.get(metric)]
@@ -53,7 +54,7 @@ def draw_lines(path: Path, metrics: Mapping[str, Mapping[str, float]]) -> None:
     """
     shown = ("recall@20", "ndcg@20")
     names = list(metrics)
-    with _figure(path) as axes:
+    with _figure(path) as (axes,):
         width = 0.8 / len(names)
         for place, name in enumerate(names):
             where = [group + (place - (len(names) - 1) / 2) * width for group in range(len(shown))]
@@ -80,7 +81,7 @@ def draw_cosine_distance(path: Path, run: Path) -> None:
         path: the PNG file.
         run: the folder of a run that tracked its lines.
     """
-    with _figure(path) as axes:
+    with _figure(path) as (axes,):
         for place, node in enumerate(("user", "item")):
             column = f"val/cosine_distance_{node}"
             rows = [row for row in read_metrics(run / "metrics.csv") if row.get(column)]
@@ -98,24 +99,64 @@ def draw_cosine_distance(path: Path, run: Path) -> None:
         axes.legend(frameon=False)
 
 
+def draw_similarity_graph(
+    path: Path, edge_index: Int[Tensor, "2 E"], edge_weight: Float[Tensor, " E"], num_nodes: int, *, weight: str
+) -> None:
+    """How often nodes are neighbours, which shows hubs, beside the similarities of the edges; self loops left out.
+
+    Args:
+        path: the PNG file.
+        edge_index: long ``[2, E]``, row 0 neighbours, row 1 centres.
+        edge_weight: float ``[E]``.
+        num_nodes: number of nodes N.
+        weight: what the weights are, for the axis.
+    """
+    from drepm_pyg.graph import degree_histogram, hubness
+
+    nodes = degree_histogram(edge_index, num_nodes)
+    others = edge_index[0] != edge_index[1]
+    mean = int(others.sum()) / max(1, num_nodes)
+    with _figure(path, columns=2) as (left, right):
+        # A few hubs stretch the axis: both are logarithmic, and what is 0 stands apart on the left.
+        degree = [d for d, count in enumerate(nodes.tolist()) if count]
+        left.plot(degree, nodes[degree].tolist(), ".", color=_COLORS[0], markersize=4)
+        left.axvline(mean, color="0.35", linestyle="--", linewidth=1.2, label=f"mean {mean:.1f}")
+        left.set_xscale("symlog", linthresh=1)
+        left.set_yscale("log")
+        left.set_xlim(-0.3, 1.5 * max(degree, default=1) + 1)
+        left.xaxis.set_major_formatter("{x:,.0f}")
+        left.yaxis.set_major_formatter("{x:,.0f}")
+        left.set_xlabel("times a neighbour ($N_k$)")
+        left.set_ylabel("nodes")
+        left.set_title(f"skewness {hubness(edge_index, num_nodes):.2f}", fontsize=10)
+        left.legend(frameon=False)
+        values = edge_weight[others].double().cpu().numpy()
+        right.hist(values, bins=40, color=_COLORS[1], edgecolor="white", linewidth=0.4)
+        right.yaxis.set_major_formatter("{x:,.0f}")
+        right.set_xlabel(weight)
+        right.set_ylabel("edges")
+        right.set_title(f"mean {values.mean():.3f}" if len(values) else "no edges", fontsize=10)
+
+
 class _figure:
-    """One set of axes, written as a PNG when the block ends; nothing of matplotlib's global state is touched."""
+    """Sets of axes side by side, written as a PNG when the block ends; matplotlib's global state is left alone."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, columns: int = 1) -> None:
+        self.path, self.columns = path, columns
 
-    def __enter__(self) -> "Axes":
+    def __enter__(self) -> "list[Axes]":
         require("matplotlib", extra="plot", purpose="Drawing figures")
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        self.figure = Figure(figsize=(6.0, 3.7), layout="constrained")
+        self.figure = Figure(figsize=(6.0 if self.columns == 1 else 8.4, 3.7), layout="constrained")
         FigureCanvasAgg(self.figure)
-        axes = self.figure.subplots()
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="0.9", linewidth=0.8)
-        axes.set_axisbelow(True)
-        return axes
+        drawn: list[Axes] = self.figure.subplots(1, self.columns, squeeze=False)[0].tolist()
+        for axes in drawn:
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.grid(axis="y", color="0.9", linewidth=0.8)
+            axes.set_axisbelow(True)
+        return drawn
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         if kind is None:

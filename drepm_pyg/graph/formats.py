@@ -21,7 +21,6 @@ Arrays = dict[str, NDArray[Any]]
 #: What the weights that ``write_graph`` is given are called in a file, and in PyG.
 _WEIGHT, _PYG_WEIGHT = "weight", "edge_weight"
 
-
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError)
 
 
@@ -33,11 +32,20 @@ class Format:
         name: what to call such a file.
         load: the arrays that are asked for, of those that the file holds.
         save: write arrays to an open file.
+        package: what must be installed, from the extra of ``extra``.
+        extra: see ``package``.
     """
 
     name: str
     load: Callable[[BinaryIO, str, list[str]], Arrays]
     save: Callable[[BinaryIO, Arrays], None]
+    package: str | None = None
+    extra: str = ""
+
+    def check_installed(self) -> None:
+        """Raise :class:`MissingExtraError` where what the format needs is not installed."""
+        if self.package is not None:
+            require(self.package, extra=self.extra, purpose=f"{self.name[0].upper()}{self.name[1:]} file")
 
     def read(self, path: Path, keys: list[str]) -> Arrays:
         """The arrays ``keys`` of a file.
@@ -47,6 +55,7 @@ class Format:
             CorruptFileError: if it cannot be read as this format, or lacks an array.
             MissingExtraError: if the format needs a package that is not installed.
         """
+        self.check_installed()
         try:
             with path.open("rb") as file:
                 return self.load(file, path.name, keys)
@@ -97,29 +106,24 @@ def _save_pt(file: BinaryIO, arrays: Arrays) -> None:
 
 
 def _load_parquet(file: BinaryIO, name: str, keys: list[str]) -> Arrays:
-    table = _parquet().ParquetFile(file)
+    from pyarrow.parquet import ParquetFile
+
+    table = ParquetFile(file)
     _check_keys(name, keys, table.schema_arrow.names)
     columns = table.read(columns=keys)
     return {key: columns[key].to_numpy() for key in keys}
 
 
 def _save_parquet(file: BinaryIO, arrays: Arrays) -> None:
-    parquet = _parquet()
     from pyarrow import table
+    from pyarrow.parquet import write_table
 
-    parquet.write_table(table(arrays), file)
-
-
-def _parquet() -> Any:
-    require("pyarrow", extra="parquet", purpose="A .parquet file")
-    from pyarrow import parquet
-
-    return parquet
+    write_table(table(arrays), file)
 
 
 #: By suffix.
 FORMATS = {
     ".npz": Format("an npz", _load_npz, _save_npz),
     ".pt": Format("a torch", _load_pt, _save_pt),
-    ".parquet": Format("a Parquet", _load_parquet, _save_parquet),
+    ".parquet": Format("a Parquet", _load_parquet, _save_parquet, package="pyarrow", extra="parquet"),
 }

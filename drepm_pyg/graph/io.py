@@ -14,7 +14,7 @@ from drepm_pyg.graph.formats import FORMATS, Format
 from drepm_pyg.graph.options import PathLike
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["read_graph", "write_graph"]
+__all__ = ["format_of", "read_graph", "write_graph"]
 
 _WEIGHT = "weight"
 
@@ -105,14 +105,16 @@ def write_graph(
 
 
 def format_of(path: PathLike) -> Format:
-    """The format that the suffix of ``path`` names.
+    """The format that the suffix of ``path`` names, for writing.
 
     Raises:
-        ValueError: if it names none.
+        MissingExtraError: if it needs a package that is not installed.
+        ValueError: if there is no such format.
     """
     suffix = Path(path).suffix
     if suffix not in FORMATS:
         raise ValueError(f"'{Path(path).name}' must end in one of {sorted(FORMATS)} (got '{suffix}').")
+    FORMATS[suffix].check_installed()
     return FORMATS[suffix]
 
 

@@ -1,13 +1,24 @@
 """Graphs as files: what is written is read, and what cannot be read is said."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch_geometric.data import Data
 
-from drepm_pyg._checks import CorruptFileError
+from drepm_pyg._checks import CorruptFileError, MissingExtraError
 from drepm_pyg.graph import read_graph, write_graph
+
+SUFFIXES = [".npz", ".pt", ".parquet"]
+
+
+def path_of(folder: Path, suffix: str) -> Path:
+    """A file that can be written here."""
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    return folder / f"g{suffix}"
 
 
 def test_the_centre_is_the_row_and_the_target(tmp_path: Path) -> None:
@@ -19,19 +30,41 @@ def test_the_centre_is_the_row_and_the_target(tmp_path: Path) -> None:
     assert weight.tolist() == [1, 0.5, 1]
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("weighted", [False, True])
-def test_round_trip(tmp_path: Path, weighted: bool, generator: torch.Generator) -> None:
+def test_round_trip(tmp_path: Path, suffix: str, weighted: bool, generator: torch.Generator) -> None:
+    path = path_of(tmp_path, suffix)
     edge_index = torch.randint(7, (2, 20), generator=generator)
     weight = torch.rand(20, generator=generator) if weighted else None
-    write_graph(tmp_path / "g.npz", edge_index, weight)
-    assert torch.equal(read_graph(tmp_path / "g.npz", num_nodes=7), edge_index)
+    write_graph(path, edge_index, weight)
+    assert torch.equal(read_graph(path, num_nodes=7), edge_index)
     if weight is not None:
-        assert torch.equal(read_graph(tmp_path / "g.npz", num_nodes=7, weight="weight")[1], weight)
+        assert torch.equal(read_graph(path, num_nodes=7, weight="weight")[1], weight)
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_no_edges(tmp_path: Path) -> None:
-    write_graph(tmp_path / "g.npz", torch.empty(2, 0, dtype=torch.long))
-    assert read_graph(str(tmp_path / "g.npz"), num_nodes=0).shape == (2, 0)
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_no_edges(tmp_path: Path, suffix: str) -> None:
+    path = path_of(tmp_path, suffix)
+    write_graph(path, torch.empty(2, 0, dtype=torch.long))
+    assert read_graph(str(path), num_nodes=0).shape == (2, 0)
+
+
+def test_a_torch_file_becomes_a_data_of_pyg(tmp_path: Path) -> None:
+    edge_index, weight = torch.tensor([[1, 2], [0, 0]]), torch.tensor([0.5, 0.25])
+    write_graph(tmp_path / "g.pt", edge_index, weight)
+    data = Data.from_dict(torch.load(tmp_path / "g.pt", weights_only=True))
+    assert torch.equal(data.edge_index, edge_index)
+    assert torch.equal(data.edge_weight, weight)
+
+
+def test_a_parquet_file_is_a_table_of_edges(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    import pandas as pd
+
+    write_graph(tmp_path / "g.parquet", torch.tensor([[1, 2], [0, 0]]), torch.tensor([0.5, 0.25]))
+    table = pd.read_parquet(tmp_path / "g.parquet")
+    assert table.to_dict("list") == {"row": [0, 0], "col": [1, 2], "weight": [0.5, 0.25]}
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,6 +111,41 @@ class TestErrors:
         path.write_bytes(content)
         with pytest.raises(CorruptFileError, match=r"'g.npz' cannot be read"):
             read_graph(path, num_nodes=99)
+
+    @pytest.mark.parametrize("suffix", SUFFIXES)
+    @pytest.mark.parametrize("size", [0, 10, -20])
+    def test_truncated_files_of_every_format(self, tmp_path: Path, suffix: str, size: int) -> None:
+        path = path_of(tmp_path, suffix)
+        write_graph(path, torch.arange(99).repeat(2, 1))
+        path.write_bytes(path.read_bytes()[:size])
+        with pytest.raises(CorruptFileError, match=rf"'g\{suffix}' cannot be read as an? \w+ file .* Was it truncated"):
+            read_graph(path, num_nodes=99)
+
+    def test_a_torch_file_without_a_graph(self, tmp_path: Path) -> None:
+        torch.save({"adj": torch.eye(2)}, tmp_path / "g.pt")
+        with pytest.raises(CorruptFileError, match=r"'g.pt' holds no graph. Expected a dictionary with 'edge_index'"):
+            read_graph(tmp_path / "g.pt", num_nodes=2)
+
+    def test_a_torch_file_that_would_run_code(self, tmp_path: Path) -> None:
+        torch.save({"edge_index": Path("x")}, tmp_path / "g.pt")
+        with pytest.raises(CorruptFileError, match=r"'g.pt' cannot be read as a torch file"):
+            read_graph(tmp_path / "g.pt", num_nodes=2)
+
+    def test_weights_that_a_file_lacks(self, tmp_path: Path) -> None:
+        write_graph(tmp_path / "g.pt", torch.tensor([[0], [1]]))
+        with pytest.raises(CorruptFileError, match=r"'g.pt' lacks \['weight'\] \(it holds \['row', 'col'\]\)"):
+            read_graph(tmp_path / "g.pt", num_nodes=2, weight="weight")
+
+    def test_another_suffix(self, tmp_path: Path) -> None:
+        with pytest.raises(
+            ValueError, match=r"'g.csv' must end in one of \['.npz', '.parquet', '.pt'\] \(got '.csv'\)"
+        ):
+            write_graph(tmp_path / "g.csv", torch.tensor([[0], [1]]))
+
+    def test_parquet_without_pyarrow(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        with pytest.raises(MissingExtraError, match=r'A Parquet file needs .*pip install "drepm_pyg\[parquet\]"'):
+            write_graph(tmp_path / "g.parquet", torch.tensor([[0], [1]]))
 
     def test_an_array_alone(self, tmp_path: Path) -> None:
         np.save(tmp_path / "g.npy", np.arange(3))

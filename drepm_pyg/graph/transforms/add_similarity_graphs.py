@@ -6,12 +6,11 @@ import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from drepm_pyg._checks import check_at_least, check_choice
 from drepm_pyg.data import USER_ITEM, modalities, modality_mask, similar
 from drepm_pyg.graph.cache import cached, fingerprint
 from drepm_pyg.graph.knn import knn_graph
-from drepm_pyg.graph.metrics import METRICS
-from drepm_pyg.graph.options import MEMORY_BUDGET, KNNOptions, PathLike
+from drepm_pyg.graph.options import MEMORY_BUDGET, KNNOptions, Options, PathLike, SearchOptions
+from drepm_pyg.graph.transforms.stored import NODES, check_nodes
 from drepm_pyg.graph.user_knn import user_knn_graph
 from drepm_pyg.typing import Tensor
 
@@ -33,8 +32,13 @@ class AddSimilarityGraphs(BaseTransform):
         metric: see :func:`knn_graph`, as all that follow.
         loop: whether a node is one of its own neighbours (the paper's recipes: True).
         index: 'auto', 'flat', 'ivf', 'hnsw', a FAISS factory string or a ``faiss.Index``.
-        device: where 'auto' computes its products.
+        device: where products are computed.
         return_weight: store the similarities; default: 1 for every edge. Not for 'l2': far neighbours would weigh most.
+        min_similarity: drop edges of a smaller similarity.
+        radius: drop edges of a larger distance ('l2').
+        mutual: keep an edge only if both ends choose each other.
+        symmetric: 'none', 'union' or 'intersection'.
+        target_recall: what an approximate index is tuned to find.
         memory_budget: bytes of working memory.
         cache_dir: keep graphs there under a key of the features' content, the training pairs and the parameters.
 
@@ -55,19 +59,31 @@ class AddSimilarityGraphs(BaseTransform):
         k: int = 10,
         *,
         modalities: tuple[str, ...] | list[str] | None = None,
-        nodes: tuple[str, ...] | list[str] = ("item", "user"),
+        nodes: tuple[str, ...] | list[str] = NODES,
         metric: str = "cosine",
         loop: bool = False,
         index: Any = "auto",
         device: torch.device | str | None = None,
         return_weight: bool = False,
+        min_similarity: float | None = None,
+        radius: float | None = None,
+        mutual: bool = False,
+        symmetric: str = "none",
+        target_recall: float | None = None,
         memory_budget: int = MEMORY_BUDGET,
         cache_dir: PathLike | None = None,
     ) -> None:
-        check_at_least(1, k=k, memory_budget=memory_budget)
-        check_choice(METRICS, metric=metric)
-        for node in nodes:
-            check_choice(("item", "user"), nodes=node)
+        check_nodes(nodes)
+        options: SearchOptions = {
+            "metric": metric,
+            "index": index,
+            "device": device,
+            "min_similarity": min_similarity,
+            "radius": radius,
+            "target_recall": target_recall,
+            "memory_budget": memory_budget,
+        }
+        Options(k, mutual=mutual, symmetric=symmetric, return_weight=return_weight, **options)  # checks them
         if metric == "l2" and return_weight:
             raise ValueError(
                 "'return_weight' must be False for metric='l2' (got True): its weights are distances, which "
@@ -77,9 +93,9 @@ class AddSimilarityGraphs(BaseTransform):
             raise ValueError(
                 "'cache_dir' needs an index by name (got a FAISS index, whose content no key covers). Leave one out."
             )
-        self.k, self.modalities, self.nodes, self.metric, self.loop = k, modalities, nodes, metric, loop
-        self.index, self.device, self.return_weight = index, device, return_weight
-        self.memory_budget, self.cache_dir = memory_budget, cache_dir
+        self.k, self.modalities, self.nodes = k, modalities, nodes
+        self.return_weight, self.cache_dir = return_weight, cache_dir
+        self.options: KNNOptions = {**options, "loop": loop, "mutual": mutual, "symmetric": symmetric}
 
     def forward(self, data: HeteroData) -> HeteroData:
         """Add the graphs to (a shallow copy of) ``data``."""
@@ -103,7 +119,7 @@ class AddSimilarityGraphs(BaseTransform):
         return data
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(k={self.k}, metric={self.metric!r}, loop={self.loop})"
+        return f"{type(self).__name__}(k={self.k}, metric={self.options['metric']!r}, loop={self.options['loop']})"
 
     def _graph(self, data: HeteroData, node: str, modality: str) -> tuple[Tensor, Tensor]:
         if self.cache_dir is None:
@@ -111,7 +127,8 @@ class AddSimilarityGraphs(BaseTransform):
         arrays = {"x": data["item"][modality], "mask": modality_mask(data, modality)}
         if node == "user":
             arrays["edge_index"] = data[USER_ITEM].edge_index
-        parameters = {name: getattr(self, name) for name in ("k", "metric", "loop", "index", "return_weight")}
+        parameters = {name: value for name, value in self.options.items() if name not in ("device", "memory_budget")}
+        parameters |= {"k": self.k, "return_weight": self.return_weight}
         num_nodes = len(arrays["x"]) if node == "item" else data["user"].num_nodes
         key = fingerprint(arrays, {**parameters, "node": node, "num_nodes": num_nodes})
         edge_index, edge_weight = cached(self.cache_dir, key, num_nodes, lambda: self._build(data, node, modality))
@@ -120,14 +137,7 @@ class AddSimilarityGraphs(BaseTransform):
 
     def _build(self, data: HeteroData, node: str, modality: str) -> tuple[Tensor, Tensor]:
         x = data["item"][modality]
-        options: KNNOptions = {
-            "metric": self.metric,
-            "loop": self.loop,
-            "index": self.index,
-            "device": self.device,
-            "mask": modality_mask(data, modality),
-            "memory_budget": self.memory_budget,
-        }
+        options: KNNOptions = {**self.options, "mask": modality_mask(data, modality)}
         if node == "item":
             if self.return_weight:
                 return knn_graph(x, self.k, return_weight=True, **options)

@@ -45,9 +45,7 @@ def stored_modalities(data: HeteroData, nodes: Sequence[str], wanted: Collection
             )
     if not found:
         names = "any modality" if wanted is None else str(sorted(wanted))
-        raise ValueError(
-            f"data has no similarity graph of {names} over {list(nodes)}. Put AddSimilarityGraphs before."
-        )
+        raise ValueError(f"data has no similarity graph of {names} over {list(nodes)}. Put AddSimilarityGraphs before.")
     return found
 
 

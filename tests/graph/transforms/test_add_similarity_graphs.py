@@ -52,6 +52,18 @@ def test_options_reach_the_builders(data: HeteroData) -> None:
     assert ("item", "similar_text", "item") not in out.edge_types
 
 
+def test_cut_offs_and_symmetry_reach_the_builders(data: HeteroData) -> None:
+    x, pairs = data["item"].image, data[USER_ITEM].edge_index
+    out = AddSimilarityGraphs(3, min_similarity=0.2, mutual=True)(data)
+    item = knn_graph(x, 3, min_similarity=0.2, mutual=True)
+    user = user_knn_graph(x, pairs, 20, 3, min_similarity=0.2, mutual=True)
+    assert torch.equal(out["item", "similar_image", "item"].edge_index, item)
+    assert torch.equal(out["user", "similar_image", "user"].edge_index, user)
+    out = AddSimilarityGraphs(3, metric="l2", radius=2.5, symmetric="union", nodes=["item"])(data)
+    expected = knn_graph(x, 3, metric="l2", radius=2.5, symmetric="union")
+    assert torch.equal(out["item", "similar_image", "item"].edge_index, expected)
+
+
 def test_the_data_given_is_left_alone(data: HeteroData) -> None:
     before = copy.deepcopy(data)
     AddSimilarityGraphs(k=2)(data)
@@ -104,6 +116,7 @@ def test_a_cache_sees_every_change(data: HeteroData, tmp_path: Path) -> None:
     assert built() == 4
     assert built() == 0
     assert built(k=3) == built(metric="ip") == built(loop=True) == built(return_weight=True) == 4
+    assert built(mutual=True) == built(min_similarity=0.5) == 4
     data["item"].text[3, 2] += 1e-6
     assert built() == 2
     data["item"].text_mask = ~data["item"].text_mask | (torch.arange(30) % 3 == 0)
