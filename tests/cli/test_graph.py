@@ -1,0 +1,134 @@
+"""``drepm graph``: three formats, a description that holds, a picture, and errors before the search."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from drepm_pyg.cli import main
+from drepm_pyg.data import SyntheticMultimodal, read_mmrec, similar, write_mmrec
+from drepm_pyg.graph import edge_homophily, hubness, knn_graph, mutual_share, read_graph
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32))
+    return tmp_path / "x.npy"
+
+
+def described(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    assert main(["graph", *map(str, arguments), "--format", "json"]) == 0
+    record: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return record
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".pt", ".parquet"])
+def test_the_suffix_is_the_format(features: Path, suffix: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    out = features.with_suffix(suffix)
+    described(capsys, features, "--k", 3, "--out", out, "--weight", "true")
+    edge_index, weight = knn_graph(torch.from_numpy(np.load(features)), 3, return_weight=True)
+    assert torch.equal(read_graph(out, num_nodes=40), edge_index)
+    assert torch.equal(read_graph(out, num_nodes=40, weight="weight")[1], weight)
+
+
+def test_the_summary_describes_the_graph(features: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = described(capsys, features, "--k", 3, "--out", features.with_suffix(".npz"), "--loop", "true")
+    edge_index, weight = knn_graph(torch.from_numpy(np.load(features)), 3, loop=True, return_weight=True)
+    others = edge_index[0] != edge_index[1]
+    assert record["edges"] == 120
+    assert record["mean similarity"] == pytest.approx(float(weight[others].double().mean()))
+    assert record["in-degree skewness"] == pytest.approx(hubness(edge_index, 40))
+    assert record["mutual edges"] == pytest.approx(mutual_share(edge_index))
+    assert sum(record["nodes by times a neighbour"].values()) == 40
+    assert record["most often a neighbour"] == int(edge_index[0, others].bincount().max())
+    assert record["exact"] is True
+
+
+def test_ranges_of_the_histogram_double(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # On a circle, ever farther apart: the nearest of each is the one before, and of row 0 row 1.
+    angle = np.array([0, 1, 3, 7, 15, 31, 63])
+    np.save(tmp_path / "x.npy", np.stack([np.cos(angle / 60), np.sin(angle / 60)], axis=1))
+    record = described(capsys, tmp_path / "x.npy", "--k", 1, "--out", tmp_path / "g.npz")
+    assert record["nodes by times a neighbour"] == {"0": 1, "1": 5, "2-3": 1}  # rows 6; 0, 2-5; 1
+
+
+def test_options_reach_the_search(features: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = features.with_suffix(".npz")
+    options = ["--metric", "ip", "--min_similarity", "1.5", "--mutual", "true", "--measure_recall", "10"]
+    record = described(capsys, features, "--k", 4, "--out", out, *options)
+    x = torch.from_numpy(np.load(features))
+    assert torch.equal(read_graph(out, num_nodes=40), knn_graph(x, 4, metric="ip", min_similarity=1.5, mutual=True))
+    assert record["recall"] == 1
+    record = described(capsys, features, "--k", 4, "--out", out, "--metric", "l2", "--symmetric", "union")
+    assert torch.equal(read_graph(out, num_nodes=40), knn_graph(x, 4, metric="l2", symmetric="union"))
+    assert record["mutual edges"] == 1
+    assert record["mean distance"] > 0
+
+
+def test_nothing_is_left_of_the_graph(features: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plot = features.with_suffix(".png")
+    pytest.importorskip("matplotlib")
+    arguments = ["--out", features.with_suffix(".npz"), "--min_similarity", "2", "--plot", plot]
+    record = described(capsys, features, "--k", 2, *arguments)
+    assert record["edges"] == record["most often a neighbour"] == 0
+    assert record["mean similarity"] is None
+    assert record["mutual edges"] is None
+    assert record["connected components"] == 40
+    assert plot.stat().st_size > 0
+
+
+def test_homophily_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    shop = tmp_path / "shop"
+    write_mmrec(SyntheticMultimodal(num_users=60, num_items=40, seed=0)[0], shop)
+    arguments = ["--k", 5, "--out", tmp_path / "g.npz", "--interactions", shop, "--plot", tmp_path / "g.png"]
+    record = described(capsys, shop / "text_feat.npy", *arguments)
+    data = read_mmrec(shop)
+    data[similar("item", "text")].edge_index = read_graph(tmp_path / "g.npz", num_nodes=40)
+    assert not math.isnan(record["homophily"])
+    assert record["homophily"] == pytest.approx(edge_homophily(data, "text"))
+    assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("form", ["table", "csv"])
+def test_the_histogram_stands_in_one_cell(features: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["graph", str(features), "--out", str(features.with_suffix(".npz")), "--format", form]) == 0
+    captured = capsys.readouterr()
+    assert "8-15: " in captured.out
+    assert "{" not in captured.out
+    assert captured.err == ""  # no bar where stderr is no terminal
+
+
+@pytest.mark.errors
+class TestErrors:
+    def fails(self, capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+        assert main(["graph", *map(str, arguments)]) == 1
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.count("\n") == 1
+        return captured.err
+
+    def test_outputs_are_checked_before_the_search(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        # The features are not there: an error about the output shows that it was looked at first.
+        x = tmp_path / "x.npy"
+        assert "'g.csv' must end in one of" in self.fails(capsys, x, "--out", tmp_path / "g.csv")
+        assert "a folder that does not exist" in self.fails(capsys, x, "--out", tmp_path / "no" / "g.npz")
+        plot = tmp_path / "g.pdf"
+        assert "'--plot' must end in .png" in self.fails(capsys, x, "--out", tmp_path / "g.npz", "--plot", plot)
+        assert "x.npy' does not exist" in self.fails(capsys, x, "--out", tmp_path / "g.npz")
+
+    def test_interactions_of_other_items(self, features: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        shop = features.parent / "shop"
+        write_mmrec(SyntheticMultimodal(num_users=60, num_items=30, seed=0)[0], shop)
+        error = self.fails(capsys, features, "--out", features.with_suffix(".npz"), "--interactions", shop)
+        assert "has 30 items, but there are 40 rows of features" in error
+
+    def test_a_metric_that_is_none(self, features: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["graph", str(features), "--out", "g.npz", "--metric", "dot"]) == 2
+        assert "metric" in capsys.readouterr().err

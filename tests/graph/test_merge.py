@@ -1,0 +1,63 @@
+"""merge_graphs against dense sums."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from drepm_pyg.graph import merge_graphs
+
+SIZE = 6
+EDGES = st.lists(st.tuples(st.integers(0, SIZE - 1), st.integers(0, SIZE - 1)), max_size=15)
+
+
+def graph(edges: list[tuple[int, int]], dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+    edge_index = torch.tensor(edges, dtype=torch.long).reshape(-1, 2).T
+    return edge_index, torch.arange(1, len(edges) + 1, dtype=dtype) / 4
+
+
+def dense(edge_index: Tensor, edge_weight: Tensor) -> Tensor:
+    matrix = torch.zeros(SIZE, SIZE, dtype=edge_weight.dtype)
+    return matrix.index_put((edge_index[1], edge_index[0]), edge_weight, accumulate=True)
+
+
+@given(EDGES, EDGES)
+def test_the_sum_of_the_matrices(a: list[tuple[int, int]], b: list[tuple[int, int]]) -> None:
+    edge_index, weight = merge_graphs({"a": graph(a), "b": graph(b)}, {"a": 0.25, "b": 0.5})
+    torch.testing.assert_close(dense(edge_index, weight), 0.25 * dense(*graph(a)) + 0.5 * dense(*graph(b)))
+    edges = edge_index.T.tolist()
+    assert sorted(map(tuple, edges)) == sorted(set(a) | set(b))
+    ranked = sorted(zip(weight.tolist(), edges, strict=True), key=lambda one: (one[1][1], -one[0], one[1][0]))
+    assert [edge for _, edge in ranked] == edges  # by centre, largest weight first, smaller neighbour first
+
+
+def test_the_order_of_the_graphs_does_not_matter() -> None:
+    a, b = graph([(0, 1), (2, 1)]), graph([(2, 1), (3, 0)])
+    one = merge_graphs({"a": a, "b": b}, {"a": 0.1, "b": 0.9})
+    other = merge_graphs({"b": b, "a": a}, {"b": 0.9, "a": 0.1})
+    assert torch.equal(one[0], other[0])
+    torch.testing.assert_close(one[1], other[1])
+
+
+def test_a_weight_of_zero_adds_no_edges_and_no_weights_are_ones() -> None:
+    edge_index, _ = graph([(0, 1), (2, 1)])
+    merged, weight = merge_graphs({"a": (edge_index, None), "b": graph([(3, 4)])}, {"a": 0.5, "b": 0})
+    assert torch.equal(merged, edge_index)
+    assert weight.tolist() == [0.5, 0.5]
+
+
+@pytest.mark.errors
+class TestErrors:
+    def test_names(self) -> None:
+        with pytest.raises(ValueError, match=r"'weights' must name exactly the graphs \['a'\] \(got \['b'\]\)"):
+            merge_graphs({"a": graph([])}, {"b": 1.0})
+
+    @pytest.mark.parametrize("bad", [-0.1, float("nan"), float("inf"), 0.0])
+    def test_weights(self, bad: float) -> None:
+        with pytest.raises(ValueError, match=r"'weights' must be finite, at least 0 and not all 0"):
+            merge_graphs({"a": graph([])}, {"a": bad})
+
+    def test_lengths(self) -> None:
+        with pytest.raises(ValueError, match=r"graphs\['a'\] must have one weight per edge \(got \[3\] for 2 edges\)"):
+            merge_graphs({"a": (graph([(0, 1), (1, 0)])[0], torch.ones(3))}, {"a": 1.0})
