@@ -1,22 +1,36 @@
-"""Shortlists from FAISS: the one module that imports it, and only when an index is asked for."""
+"""FAISS indexes of the rows of a search: the one module that imports it, and only when an index is asked for."""
 
-from collections.abc import Iterator
+import importlib.util
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from drepm_pyg._checks import MissingExtraError
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.rows import blocks_of
-from drepm_pyg.graph.shortlist import Shortlist
 from drepm_pyg.graph.space import Space
 
-__all__ = ["faiss_shortlists", "load_faiss"]
+__all__ = [
+    "faiss_installed",
+    "filled",
+    "given_index",
+    "load_faiss",
+    "named_index",
+    "native_vectors",
+    "on_gpu",
+    "vectors",
+]
 
-_QUERIES = 4096
 _TRAINING_ROWS = 1 << 18
 _PER_LIST = 39  # training points per inverted list below which FAISS warns
+_DEGREE = 32  # of the graphs of 'hnsw' and 'nsg'
+
+
+def faiss_installed() -> bool:
+    """Whether FAISS can be imported."""
+    return importlib.util.find_spec("faiss") is not None
 
 
 def load_faiss(purpose: str) -> Any:
@@ -32,72 +46,51 @@ def load_faiss(purpose: str) -> Any:
     return faiss
 
 
-def faiss_shortlists(
-    space: Space, index: Any, slack: tuple[NDArray[np.float64], NDArray[np.float64]], count: int
-) -> Iterator[Shortlist]:
-    """Candidates that a FAISS index finds, for every row.
-
-    Args:
-        space: the rows.
-        index: 'flat', 'ivf', 'hnsw', a factory string, or a trained ``faiss.Index``: empty (a copy is filled), or
-            holding one vector per node in the order of the nodes (of unit length for the cosine).
-        slack: factors of the error bound (:meth:`Space.slack`); they serve 'flat' alone.
-        count: how many candidates to list.
+def named_index(faiss: Any, space: Space, name: str) -> Any:
+    """A trained, empty index by one of our names or FAISS' factory string.
 
     Raises:
-        MissingExtraError: if FAISS is not installed.
-        TypeError: if ``index`` is neither a string nor a FAISS index.
-        ValueError: if FAISS cannot build the index, or a given one does not fit the features.
+        ValueError: if FAISS cannot build it.
     """
-    faiss = load_faiss(f"index={index!r}" if isinstance(index, str) else "a FAISS index")
-    built = _by_name(faiss, space, index, count) if isinstance(index, str) else _as_given(faiss, space, index)
-    holds_nodes = built is index
-    class_of = space.rows.ties.class_of_node if holds_nodes else np.arange(len(space))
-    count = min(count, built.ntotal)
-    p, q = slack
-    for start in range(0, len(space), _QUERIES):
-        block = slice(start, min(start + _QUERIES, len(space)))
-        ids = np.arange(block.start, block.stop)
-        distance, found = built.search(_native(space, ids) if holds_nodes else _vectors(space, ids), count)
-        candidate = np.where(found >= 0, class_of[found], -1)
-        if index == "flat":
-            score = np.asarray(-distance if space.metric is METRICS["l2"] else distance, dtype=np.float64)
-            ceiling = score[:, -1] + p[block] * q.max() if count < len(space) else np.full(len(score), -np.inf)
-            yield Shortlist(block, candidate, score, p[block, None] * q[candidate], ceiling)
-        else:
-            # An approximate index promises nothing: every candidate is scored anew, what it left out is left out.
-            candidate = _once(candidate)
-            score = np.where(candidate >= 0, 0.0, -np.inf)
-            yield Shortlist(block, candidate, score, np.zeros_like(score), np.full(len(score), -np.inf))
-
-
-def _by_name(faiss: Any, space: Space, name: str, count: int) -> Any:
-    num_rows = len(space)
+    num_rows = len(space.base)
     lists = max(1, min(round(4 * num_rows**0.5), num_rows // _PER_LIST))
-    factory = {"flat": "Flat", "ivf": f"IVF{lists},Flat", "hnsw": "HNSW32,Flat"}.get(name, name)
-    measure = faiss.METRIC_L2 if space.metric is METRICS["l2"] else faiss.METRIC_INNER_PRODUCT
+    factory = {
+        "flat": "Flat",
+        "ivf": f"IVF{lists},Flat",
+        "hnsw": f"HNSW{_DEGREE},Flat",
+        "nsg": f"NSG{_DEGREE},Flat",
+        # 'np': without polysemous training, which takes most of the time and serves a search that is not made.
+        "ivfpq": f"IVF{lists},PQ{_subquantizers(space.width)}np",
+    }.get(name, name)
+    # NSG knows distances alone; for rows of unit length they rank as the cosine does.
+    by_distance = space.metric is METRICS["l2"] or (factory.startswith("NSG") and space.metric is METRICS["cosine"])
     try:
-        built = faiss.index_factory(space.width, factory, measure)
+        built = faiss.index_factory(
+            space.width, factory, faiss.METRIC_L2 if by_distance else faiss.METRIC_INNER_PRODUCT
+        )
+        if factory.startswith("NSG") and space.metric is METRICS["ip"]:
+            raise RuntimeError("Error: NSG knows no inner product")
         if not built.is_trained:
             step = -(-num_rows // _TRAINING_ROWS)
-            built.train(_vectors(space, np.arange(0, num_rows, step)))
+            built.train(vectors(space, space.base[::step]))
     except RuntimeError as error:
         reason = str(error).rsplit("Error: ", 1)[-1].strip()
         raise ValueError(
-            f"'index' must be 'auto', 'flat', 'ivf', 'hnsw', a FAISS factory string or a FAISS index (got {name!r} for "
-            f"{num_rows} rows of width {space.width}; FAISS: {reason})."
+            "'index' must be 'auto', 'gram', 'blocks', 'flat', 'ivf', 'hnsw', 'nsg', 'ivfpq', a FAISS factory string "
+            f"or a FAISS index (got {name!r} for {num_rows} rows of width {space.width}; FAISS: {reason})."
         ) from error
-    if name == "ivf":
-        built.nprobe = min(lists, 8 + lists // 16)
-    if name == "hnsw":
-        built.hnsw.efSearch = max(64, 4 * count)
-    return _filled(space, built)
+    return built
 
 
-def _as_given(faiss: Any, space: Space, index: Any) -> Any:
+def given_index(faiss: Any, space: Space, index: Any) -> Any:
+    """The caller's index, checked; a copy where it is empty, to be filled.
+
+    Raises:
+        TypeError: if it is no FAISS index.
+        ValueError: if it does not fit the rows.
+    """
     if not isinstance(index, faiss.Index):
         raise TypeError(f"'index' must be a string or a faiss.Index (got {type(index).__name__}).")
-    num_nodes = space.rows.ties.num_nodes
     measure = faiss.METRIC_L2 if space.metric is METRICS["l2"] else faiss.METRIC_INNER_PRODUCT
     if index.d != space.width:
         raise ValueError(f"'index' must be as wide as the features (got {index.d}, expected {space.width}).")
@@ -106,37 +99,46 @@ def _as_given(faiss: Any, space: Space, index: Any) -> Any:
         raise ValueError(f"'index' must use faiss.{expected} for this metric (got metric_type={index.metric_type}).")
     if not index.is_trained:
         raise ValueError("'index' must be trained. Call index.train(x) first, or pass its factory string.")
-    if index.ntotal not in (0, num_nodes):
+    if index.ntotal not in (0, space.num_base_nodes):
         raise ValueError(
-            f"'index' must be empty, or hold one vector per node (got {index.ntotal}, expected {num_nodes})."
+            f"'index' must be empty, or hold one vector per node (got {index.ntotal}, expected {space.num_base_nodes})."
         )
-    return index if index.ntotal else _filled(space, faiss.clone_index(index))
+    return index if index.ntotal else faiss.clone_index(index)
 
 
-def _filled(space: Space, index: Any) -> Any:
-    for block in blocks_of(len(space), space.width):
-        index.add(_vectors(space, block))
+def on_gpu(faiss: Any, index: Any, device: torch.device) -> Any:
+    """The index on a CUDA device; without a number on all of them, its rows shared out. No GPU has run this yet."""
+    if not hasattr(faiss, "StandardGpuResources") or faiss.get_num_gpus() == 0:
+        raise ValueError(
+            f"'device' must be 'cpu' for a FAISS index here (got '{device}'; this FAISS sees no GPU). Install "
+            "\"drepm_pyg[gpu]\", or take index='auto', which computes on the device without FAISS."
+        )
+    if device.index is None and faiss.get_num_gpus() > 1:
+        options = faiss.GpuMultipleClonerOptions()
+        options.shard = True
+        return faiss.index_cpu_to_all_gpus(index, co=options)
+    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), device.index or 0, index)
+
+
+def filled(space: Space, index: Any) -> Any:
+    """The index with all base rows in it."""
+    for block in blocks_of(len(space.base), space.width):
+        index.add(vectors(space, space.base[block]))
     return index
 
 
-def _vectors(space: Space, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+def vectors(space: Space, ids: NDArray[np.int64]) -> NDArray[np.float32]:
     """Rows as an index of ours holds them."""
     return space.prepared(ids).astype(np.float32)
 
 
-def _native(space: Space, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+def native_vectors(space: Space, ids: NDArray[np.int64]) -> NDArray[np.float32]:
     """Rows as the caller's index holds them: neither scaled nor centred."""
     if space.metric is METRICS["cosine"]:
-        return _vectors(space, ids)
+        return vectors(space, ids)
     return np.ldexp(space.rows.double(ids), space.rows.exponent).astype(np.float32)
 
 
-def _once(candidate: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Each candidate of a row at its first place only, -1 elsewhere (duplicates are one class)."""
-    order = np.argsort(candidate, axis=1, kind="stable")
-    ordered = np.take_along_axis(candidate, order, axis=1)
-    repeated = np.zeros_like(candidate, dtype=bool)
-    repeated[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
-    out = np.empty_like(candidate)
-    np.put_along_axis(out, order, np.where(repeated, -1, ordered), axis=1)
-    return out
+def _subquantizers(width: int) -> int:
+    """The largest divisor of the width that leaves at least 4 numbers to each."""
+    return next(parts for parts in range(max(1, width // 4), 0, -1) if width % parts == 0)

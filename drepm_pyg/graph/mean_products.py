@@ -1,13 +1,14 @@
 """Inner products of users from those of items: C = P G P^T, two sparse products a block, no [U, F] matrix."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from drepm_pyg.graph.build import feature_route
+from drepm_pyg.graph.find import How, feature_route
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import METRICS, rounding
 from drepm_pyg.graph.products import gram, unit_roundoff
@@ -18,16 +19,27 @@ from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["mean_route"]
 
+_SPARSE = 60
 _CACHED = 1 << 22  # entries of a block of scores: about 16 MB, so that what follows finds it in cache
 
 
-def mean_route(space: Space, device: torch.device, count: int, budget: int) -> tuple[str, Iterable[Shortlist]]:
-    """Inner products of users as P G P^T while the items' Gram matrix G fits the budget, else from blocks of means."""
-    rows = space.rows
+def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortlist]]:
+    """Inner products of users as P G P^T, or from blocks of means: what is cheaper, within the memory budget.
+
+    G takes a multiply-add per pair of items and column (each product serves both halves), the sparse products of a
+    block one per entry of P and item, then user, and the direct way one per pair of users and column. An entry of a
+    sparse product takes as long as ``_SPARSE`` multiply-adds of a dense one.
+    """
+    rows, device = space.rows, how.device
     assert isinstance(rows, MeanRows)  # the caller made them
     items = rows.items
-    if 4 * len(items.ties) * (len(items.ties) + items.width) > budget:
-        return feature_route(space, device, count, budget)
+    fits = 4 * len(items.ties) * (len(items.ties) + items.width) <= how.memory_budget
+    sparse = rows.counts.nnz * (len(items.ties) + len(space.base)) * len(space.centres) / max(1, len(space))
+    by_gram = len(items.ties) ** 2 * items.width / 2 + _SPARSE * sparse
+    directly = len(space.centres) * len(space.base) * items.width
+    if how.index == "blocks" or (how.index == "auto" and not (fits and by_gram < directly)):
+        # No Gram matrix of the users here: a row of theirs is itself a sum.
+        return feature_route(space, replace(how, index="blocks"), count)
     y = np.empty((len(items.ties), items.width), dtype=np.float32)
     length = np.empty(len(y))
     for block in blocks_of(len(y), items.width):
@@ -43,7 +55,7 @@ def mean_route(space: Space, device: torch.device, count: int, budget: int) -> t
     p, q = space.slack(reach, unit)
     p = p * (1 + 2 * rounding(int(np.diff(rows.counts.indptr).max()), unit) / rounding(items.width, unit))
     products = gram(torch.from_numpy(y).to(device))
-    return "gram", shortlists(_mean_blocks(products, rows, scale), space, (p, q), count)
+    return "gram", shortlists(_mean_blocks(products, space, rows, scale), space, (p, q), count)
 
 
 def _inverse(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -51,20 +63,31 @@ def _inverse(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _mean_blocks(
-    products: Float[Tensor, "I I"], rows: MeanRows, scale: NDArray[np.float64]
+    products: Float[Tensor, "I I"], space: Space, rows: MeanRows, scale: NDArray[np.float64]
 ) -> Iterator[tuple[slice, Tensor]]:
     """Blocks of P G P^T: both factors are sparse, so a bag of rows of G, then of the block's transpose."""
     device = products.device
-    counts = rows.counts
-    item = torch.from_numpy(counts.indices.astype(np.int32)).to(device)
-    start = torch.from_numpy(counts.indptr.astype(np.int32)).to(device)
-    weight = torch.from_numpy((counts.data * np.repeat(scale, np.diff(counts.indptr))).astype(np.float32)).to(device)
-    bounds = counts.indptr.tolist()
-    step = max(1, _CACHED // max(1, len(rows.ties), products.size(0)))
-    for first in range(0, len(rows.ties), step):
-        block = slice(first, min(first + step, len(rows.ties)))
+    item, start, weight = _bags(rows, space.base, scale, device)
+    own_item, own_start, own_weight = _bags(rows, space.centres, scale, device)
+    bounds = own_start.tolist()
+    step = max(1, _CACHED // max(1, len(space.base), products.size(0)))
+    for first in range(0, len(space.centres), step):
+        block = slice(first, min(first + step, len(space.centres)))
         inside = slice(bounds[block.start], bounds[block.stop])
-        offsets = start[block] - bounds[block.start]
-        half = F.embedding_bag(item[inside], products, offsets, mode="sum", per_sample_weights=weight[inside])
+        offsets = own_start[block] - bounds[block.start]
+        half = F.embedding_bag(own_item[inside], products, offsets, mode="sum", per_sample_weights=own_weight[inside])
         half = half.T.contiguous()
         yield block, F.embedding_bag(item, half, start[:-1], mode="sum", per_sample_weights=weight)
+
+
+def _bags(
+    rows: MeanRows, ids: NDArray[np.int64], scale: NDArray[np.float64], device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows of P, scaled, as columns, starts and values."""
+    counts = rows.counts[ids]
+    weight = counts.data * np.repeat(scale[ids], np.diff(counts.indptr))
+    return (
+        torch.from_numpy(counts.indices.astype(np.int32)).to(device),
+        torch.from_numpy(counts.indptr.astype(np.int32)).to(device),
+        torch.from_numpy(weight.astype(np.float32)).to(device),
+    )

@@ -15,13 +15,14 @@ class MeanRows:
     :class:`Rows`).
 
     Users with the same items (or items with the same rows) have the same bits: sums run over the classes of identical
-    items in ascending order. A pair that occurs twice counts twice, as in a scatter mean. Users none of whose items is
-    present have no row.
+    items in ascending order. A pair that occurs twice counts twice, as in a scatter mean. Users without a present item
+    of positive weight have no row.
 
     Args:
         items: the items' rows.
         user: long ``[E]``.
         item: long ``[E]``.
+        weight: float64 ``[E]``, at least 0: what each pair counts.
         num_users: how many users there are.
         block_bytes: how much memory a block of float64 rows may take.
     """
@@ -31,15 +32,16 @@ class MeanRows:
         items: FeatureRows,
         user: NDArray[np.int64],
         item: NDArray[np.int64],
+        weight: NDArray[np.float64],
         num_users: int,
         *,
         block_bytes: int,
     ) -> None:
         self.items, self.width, self.exponent = items, items.width, items.exponent
         column = items.ties.class_of_node[item]
-        user, column = user[column >= 0], column[column >= 0]
-        ones = np.ones(len(user))
-        counts = csr_array((ones, (user, column)), shape=(num_users, len(items.ties)))
+        counted = (column >= 0) & (weight > 0)
+        user, column, weight = user[counted], column[counted], weight[counted]
+        counts = csr_array((weight, (user, column)), shape=(num_users, len(items.ties)))
         counts.sum_duplicates()
         nodes = np.unique(user)
         self.ties = Ties.group(num_users, nodes, _keys(counts, nodes))
@@ -66,6 +68,6 @@ class MeanRows:
 
 
 def _keys(counts: csr_array, nodes: NDArray[np.int64]) -> "list[bytes]":
-    indices, data = counts.indices.astype(np.int64), counts.data.astype(np.int64)
+    indices, data = counts.indices.astype(np.int64), counts.data
     spans = zip(counts.indptr[nodes].tolist(), counts.indptr[nodes + 1].tolist(), strict=True)
     return [indices[start:stop].tobytes() + data[start:stop].tobytes() for start, stop in spans]

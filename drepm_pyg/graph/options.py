@@ -1,25 +1,129 @@
-"""The options that the graph builders share."""
+"""The options that the graph builders share: checked in one place, before any work."""
 
 import os
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
+import numpy as np
 import torch
 
+from drepm_pyg._checks import check_at_least, check_choice, check_fraction
+from drepm_pyg.graph.distributed import check_initialized
+from drepm_pyg.graph.edges import SYMMETRIC, Edges
+from drepm_pyg.graph.find import EXACT, How, Route
+from drepm_pyg.graph.metrics import METRICS
+from drepm_pyg.graph.result import KNNInfo, KNNOutput, output_dtype
 from drepm_pyg.graph.rows import Features
 
-__all__ = ["MEMORY_BUDGET", "KNNOptions", "PathLike"]
+__all__ = ["MEMORY_BUDGET", "KNNOptions", "Options", "PathLike", "SearchOptions", "home"]
 
 PathLike = str | os.PathLike[str]
 
 MEMORY_BUDGET = 2 << 30  #: bytes of working memory beside the input and the result
 
 
-class KNNOptions(TypedDict, total=False):
-    """The keyword arguments of :func:`knn_graph` that do not change what it returns, for its typed overloads."""
+class SearchOptions(TypedDict, total=False):
+    """The keyword arguments of every builder that do not change what it returns, for typed overloads."""
 
     metric: str
-    loop: bool
     index: Any
     device: torch.device | str | None
-    mask: Features | None
+    min_similarity: float | None
+    radius: float | None
+    measure_recall: int
+    target_recall: float | None
+    distributed: bool
     memory_budget: int
+
+
+class KNNOptions(SearchOptions, total=False):
+    """Those of :func:`knn_graph` and :func:`user_knn_graph`."""
+
+    loop: bool
+    mask: Features | None
+    mutual: bool
+    symmetric: str
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a caller asked for (see :func:`knn_graph`); making one checks it.
+
+    Raises:
+        RuntimeError: for ``distributed`` without a process group.
+        ValueError: for an unknown name, a number out of range, or options that exclude each other.
+    """
+
+    k: int
+    metric: str = "cosine"
+    index: Any = "auto"
+    device: torch.device | str | None = None
+    return_weight: bool = False
+    return_info: bool = False
+    min_similarity: float | None = None
+    radius: float | None = None
+    mutual: bool = False
+    symmetric: str = "none"
+    measure_recall: int = 0
+    target_recall: float | None = None
+    distributed: bool = False
+    memory_budget: int = MEMORY_BUDGET
+
+    def __post_init__(self) -> None:
+        check_at_least(1, k=self.k, memory_budget=self.memory_budget)
+        check_at_least(0, measure_recall=self.measure_recall)
+        check_choice(METRICS, metric=self.metric)
+        check_choice(SYMMETRIC, symmetric=self.symmetric)
+        if self.mutual and self.symmetric == "union":
+            raise ValueError(
+                "'mutual' must be False for symmetric='union' (got True): one drops edges, the other adds."
+            )
+        if self.min_similarity is not None and self.metric == "l2":
+            raise ValueError("'min_similarity' is no limit for metric='l2'. Pass 'radius', the largest distance.")
+        if self.radius is not None and self.metric != "l2":
+            raise ValueError(f"'radius' is a distance, for metric='l2' (got {self.metric!r}). Pass 'min_similarity'.")
+        if self.radius is not None and not self.radius >= 0:
+            raise ValueError(f"'radius' must be at least 0 (got {self.radius}).")
+        if self.min_similarity is not None and np.isnan(self.min_similarity):
+            raise ValueError("'min_similarity' must be a number (got NaN).")
+        if self.target_recall is not None:
+            check_fraction(target_recall=self.target_recall)
+            if isinstance(self.index, str) and self.index in (*EXACT[1:], "flat"):
+                raise ValueError(
+                    f"'target_recall' tunes approximate indexes (got {self.index!r}, an exact one). Leave it out."
+                )
+        if self.distributed:
+            check_initialized()
+
+    def how(self, x: Features, route: Route) -> How:
+        """The options of the search itself; products are computed where ``x`` is, unless 'device' says otherwise."""
+        filtered = self.min_similarity is not None or self.radius is not None or self.symmetric == "union"
+        return How(
+            metric=self.metric,
+            index=self.index,
+            device=home(x) if self.device is None else torch.device(self.device),
+            memory_budget=self.memory_budget,
+            score_all=self.return_weight or filtered,
+            route=route,
+            measure_recall=self.measure_recall,
+            target_recall=self.target_recall,
+            distributed=self.distributed,
+        )
+
+    def finish(self, x: Features, edges: Edges, info: KNNInfo, exponent: int) -> KNNOutput:
+        """Cut off, make mutual or symmetric; then ``edge_index`` and what else was asked for."""
+        metric = METRICS[self.metric]
+        limit = self.radius if self.metric == "l2" else self.min_similarity
+        if limit is not None:
+            edges = edges.above(metric.score(limit, exponent))
+        edges = edges.symmetric("intersection" if self.mutual else self.symmetric)
+        edge_index = edges.edge_index().to(home(x))
+        if not self.return_weight:
+            return (edge_index, info) if self.return_info else edge_index
+        weight = torch.from_numpy(metric.weight(edges.score, exponent)).to(home(x), output_dtype(x))
+        return (edge_index, weight, info) if self.return_info else (edge_index, weight)
+
+
+def home(x: Features) -> torch.device:
+    """Where ``x`` is; arrays are on the CPU."""
+    return x.device if isinstance(x, torch.Tensor) else torch.device("cpu")

@@ -37,22 +37,24 @@ def gram_blocks(products: Float[Tensor, "C C"]) -> Iterator[tuple[slice, Tensor]
 
 
 def product_blocks(space: Space, device: torch.device, budget: int) -> Iterator[tuple[slice, Tensor]]:
-    """Blocks ``[C, B]`` of inner products of prepared rows, within ``budget`` bytes.
+    """Blocks ``[N, B]`` of inner products of the base rows with a block of centres, within ``budget`` bytes.
 
     Rows that take more than half of the budget are prepared anew for every block.
     """
-    num_rows, width = len(space), space.width
-    whole = torch.from_numpy(space.single()).to(device) if 4 * num_rows * width <= budget // 2 else None
-    step = max(1, min(num_rows, budget // 4 // (4 * (num_rows + width))))
-    for start in range(0, num_rows, step):
-        block = slice(start, min(start + step, num_rows))
-        centres = _prepared(space, np.arange(block.start, block.stop), device) if whole is None else whole[block]
+    num_rows, width = len(space.base), space.width
+    held = 4 * num_rows * width <= budget // 2
+    whole = torch.from_numpy(space.single(space.base)).to(device) if held else None
+    step = max(1, min(len(space.centres), budget // 4 // (4 * (num_rows + width))))
+    for start in range(0, len(space.centres), step):
+        block = slice(start, min(start + step, len(space.centres)))
+        # All rows are searched for among themselves: what is prepared already serves both ends.
+        centres = whole[block] if whole is not None and space.whole else _prepared(space, space.centres[block], device)
         scores = torch.empty(num_rows, block.stop - block.start, device=device)
         if whole is not None:
             _matmul(whole, centres, scores)
         else:
-            for base in blocks_of(num_rows, width, budget // 8):
-                _matmul(_prepared(space, base, device), centres, scores[base[0] : base[-1] + 1])
+            for part in blocks_of(num_rows, width, budget // 8):
+                _matmul(_prepared(space, space.base[part], device), centres, scores[part[0] : part[-1] + 1])
         yield block, scores
 
 

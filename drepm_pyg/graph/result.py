@@ -1,6 +1,6 @@
 """What a graph builder returns beside the edges."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -20,9 +20,10 @@ class KNNInfo:
         exact: whether the route promises the exact graph.
         device: where the products were computed.
         seconds: wall time of the whole call.
-        recall: share of the exact neighbours that were found, where measured; None where not.
+        recall: share of the exact neighbours that were found, on a sample, where measured; None where not.
         rescored: pairs scored again in float64.
         searched_again: rows whose candidates could not decide, compared with all others in float64.
+        parameters: how far an approximate index looked, such as ``{'nprobe': 16}``.
     """
 
     index: str
@@ -33,6 +34,7 @@ class KNNInfo:
     recall: float | None
     rescored: int
     searched_again: int
+    parameters: dict[str, int] = field(default_factory=dict)
 
 
 KNNOutput = Tensor | tuple[Tensor, Tensor] | tuple[Tensor, KNNInfo] | tuple[Tensor, Tensor, KNNInfo]

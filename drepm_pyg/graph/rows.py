@@ -1,8 +1,9 @@
 """Feature rows as a search reads them: any dtype, tensor or (memory-mapped) array, masked or not, duplicates once."""
 
+import copy
 import hashlib
-from collections.abc import Iterator
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from drepm_pyg.graph.ties import Ties
 from drepm_pyg.typing import Tensor
 
-__all__ = ["FeatureRows", "Features", "Rows", "blocks_of", "squared_norms"]
+__all__ = ["FeatureRows", "Features", "Rows", "blocks_of", "check_matrix", "present", "squared_norms"]
 
 Features = Tensor | NDArray[Any]
 
@@ -44,27 +45,32 @@ class Rows(Protocol):
 
 
 class FeatureRows:
-    """The rows of a feature matrix (see :class:`Rows`).
+    """The rows of a feature matrix, or of several one after the other (see :class:`Rows`).
 
     Args:
-        x: float ``[N, F]``, tensor or array; read in blocks, never copied whole.
-        mask: bool ``[N]``, True where the row is present; what an absent row holds is never looked at.
+        parts: float ``[N_p, F]`` by their argument's name, tensors or arrays; read in blocks, never copied whole.
+        nodes: ids of the rows that take part, ascending; what the others hold is never looked at.
 
     Raises:
-        TypeError: if ``x`` is no dense floating-point matrix.
-        ValueError: if its shape is wrong, or a present row holds NaN or infinity.
+        TypeError: if a part is no dense floating-point matrix.
+        ValueError: if a shape is wrong, or a row that takes part holds NaN or infinity.
     """
 
-    def __init__(self, x: Features, mask: Features | None = None, *, name: str = "x") -> None:
-        _check_matrix(x, name)
-        self.width = int(x.shape[1])
-        self._x = x.detach().cpu() if isinstance(x, torch.Tensor) else x
-        nodes = _present(len(x), mask)
-        self.exponent = self._scan(nodes, len(x), name)
-        blocks = blocks_of(len(nodes), self.width)
-        squares = np.concatenate([np.zeros(0), *(squared_norms(self._scaled(nodes[block])) for block in blocks)])
-        self.ties = Ties.group(len(x), nodes, self._keys(nodes, squares))
-        self.squares = squares[np.searchsorted(nodes, self.ties.first)]
+    def __init__(self, parts: Mapping[str, Features], nodes: NDArray[np.int64]) -> None:
+        for name, x in parts.items():
+            check_matrix(x, name)
+        self.width = _common_width(parts)
+        self._names = list(parts)
+        self._parts = [x.detach().cpu() if isinstance(x, torch.Tensor) else x for x in parts.values()]
+        self._starts = np.cumsum([0, *(len(x) for x in self._parts)])
+        self.exponent = self._scan(nodes)
+        self._group(nodes)
+
+    def within(self, nodes: NDArray[np.int64]) -> Self:
+        """The same rows on the same scale, for some of the nodes alone."""
+        view = copy.copy(self)
+        view._group(nodes)
+        return view
 
     def double(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """Rows ``ids`` (class ids) in float64."""
@@ -77,10 +83,21 @@ class FeatureRows:
             total += self.double(block).sum(axis=0)
         return total / max(1, len(self.ties))
 
+    def _group(self, nodes: NDArray[np.int64]) -> None:
+        blocks = blocks_of(len(nodes), self.width)
+        squares = np.concatenate([np.zeros(0), *(squared_norms(self._scaled(nodes[block])) for block in blocks)])
+        self.ties = Ties.group(int(self._starts[-1]), nodes, self._keys(nodes, squares))
+        self.squares = squares[np.searchsorted(nodes, self.ties.first)]
+
     def _read(self, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
-        if isinstance(self._x, torch.Tensor):
-            return self._x[torch.from_numpy(nodes)].to(torch.float64).numpy()
-        return np.asarray(self._x[nodes], dtype=np.float64)  # an index of ids copies, so this is never the caller's
+        if len(self._parts) == 1:
+            return _take(self._parts[0], nodes)
+        out = np.empty((len(nodes), self.width))
+        part = np.searchsorted(self._starts, nodes, side="right") - 1
+        for place, x in enumerate(self._parts):
+            inside = part == place
+            out[inside] = _take(x, nodes[inside] - self._starts[place])
+        return out
 
     def _scaled(self, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
         rows = self._read(nodes)
@@ -88,7 +105,7 @@ class FeatureRows:
             rows *= 2.0**-self.exponent
         return rows
 
-    def _scan(self, nodes: NDArray[np.int64], num_nodes: int, name: str) -> int:
+    def _scan(self, nodes: NDArray[np.int64]) -> int:
         """Refuse what is not finite; return the exponent of the largest magnitude."""
         largest, bad = 0.0, []
         for block in blocks_of(len(nodes), self.width):
@@ -97,9 +114,11 @@ class FeatureRows:
             bad += nodes[block[~finite]].tolist()
             largest = max(largest, float(np.abs(rows).max(where=finite[:, None], initial=0.0)))
         if bad:
+            part = int(np.searchsorted(self._starts, bad[0], side="right")) - 1
+            inside = [node - int(self._starts[part]) for node in bad if node < self._starts[part + 1]]
             raise ValueError(
-                f"'{name}' holds NaN or infinite values in {len(bad)} of {num_nodes} rows (first: {bad[:5]}). "
-                "Repair these rows, or mask them."
+                f"'{self._names[part]}' holds NaN or infinite values in {len(inside)} of {len(self._parts[part])} rows "
+                f"(first: {inside[:5]}). Repair these rows, or mask them."
             )
         return min(max(int(np.frexp(largest)[1]), -1000), 1000)  # so that its power of two is a float64, too
 
@@ -125,7 +144,8 @@ def blocks_of(count: int, width: int, block_bytes: int = _BLOCK_BYTES) -> Iterat
         yield np.arange(start, min(start + step, count))
 
 
-def _check_matrix(x: Features, name: str) -> None:
+def check_matrix(x: Features, name: str) -> None:
+    """Features are a dense floating-point matrix."""
     if not isinstance(x, torch.Tensor | np.ndarray):
         raise TypeError(f"'{name}' must be a torch tensor or a NumPy array (got {type(x).__name__}).")
     floating = x.is_floating_point() if isinstance(x, torch.Tensor) else x.dtype.kind == "f"
@@ -137,12 +157,27 @@ def _check_matrix(x: Features, name: str) -> None:
         raise ValueError(f"'{name}' must have the shape [N, F] with F of at least 1 (got {list(x.shape)}).")
 
 
-def _present(num_nodes: int, mask: Features | None) -> NDArray[np.int64]:
+def _common_width(parts: Mapping[str, Features]) -> int:
+    widths = {name: int(x.shape[1]) for name, x in parts.items()}
+    if len(set(widths.values())) > 1:
+        given = ", ".join(f"'{name}' {width}" for name, width in widths.items())
+        raise ValueError(f"features that are compared must be of one width (got {given}).")
+    return next(iter(widths.values()))
+
+
+def _take(x: Features, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
+    if isinstance(x, torch.Tensor):
+        return x[torch.from_numpy(nodes)].to(torch.float64).numpy()
+    return np.asarray(x[nodes], dtype=np.float64)  # an index of ids copies, so this is never the caller's
+
+
+def present(num_nodes: int, mask: Features | None, name: str = "mask") -> NDArray[np.int64]:
+    """Ids of the rows that a mask leaves."""
     if mask is None:
         return np.arange(num_nodes)
     array = mask.detach().cpu().numpy() if isinstance(mask, torch.Tensor) else np.asarray(mask)
     if array.dtype != np.bool_:
-        raise TypeError(f"'mask' must be boolean, True where the row is present (got {array.dtype}).")
+        raise TypeError(f"'{name}' must be boolean, True where the row is present (got {array.dtype}).")
     if array.shape != (num_nodes,):
-        raise ValueError(f"'mask' must have one entry per row of features, [{num_nodes}] (got {list(array.shape)}).")
+        raise ValueError(f"'{name}' must have one entry per row of features, [{num_nodes}] (got {list(array.shape)}).")
     return np.flatnonzero(array)

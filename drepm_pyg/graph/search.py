@@ -18,10 +18,10 @@ _DOUBLE = 2.0**-53
 
 @dataclass
 class Ranking:
-    """The best ``T`` rows of every row, best first, ties by smaller id (the row itself takes part).
+    """The best ``T`` base rows of every centre, best first, ties by smaller id (a centre in the base takes part).
 
     Attributes:
-        index: rows ``[C, T]``.
+        index: ids of the rows ``[C, T]``.
         score: their scores ``[C, T]``.
         rescored: how many pairs were scored again in float64.
         searched_again: how many rows were compared with all others in float64, as their shortlist could not decide.
@@ -34,21 +34,24 @@ class Ranking:
 
 
 def rank(space: Space, lists: Iterable[Shortlist], count: int, *, score_all: bool, budget: int) -> Ranking:
-    """The ``count`` best of every row, as float64 scores pair by pair would order them.
+    """The ``count`` best of every centre, as float64 scores pair by pair would order them.
 
-    A shortlist decides a row if nothing left out can reach its ``count``-th best; then only candidates whose error
-    intervals overlap are scored again. The other rows are compared with all in float64, and what that leaves open again
-    by pairs.
+    A shortlist decides a centre if nothing left out can reach its ``count``-th best; then only candidates whose error
+    intervals overlap are scored again. The other centres are compared with all base rows in float64, and what that
+    leaves open again by pairs.
 
     Args:
         space: the rows.
-        lists: candidates for every row.
+        lists: candidates for every centre.
         count: how many to keep (all, where there are fewer rows).
         score_all: score every kept pair in float64, also where its place is clear.
         budget: bytes that a block of float64 scores may take.
     """
-    count = min(count, len(space))
-    result = Ranking(np.empty((len(space), count), np.int64), np.empty((len(space), count)))
+    count = min(count, len(space.base))
+    shape = (len(space.centres), count)
+    result = Ranking(np.empty(shape, np.int64), np.empty(shape))
+    if not len(space.centres):
+        return result
     blocks, left, right, undecided = [], [], [], []
     for part in lists:
         lower, upper = part.score - part.slack, part.score + part.slack
@@ -56,9 +59,9 @@ def rank(space: Space, lists: Iterable[Shortlist], count: int, *, score_all: boo
         decided = part.ceiling < floor
         keep = decided[:, None] & (upper >= floor[:, None])
         again = keep if score_all else keep & _overlap(lower, upper)
-        blocks.append((part.block, part.index, np.where(keep, part.score, -np.inf), again))
-        left.append(np.nonzero(again)[0] + part.block.start)
-        right.append(part.index[again])
+        blocks.append((part.block, space.base[part.index], np.where(keep, part.score, -np.inf), again))
+        left.append(space.centres[np.nonzero(again)[0] + part.block.start])
+        right.append(space.base[part.index[again]])
         undecided.append(np.flatnonzero(~decided) + part.block.start)
     # Scored in one go: the fewer the calls, the more pairs share a row.
     exact = space.score(np.concatenate(left), np.concatenate(right))
@@ -84,39 +87,42 @@ def _overlap(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[
     return out
 
 
-def _search_again(space: Space, ids: NDArray[np.int64], result: Ranking, budget: int) -> None:
+def _search_again(space: Space, places: NDArray[np.int64], result: Ranking, budget: int) -> None:
     count = result.index.shape[1]
     # A block's scores, their slack and, where everything ties, the coordinates and scores of every pair.
-    step = max(1, budget // (64 * len(space) + 8 * space.width))
-    for start in range(0, len(ids), step):
-        centres = ids[start : start + step]
+    step = max(1, budget // (64 * len(space.base) + 8 * space.width))
+    for start in range(0, len(places), step):
+        part = places[start : start + step]
+        centres = space.centres[part]
         scores, slack = _double_scores(space, centres)
         floor = -np.partition(slack - scores, count - 1, axis=1)[:, count - 1]
         row, column = np.nonzero(scores + slack >= floor[:, None])
         score, open_ = scores[row, column], slack[row, column] > 0
-        score[open_] = space.score(centres[row[open_]], column[open_])
+        score[open_] = space.score(centres[row[open_]], space.base[column[open_]])
         order = np.lexsort((column, -score, row))
         row, column, score = row[order], column[order], score[order]
         place = np.arange(len(row)) - np.searchsorted(row, row)
         kept = place < count
-        result.index[centres[row[kept]], place[kept]] = column[kept]
-        result.score[centres[row[kept]], place[kept]] = score[kept]
+        result.index[part[row[kept]], place[kept]] = space.base[column[kept]]
+        result.score[part[row[kept]], place[kept]] = score[kept]
         result.rescored += int(open_.sum())
-    result.searched_again += len(ids)
+    result.searched_again += len(places)
 
 
 def _double_scores(space: Space, centres: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scores ``[R, C]`` in float64 and a bound on the error of each."""
+    """Scores ``[R, N]`` with the base rows in float64 and a bound on the error of each."""
     queries = space.prepared(centres)
     p, q = space.slack(space.norms, _DOUBLE)
-    scores, slack = np.empty((len(centres), len(space))), p[centres, None] * q
+    scores, slack = np.empty((len(centres), len(space.base))), p[centres, None] * q[space.base]
     # Rows without a common non-zero column, such as one-hot rows, have the product 0 and no error: many exact ties.
     sparse = not space.metric.centred and not queries.all()
-    for block in blocks_of(len(space), space.width, space.block_bytes):
-        part, base = slice(block[0], block[-1] + 1), space.prepared(block)
+    for block in blocks_of(len(space.base), space.width, space.block_bytes):
+        part, base = slice(block[0], block[-1] + 1), space.prepared(space.base[block])
         scores[:, part] = queries @ base.T
         if sparse:
             slack[:, part] *= np.abs(queries) @ np.abs(base).T > 0
     squares = torch.from_numpy(space.norms**2)
-    space.metric.adjust(torch.from_numpy(scores).T, squares, squares[torch.from_numpy(centres)])
+    space.metric.adjust(
+        torch.from_numpy(scores).T, squares[torch.from_numpy(space.base)], squares[torch.from_numpy(centres)]
+    )
     return scores, slack

@@ -17,11 +17,11 @@ _CHUNK = 64  # rows per chunk of `largest`: its two selections are then of simil
 
 @dataclass(frozen=True)
 class Shortlist:
-    """Candidates of the rows ``block``; ``index`` -1 (score -inf) where there is none.
+    """Candidates of the centres ``block``; ``index`` -1 (score -inf) where there is none.
 
     Attributes:
-        block: which rows.
-        index: candidate rows ``[B, T]``.
+        block: which of the centres, by place.
+        index: candidates ``[B, T]``, by their place among the base rows.
         score: their approximate scores ``[B, T]``.
         slack: bound on the error of each ``[B, T]``.
         ceiling: no row left out has an exact score above this ``[B]``.
@@ -40,26 +40,27 @@ def shortlists(
     slack: tuple[NDArray[np.float64], NDArray[np.float64]],
     count: int,
 ) -> Iterator[Shortlist]:
-    """The ``count`` rows of largest upper bound, from blocks of matrix products.
+    """The ``count`` base rows of largest upper bound, from blocks of matrix products.
 
     Args:
-        blocks: products of all prepared rows with those of a block, overwritten.
+        blocks: products of the prepared base rows with those of a block of centres, overwritten.
         space: the rows.
         slack: factors of the error bound (:meth:`Space.slack`).
         count: how many to list.
     """
-    p, q = slack
-    count = min(count, len(space))
-    squares = torch.from_numpy(space.norms**2).float()
+    p, q = slack[0][space.centres], slack[1][space.base]
+    count = min(count, len(space.base))
+    squares = torch.from_numpy(space.norms[space.base] ** 2).float()
+    own = torch.from_numpy(space.norms[space.centres] ** 2).float()
     spread = torch.from_numpy(q).float()
     for block, scores in blocks:
-        squares, spread = squares.to(scores.device), spread.to(scores.device)
-        space.metric.adjust(scores, squares, squares[block])
+        squares, own, spread = (part.to(scores.device) for part in (squares, own, spread))
+        space.metric.adjust(scores, squares, own[block])
         scores.addcmul_(spread[:, None], torch.from_numpy(p[block]).float().to(scores.device))
         upper, index = (part.cpu().numpy() for part in largest(scores, count))
         upper = upper.astype(np.float64)
         error = p[block, None] * q[index]
-        ceiling = upper[:, -1] if count < len(space) else np.full(len(upper), -np.inf)
+        ceiling = upper[:, -1] if count < len(space.base) else np.full(len(upper), -np.inf)
         yield Shortlist(block, index, upper - error, error, ceiling)
 
 

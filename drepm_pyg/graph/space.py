@@ -1,5 +1,6 @@
 """Rows under a metric: prepared for matrix products, and scored exactly pair by pair."""
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,21 +14,48 @@ __all__ = ["Space"]
 
 
 class Space:
-    """Rows under a metric.
+    """Rows under a metric, and which of them are searched for among which.
 
     Args:
         rows: the distinct rows.
         metric: how they are compared.
         block_bytes: how much memory a block of float64 rows may take.
+        centres: ids of the rows whose neighbours are sought, ascending; default: all.
+        base: ids of the rows that may be neighbours, ascending; default: all.
+        num_base_nodes: how many nodes there are that may be neighbours, those without a row included.
     """
 
-    def __init__(self, rows: Rows, metric: Metric, *, block_bytes: int) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        metric: Metric,
+        *,
+        block_bytes: int,
+        centres: NDArray[np.int64] | None = None,
+        base: NDArray[np.int64] | None = None,
+        num_base_nodes: int | None = None,
+    ) -> None:
         self.rows, self.metric, self.block_bytes = rows, metric, block_bytes
+        everything = np.arange(len(rows.ties))
+        self.centres = everything if centres is None else centres
+        self.base = everything if base is None else base
+        self.num_base_nodes = rows.ties.num_nodes if num_base_nodes is None else num_base_nodes
         self.center = rows.mean() if metric.centred else np.zeros(rows.width)
         self.norms = np.sqrt(self._prepared_squares())
 
     def __len__(self) -> int:
         return len(self.rows.ties)
+
+    def of(self, centres: NDArray[np.int64]) -> "Space":
+        """The same rows with other centres."""
+        view = copy.copy(self)
+        view.centres = centres
+        return view
+
+    @property
+    def whole(self) -> bool:
+        """Whether every row is searched for among all rows."""
+        return len(self.centres) == len(self.base) == len(self)
 
     @property
     def width(self) -> int:
@@ -39,11 +67,11 @@ class Space:
         rows = self.rows.double(ids)
         return self.metric.prepare(rows - self.center if self.metric.centred else rows, self.rows.squares[ids])
 
-    def single(self) -> NDArray[np.float32]:
-        """All prepared rows in float32."""
-        out = np.empty((len(self), self.width), dtype=np.float32)
-        for block in blocks_of(len(self), self.width):
-            out[block[0] : block[-1] + 1] = self.prepared(block)
+    def single(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Prepared rows ``ids`` in float32."""
+        out = np.empty((len(ids), self.width), dtype=np.float32)
+        for block in blocks_of(len(ids), self.width):
+            out[block[0] : block[-1] + 1] = self.prepared(ids[block])
         return out
 
     def slack(self, reach: NDArray[np.float64], unit: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

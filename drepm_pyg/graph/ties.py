@@ -39,9 +39,17 @@ class Ties:
     def __len__(self) -> int:
         return len(self.start) - 1
 
+    def among(self, nodes: NDArray[np.int64]) -> "Ties":
+        """The same classes with those of their members that are in ``nodes``; some may have none."""
+        chosen = np.zeros(self.num_nodes, dtype=bool)
+        chosen[nodes] = True
+        kept = chosen[self.members]
+        start = np.concatenate([[0], np.cumsum(kept)])[self.start]
+        return Ties(self.num_nodes, self.nodes, self.class_of, self.members[kept], start)
+
     @property
     def first(self) -> NDArray[np.int64]:
-        """The smallest node of each class."""
+        """The smallest node of each class (each has one, unless :meth:`among` took it)."""
         return self.members[self.start[:-1]]
 
     @property

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from drepm_pyg.graph.find import How
 from drepm_pyg.graph.mean_products import mean_route
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import METRICS
@@ -62,9 +63,9 @@ def test_the_error_of_fast_scores_is_within_its_bound(metric: str, kind: str) ->
         x = (0.1 + 0.01 * rng.random((120, 1)) + 1e-6 * x).astype(np.float32)
     if kind == "wide":
         x *= np.exp(3 * rng.standard_normal((120, 1))).astype(np.float32)
-    rows = FeatureRows(x)
+    rows = FeatureRows({"x": x}, np.arange(120))
     space = Space(rows, METRICS[metric], block_bytes=1 << 20)
-    products = gram(torch.from_numpy(space.single()))
+    products = gram(torch.from_numpy(space.single(space.base)))
     slack = space.slack(space.norms, unit_roundoff(CPU))
     lists = list(shortlists(gram_blocks(products), space, slack, len(space)))
     exact = scores_float64(rows.double(np.arange(120)), metric)
@@ -76,11 +77,12 @@ def test_the_error_of_fast_scores_is_within_its_bound(metric: str, kind: str) ->
 def test_the_error_of_users_scores_is_within_its_bound(metric: str, positive: bool) -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((80, 500)).astype(np.float32)
-    items = FeatureRows(np.abs(x) if positive else x)
+    items = FeatureRows({"x": np.abs(x) if positive else x}, np.arange(80))
     user, item = np.repeat(np.arange(60), 9), rng.integers(0, 80, 540)
-    rows = MeanRows(items, user, item, 60, block_bytes=1 << 20)
+    rows = MeanRows(items, user, item, np.ones(540), 60, block_bytes=1 << 20)
     space = Space(rows, METRICS[metric], block_bytes=1 << 20)
-    name, lists = mean_route(space, CPU, len(space), 1 << 30)
+    how = How(metric, "gram", CPU, 1 << 30, score_all=False, route=mean_route)
+    name, lists = mean_route(space, how, len(space))
     assert name == "gram"
     exact = scores_float64(rows.double(np.arange(len(space))), metric)
     assert_bounded(exact, *all_scores(space, list(lists)), tightest=1e-2)

@@ -35,12 +35,12 @@ def test_hand_worked_graph() -> None:
     assert user_knn_graph(x_item, pairs, 4, 1).tolist() == [[1, 2, 1, 1], [0, 1, 2, 3]]
 
 
-@pytest.mark.parametrize("budget", [1 << 30, SMALL])
+@pytest.mark.parametrize(("index", "budget"), [("gram", 1 << 30), ("blocks", 1 << 30), ("auto", SMALL)])
 @pytest.mark.parametrize("loop", [False, True])
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("kind", ["normal", "positive", "clustered", "far from 0"])
 def test_is_the_graph_of_the_mean_features(
-    kind: str, metric: str, loop: bool, budget: int, generator: torch.Generator
+    kind: str, metric: str, loop: bool, index: str, budget: int, generator: torch.Generator
 ) -> None:
     x = torch.randn(60, 12, generator=generator)
     x = {"normal": x, "positive": x.abs(), "clustered": x[:1] + 1e-4 * x, "far from 0": x + 1e3}[kind]
@@ -48,9 +48,9 @@ def test_is_the_graph_of_the_mean_features(
     mean, present = mean_features(x, pairs, 100)
     assert present.all()
     edge_index, info = user_knn_graph(
-        x, pairs, 100, 6, metric=metric, loop=loop, memory_budget=budget, return_info=True
+        x, pairs, 100, 6, metric=metric, loop=loop, index=index, memory_budget=budget, return_info=True
     )
-    assert info.index == ("blocks" if budget == SMALL else "gram")
+    assert info.index == ("blocks" if index == "auto" else index)
     assert_exact(edge_index, mean, 6, metric, loop)
     assert torch.equal(edge_index, user_knn_graph(x, pairs, 100, 6, metric=metric, loop=loop))
 

@@ -9,7 +9,7 @@ from torch_geometric.transforms import BaseTransform
 from drepm_pyg.data import USER_ITEM, modalities, modality_mask, similar
 from drepm_pyg.graph.cache import cached, fingerprint
 from drepm_pyg.graph.knn import knn_graph
-from drepm_pyg.graph.options import MEMORY_BUDGET, KNNOptions, Options, PathLike, SearchOptions
+from drepm_pyg.graph.options import MEMORY_BUDGET, KNNOptions, Options, PathLike
 from drepm_pyg.graph.transforms.stored import NODES, check_nodes
 from drepm_pyg.graph.user_knn import user_knn_graph
 from drepm_pyg.typing import Tensor
@@ -74,16 +74,17 @@ class AddSimilarityGraphs(BaseTransform):
         cache_dir: PathLike | None = None,
     ) -> None:
         check_nodes(nodes)
-        options: SearchOptions = {
-            "metric": metric,
-            "index": index,
-            "device": device,
-            "min_similarity": min_similarity,
-            "radius": radius,
-            "target_recall": target_recall,
-            "memory_budget": memory_budget,
-        }
-        Options(k, mutual=mutual, symmetric=symmetric, return_weight=return_weight, **options)  # checks them
+        Options(
+            k,
+            metric=metric,
+            index=index,
+            min_similarity=min_similarity,
+            radius=radius,
+            mutual=mutual,
+            symmetric=symmetric,
+            target_recall=target_recall,
+            memory_budget=memory_budget,
+        )  # checks them before there are data
         if metric == "l2" and return_weight:
             raise ValueError(
                 "'return_weight' must be False for metric='l2' (got True): its weights are distances, which "
@@ -95,7 +96,18 @@ class AddSimilarityGraphs(BaseTransform):
             )
         self.k, self.modalities, self.nodes = k, modalities, nodes
         self.return_weight, self.cache_dir = return_weight, cache_dir
-        self.options: KNNOptions = {**options, "loop": loop, "mutual": mutual, "symmetric": symmetric}
+        self.options: KNNOptions = {
+            "metric": metric,
+            "loop": loop,
+            "index": index,
+            "device": device,
+            "min_similarity": min_similarity,
+            "radius": radius,
+            "mutual": mutual,
+            "symmetric": symmetric,
+            "target_recall": target_recall,
+            "memory_budget": memory_budget,
+        }
 
     def forward(self, data: HeteroData) -> HeteroData:
         """Add the graphs to (a shallow copy of) ``data``."""

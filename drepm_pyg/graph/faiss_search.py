@@ -1,0 +1,153 @@
+"""Shortlists from FAISS, and how far its approximate indexes look."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from drepm_pyg.graph.faiss_index import filled, given_index, load_faiss, named_index, native_vectors, on_gpu, vectors
+from drepm_pyg.graph.metrics import METRICS
+from drepm_pyg.graph.shortlist import Shortlist
+from drepm_pyg.graph.space import Space
+
+__all__ = ["FaissSearch"]
+
+_QUERIES = 4096
+_ON_CPU_ALONE = ("hnsw", "nsg")
+_COMPRESSED = 4  # candidates per neighbour where distances are those of a code
+_WIDEST = 32
+
+
+class FaissSearch:
+    """A FAISS index of the base rows of a space.
+
+    Args:
+        space: the rows.
+        index: 'flat', 'ivf', 'hnsw', 'nsg', 'ivfpq', a factory string, or a trained ``faiss.Index``: empty (a copy is
+            filled), or holding one vector per node in the order of the nodes (of unit length for the cosine).
+        count: how many candidates a search will want.
+        device: where the index lies; graph indexes lie on the CPU.
+
+    Attributes:
+        exact: whether it finds the exact neighbours.
+        name: the index by its name.
+
+    Raises:
+        MissingExtraError: if FAISS is not installed.
+        TypeError: if ``index`` is neither a string nor a FAISS index.
+        ValueError: if FAISS cannot build the index, or a given one does not fit the features.
+    """
+
+    def __init__(self, space: Space, index: Any, count: int, device: torch.device) -> None:
+        self._faiss = load_faiss(f"index={index!r}" if isinstance(index, str) else "a FAISS index")
+        self.name = index if isinstance(index, str) else type(index).__name__
+        self.exact = self.name == "flat"
+        if isinstance(index, str):
+            built, self._holds_nodes = named_index(self._faiss, space, index), False
+        else:
+            built = given_index(self._faiss, space, index)
+            self._holds_nodes = built is index
+        self.device = torch.device("cpu") if self.name.lower().startswith(_ON_CPU_ALONE) else device
+        if self.device.type != "cpu":
+            built = on_gpu(self._faiss, built, self.device)
+        self._index = built if self._holds_nodes else filled(space, built)
+        full = self.name in ("flat", "ivf", "hnsw", "nsg") or self.name.endswith("Flat") or not isinstance(index, str)
+        self._widening = 1 if full else _COMPRESSED
+        self._knob = self._find_knob()
+        if self.name in ("ivf", "ivfpq"):
+            self._set(min(self._limit, 8 + self._limit // 16))
+        elif self.name in ("hnsw", "nsg"):
+            self._set(max(64, 4 * count))
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """How far it looks."""
+        return {} if self._knob is None else {self._knob[1]: int(getattr(*self._knob))}
+
+    def efforts(self) -> Iterator[None]:
+        """Make it look further and further; every step stands until the next."""
+        if self._knob is not None:
+            effort = 1 if self._knob[1] == "nprobe" else 16
+            while effort < self._limit:
+                self._set(effort)
+                yield
+                effort *= 2
+            self._set(self._limit)
+        yield
+        while self._widening < _WIDEST:
+            self._widening *= 2
+            yield
+
+    def shortlists(self, space: Space, count: int) -> Iterator[Shortlist]:
+        """Candidates for the centres of a space with the same base.
+
+        Args:
+            space: the rows.
+            count: how many candidates to list.
+        """
+        class_of = space.rows.ties.class_of_node[: space.num_base_nodes] if self._holds_nodes else space.base
+        place = np.full(len(space), -1)
+        place[space.base] = np.arange(len(space.base))
+        place_of = np.where(class_of >= 0, place[class_of], -1)
+        count = min(self._widening * count, self._index.ntotal)
+        p, q = (part[ids] for part, ids in zip(self._slack(space), (space.centres, space.base), strict=True))
+        for start in range(0, len(space.centres), _QUERIES):
+            block = slice(start, min(start + _QUERIES, len(space.centres)))
+            ids = space.centres[block]
+            distance, found = self._searched(
+                native_vectors(space, ids) if self._holds_nodes else vectors(space, ids), count
+            )
+            candidate = np.where(found >= 0, place_of[found], -1)
+            if self.exact:
+                score = np.asarray(-distance if space.metric is METRICS["l2"] else distance, dtype=np.float64)
+                ceiling = score[:, -1] + p[block] * q.max() if count < len(space.base) else np.full(len(ids), -np.inf)
+                yield Shortlist(block, candidate, score, p[block, None] * q[candidate], ceiling)
+            else:
+                # An approximate index promises nothing: every candidate is scored anew, what it left out is left out.
+                candidate = _once(candidate)
+                score = np.where(candidate >= 0, 0.0, -np.inf)
+                yield Shortlist(block, candidate, score, np.zeros_like(score), np.full(len(score), -np.inf))
+
+    def _slack(self, space: Space) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return space.slack(space.norms, 2.0**-24 if self.device.type == "cpu" else 2.0**-8)
+
+    def _searched(self, queries: NDArray[np.float32], count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        if self.device.type == "cpu":
+            distance, found = self._index.search(queries, count)
+            return distance, found
+        import faiss.contrib.torch_utils  # noqa: F401 - from here on indexes take tensors where they lie
+
+        distance, found = self._index.search(torch.from_numpy(queries).to(self.device), count)
+        return distance.cpu().numpy(), found.cpu().numpy()
+
+    def _find_knob(self) -> tuple[Any, str] | None:
+        """What decides how far the index looks: the lists it probes, or the breadth of its walk."""
+        inner = self._faiss.downcast_index(self._index)
+        if isinstance(inner, self._faiss.IndexPreTransform):
+            inner = self._faiss.downcast_index(inner.index)
+        if hasattr(inner, "nprobe"):
+            self._limit = int(inner.nlist)
+            return inner, "nprobe"
+        self._limit = min(4096, int(self._index.ntotal))
+        if hasattr(inner, "hnsw"):
+            return inner.hnsw, "efSearch"
+        if hasattr(inner, "nsg"):
+            return inner.nsg, "search_L"
+        return None
+
+    def _set(self, effort: int) -> None:
+        if self._knob is not None:
+            setattr(*self._knob, effort)
+
+
+def _once(candidate: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each candidate of a row at its first place only, -1 elsewhere (duplicates are one class)."""
+    order = np.argsort(candidate, axis=1, kind="stable")
+    ordered = np.take_along_axis(candidate, order, axis=1)
+    repeated = np.zeros_like(candidate, dtype=bool)
+    repeated[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
+    out = np.empty_like(candidate)
+    np.put_along_axis(out, order, np.where(repeated, -1, ordered), axis=1)
+    return out

@@ -1,0 +1,172 @@
+"""The one search behind every builder: whose neighbours are sought, among whom, and by which route."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from drepm_pyg.graph.distributed import gathered, share
+from drepm_pyg.graph.faiss_index import faiss_installed
+from drepm_pyg.graph.faiss_search import FaissSearch
+from drepm_pyg.graph.metrics import METRICS
+from drepm_pyg.graph.neighbors import Neighbors, choose
+from drepm_pyg.graph.products import gram, gram_blocks, product_blocks, unit_roundoff
+from drepm_pyg.graph.recall import exact_sample, recall_of, tune
+from drepm_pyg.graph.result import KNNInfo
+from drepm_pyg.graph.rows import Rows
+from drepm_pyg.graph.search import rank
+from drepm_pyg.graph.shortlist import Shortlist, shortlists
+from drepm_pyg.graph.space import Space
+
+__all__ = ["EXACT", "Found", "How", "Route", "feature_route", "find"]
+
+#: An exact way to shortlists, and its name: from the rows, how they are sought, and how many to list.
+Route = Callable[[Space, "How", int], tuple[str, Iterable[Shortlist]]]
+
+#: The routes that need no FAISS.
+EXACT = ("auto", "gram", "blocks")
+
+#: 'auto' is exact up to so many multiply-adds: a quarter of an hour on two cores, seconds on a GPU.
+_EXACT_WORK = 5e13
+_AUTO_RECALL = 0.95
+_SAMPLE = 1000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class How:
+    """How neighbours are sought.
+
+    Attributes:
+        metric: 'cosine', 'ip' or 'l2'.
+        index: 'auto', 'gram', 'blocks', or what :class:`FaissSearch` takes.
+        device: where products are computed.
+        memory_budget: bytes of working memory.
+        score_all: score every edge in float64, also where its place is clear.
+        route: the exact route of these rows.
+        measure_recall: how many rows to compare with the exact answer; 0: none.
+        target_recall: tune an approximate index until it finds that share of the exact neighbours.
+        distributed: every rank seeks a share.
+    """
+
+    metric: str
+    index: Any
+    device: torch.device
+    memory_budget: int
+    score_all: bool
+    route: Route
+    measure_recall: int = 0
+    target_recall: float | None = None
+    distributed: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """Neighbours, how they were found, and the power of two that their rows were divided by."""
+
+    neighbors: Neighbors
+    info: KNNInfo
+    exponent: int
+
+
+def feature_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortlist]]:
+    """The whole Gram matrix where it fits the budget, as each product then serves both ends; else row blocks."""
+    slack = space.slack(space.norms, unit_roundoff(how.device))
+    fits = 4 * len(space) * (len(space) + space.width) <= how.memory_budget
+    if space.whole and (how.index == "gram" or (how.index != "blocks" and fits)):
+        products = gram(torch.from_numpy(space.single(space.base)).to(how.device))
+        return "gram", shortlists(gram_blocks(products), space, slack, count)
+    return "blocks", shortlists(product_blocks(space, how.device, how.memory_budget), space, slack, count)
+
+
+def find(
+    rows: Rows,
+    k: int,
+    how: How,
+    *,
+    loop: bool,
+    asked: NDArray[np.int64] | None = None,
+    offered: NDArray[np.int64] | None = None,
+    num_offered: int | None = None,
+) -> Found:
+    """The ``k`` nearest of the offered nodes to each node asked for.
+
+    Args:
+        rows: the rows.
+        k: how many; there must be so many.
+        how: see :class:`How`.
+        loop: whether a node is its own neighbour.
+        asked: ids of nodes with a row, ascending; default: all.
+        offered: ids of nodes with a row, ascending; default: all.
+        num_offered: the number of nodes, those without a row included, that the offered ones were taken from.
+    """
+    started = time.perf_counter()
+    asked = rows.ties.nodes if asked is None else asked
+    mine = share(asked) if how.distributed else asked
+    ties = rows.ties if offered is None else rows.ties.among(offered)
+    own_class = rows.ties.class_of[np.searchsorted(rows.ties.nodes, mine)]
+    centres, place = np.unique(own_class, return_inverse=True)
+    space = Space(
+        rows,
+        METRICS[how.metric],
+        block_bytes=max(1 << 20, how.memory_budget // 16),
+        centres=centres,
+        base=np.flatnonzero(ties.size),
+        num_base_nodes=num_offered,
+    )
+    count = min(k + 1, len(ties.members))
+    # Room for near ties: a shortlist that is too short costs a comparison with all rows in float64.
+    wanted = count + max(8, count // 2)
+    budget = how.memory_budget // 4
+    index, target = _chosen(space, how)
+    searcher, sample = None, None
+    if isinstance(index, str) and index in EXACT:
+        name, lists = how.route(space, how, wanted)
+    else:
+        name = index if isinstance(index, str) else type(index).__name__
+        searcher = FaissSearch(space, index, wanted, how.device)
+        if not searcher.exact and (how.measure_recall or target is not None):
+            sample = exact_sample(space, how.measure_recall or _SAMPLE, count, how.device, how.memory_budget)
+        if sample is not None and target is not None:
+            tune(searcher, sample, target, budget)
+        lists = searcher.shortlists(space, wanted)
+    exact = searcher is None or searcher.exact
+    ranking = rank(space, lists, count, score_all=how.score_all or not exact, budget=budget)
+    recall = 1.0 if exact and how.measure_recall else None
+    own = space.metric.own(rows.squares)[own_class]
+    neighbors = choose(ranking, ties, mine, place, own, k, loop=loop)
+    info = KNNInfo(
+        index=name,
+        metric=how.metric,
+        exact=exact,
+        device=str(how.device if searcher is None else searcher.device),
+        seconds=time.perf_counter() - started,
+        recall=recall if sample is None else recall_of(ranking, space, sample),
+        rescored=ranking.rescored,
+        searched_again=ranking.searched_again,
+        parameters={} if searcher is None else searcher.parameters,
+    )
+    return Found(gathered(neighbors) if how.distributed else neighbors, info, rows.exponent)
+
+
+def _chosen(space: Space, how: How) -> tuple[Any, float | None]:
+    """The index, and the recall it is tuned for; 'auto' decides by the work that exactness takes."""
+    if not (isinstance(how.index, str) and how.index == "auto"):
+        return how.index, how.target_recall
+    work = len(space.centres) * len(space.base) * space.width
+    size = f"{len(space.centres):,} x {len(space.base):,} rows of width {space.width}, {how.metric}, on {how.device}"
+    if work <= _EXACT_WORK or how.device.type != "cpu":
+        _log.info("index='auto' is exact for %s", size)
+        return "auto", how.target_recall
+    if not faiss_installed():
+        _log.warning("index='auto' is exact for %s, which is slow; an approximate index needs FAISS", size)
+        return "auto", how.target_recall
+    target = _AUTO_RECALL if how.target_recall is None else how.target_recall
+    _log.warning("index='auto' is 'ivf' tuned for a recall of %.2f for %s; 'blocks' is exact", target, size)
+    return "ivf", target

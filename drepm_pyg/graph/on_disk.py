@@ -1,0 +1,97 @@
+"""An inverted-file index whose lists lie on disk, for more vectors than memory holds."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from drepm_pyg._checks import check_at_least, check_choice
+from drepm_pyg.graph.faiss_index import load_faiss
+from drepm_pyg.graph.metrics import METRICS
+from drepm_pyg.graph.options import MEMORY_BUDGET, PathLike
+from drepm_pyg.graph.rows import Features, blocks_of, check_matrix
+
+__all__ = ["on_disk_index"]
+
+_PER_LIST = 64  # training vectors per list; FAISS asks for 39 at least
+
+
+def on_disk_index(
+    x: Features,
+    directory: PathLike,
+    *,
+    metric: str = "cosine",
+    lists: int | None = None,
+    memory_budget: int = MEMORY_BUDGET,
+) -> Any:
+    """Build an IVF index of the rows of ``x`` block by block, its inverted lists in a file.
+
+    The index goes to :func:`knn_graph` as ``index``, with ``target_recall``; memory holds the centroids, a block, and
+    what of the lists the system keeps cached. ``faiss.read_index(directory / "index.faiss")`` opens it again.
+
+    Args:
+        x: the features, usually a memory-mapped array.
+        directory: where ``index.faiss`` and ``lists.ivfdata`` are written; made where it is missing.
+        metric: 'cosine' (rows are scaled to unit length), 'ip' or 'l2'.
+        lists: number of inverted lists; default: four times the root of the number of rows.
+        memory_budget: bytes of working memory.
+
+    Shapes:
+        x: float ``[N, F]``
+
+    Returns:
+        a trained ``faiss.IndexIVFFlat`` that holds a vector per row.
+
+    Raises:
+        MissingExtraError: if FAISS is not installed.
+        TypeError: if ``x`` is no dense floating-point matrix.
+        ValueError: if a row holds NaN or infinity, or there are fewer rows than lists.
+
+    Example:
+        >>> features = np.load("features.npy", mmap_mode="r")  # doctest: +SKIP
+        >>> index = on_disk_index(features, "index")  # doctest: +SKIP
+        >>> edge_index = knn_graph(features, 10, index=index, target_recall=0.95)  # doctest: +SKIP
+    """
+    check_matrix(x, "x")
+    check_choice(METRICS, metric=metric)
+    num_rows, width = x.shape
+    lists = max(1, min(round(4 * num_rows**0.5), num_rows // _PER_LIST)) if lists is None else lists
+    check_at_least(1, lists=lists, memory_budget=memory_budget)
+    if lists > num_rows:
+        raise ValueError(f"'lists' must be at most the number of rows, {num_rows} (got {lists}).")
+    faiss = load_faiss("on_disk_index")
+    from faiss.contrib.ondisk import merge_ondisk
+
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    index = faiss.index_factory(
+        width, f"IVF{lists},Flat", faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT
+    )
+    sample = min(num_rows, lists * _PER_LIST, max(lists, memory_budget // (8 * width)))
+    index.train(_vectors(x, np.unique(np.linspace(0, num_rows - 1, sample).astype(np.int64)), metric))
+    empty = faiss.serialize_index(index)
+    blocks = []
+    for number, block in enumerate(blocks_of(num_rows, width, memory_budget // 2)):
+        part = faiss.deserialize_index(empty)
+        part.add_with_ids(_vectors(x, block, metric), block)
+        blocks.append(directory / f"block-{number}.faiss")
+        faiss.write_index(part, str(blocks[-1]))
+    merge_ondisk(index, [str(path) for path in blocks], str(directory / "lists.ivfdata"))
+    faiss.write_index(index, str(directory / "index.faiss"))
+    for path in blocks:
+        path.unlink()
+    return index
+
+
+def _vectors(x: Features, ids: NDArray[np.int64], metric: str) -> NDArray[np.float32]:
+    rows = x[torch.from_numpy(ids)].detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x[ids])
+    rows = rows.astype(np.float32)
+    if not np.isfinite(rows).all():
+        bad = ids[~np.isfinite(rows).all(axis=1)]
+        raise ValueError(f"'x' holds NaN or infinite values in row {bad[0]}. Repair these rows first.")
+    if metric == "cosine":
+        norm = np.linalg.norm(rows, axis=1, keepdims=True)
+        np.divide(rows, norm, out=rows, where=norm > 0)
+    return rows

@@ -1,0 +1,72 @@
+"""How much of the exact answer an approximate index finds, on a sample, and how far it must look to find enough."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from drepm_pyg.graph.faiss_search import FaissSearch
+from drepm_pyg.graph.products import product_blocks, unit_roundoff
+from drepm_pyg.graph.search import Ranking, rank
+from drepm_pyg.graph.shortlist import shortlists
+from drepm_pyg.graph.space import Space
+
+__all__ = ["Sample", "exact_sample", "recall_of", "tune"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The exact answer for some centres.
+
+    Attributes:
+        space: the rows with these centres.
+        place: which of all centres they are.
+        index: their nearest rows, themselves left out ``[S, T]``.
+    """
+
+    space: Space
+    place: NDArray[np.int64]
+    index: NDArray[np.int64]
+
+
+def exact_sample(space: Space, size: int, count: int, device: torch.device, budget: int) -> Sample:
+    """The ``count`` exactly nearest rows of ``size`` centres, evenly spread over all."""
+    place = np.unique(np.linspace(0, len(space.centres) - 1, min(size, len(space.centres))).astype(np.int64))
+    some = space.of(space.centres[place])
+    slack = some.slack(some.norms, unit_roundoff(device))
+    lists = shortlists(product_blocks(some, device, budget), some, slack, count + max(8, count // 2))
+    ranking = rank(some, lists, count, score_all=False, budget=budget // 4)
+    return Sample(some, place, _others(ranking.index, some.centres))
+
+
+def recall_of(ranking: Ranking, space: Space, sample: Sample) -> float:
+    """The share of the sample's exact neighbours that a search of all centres found."""
+    return _share(_others(ranking.index[sample.place], space.centres[sample.place]), sample.index)
+
+
+def tune(searcher: FaissSearch, sample: Sample, target: float, budget: int) -> None:
+    """Let an index look further until it finds the share ``target`` of the exact neighbours."""
+    found = 0.0
+    for _ in searcher.efforts():
+        lists = searcher.shortlists(sample.space, sample.index.shape[1] + 1)
+        count = min(sample.index.shape[1] + 1, len(sample.space.base))
+        ranking = rank(sample.space, lists, count, score_all=True, budget=budget)
+        found = _share(_others(ranking.index, sample.space.centres), sample.index)
+        _log.info("%s finds %.4f of the exact neighbours with %s", searcher.name, found, searcher.parameters)
+        if found >= target:
+            return
+    _log.warning("%s finds %.4f of the exact neighbours at most; %.4f was asked for", searcher.name, found, target)
+
+
+def _others(index: NDArray[np.int64], centres: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each centre's rows without itself, and without the last one where it is not listed."""
+    order = np.argsort(index == centres[:, None], axis=1, kind="stable")[:, : max(1, index.shape[1] - 1)]
+    return np.take_along_axis(index, order, axis=1)
+
+
+def _share(found: NDArray[np.int64], exact: NDArray[np.int64]) -> float:
+    return float((exact[:, :, None] == found[:, None, :]).any(axis=2).mean())

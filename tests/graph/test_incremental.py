@@ -1,0 +1,88 @@
+"""A graph that grew or shrank is the graph that a rebuild would give."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drepm_pyg.graph import extend_knn_graph, knn_graph, remove_nodes
+
+METRICS = ("cosine", "ip", "l2")
+
+
+def rows(seed: int, count: int) -> torch.Tensor:
+    # Few distinct rows: duplicates and ties among old, among new, and between them.
+    return torch.randint(-2, 3, (count, 3), generator=torch.Generator().manual_seed(seed)).float()
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(METRICS), st.booleans(), st.integers(6, 39), st.integers(1, 5))
+def test_extending_is_rebuilding(seed: int, metric: str, loop: bool, old: int, k: int) -> None:
+    x = rows(seed, 40)
+    mask = torch.rand(40, generator=torch.Generator().manual_seed(seed)) > 0.1
+    mask[:6] = True  # so many must be there for the old graph
+    before = knn_graph(x[:old], k, metric=metric, loop=loop, mask=mask[:old])
+    after = extend_knn_graph(
+        before, x[:old], x[old:], k, metric=metric, loop=loop, mask_old=mask[:old], mask_new=mask[old:]
+    )
+    assert torch.equal(after, knn_graph(x, k, metric=metric, loop=loop, mask=mask))
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(METRICS), st.booleans(), st.integers(1, 5))
+def test_removing_is_rebuilding_without(seed: int, metric: str, loop: bool, k: int) -> None:
+    x, rng = rows(seed, 40), torch.Generator().manual_seed(seed)
+    mask, keep = torch.rand(40, generator=rng) > 0.1, torch.rand(40, generator=rng) > 0.3
+    keep[:6] = mask[:6] = True
+    before = knn_graph(x, k, metric=metric, loop=loop, mask=mask)
+    after = remove_nodes(before, x, keep, k, metric=metric, loop=loop, mask=mask)
+    assert torch.equal(after, knn_graph(x, k, metric=metric, loop=loop, mask=mask & keep))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_new_rows_of_another_magnitude(metric: str, generator: torch.Generator) -> None:
+    x = torch.randn(200, 16, generator=generator)
+    x[150:] *= 1e4
+    before = knn_graph(x[:150], 5, metric=metric)
+    assert torch.equal(extend_knn_graph(before, x[:150], x[150:], 5, metric=metric), knn_graph(x, 5, metric=metric))
+
+
+def test_extending_step_by_step(generator: torch.Generator) -> None:
+    x = torch.randn(60, 8, generator=generator)
+    graph = knn_graph(x[:10], 4)
+    for size in range(10, 60, 10):
+        graph = extend_knn_graph(graph, x[:size], x[size : size + 10], 4)
+    assert torch.equal(graph, knn_graph(x, 4))
+
+
+def test_nothing_new_and_nothing_gone(generator: torch.Generator) -> None:
+    x = torch.randn(20, 4, generator=generator)
+    graph = knn_graph(x, 3)
+    assert torch.equal(extend_knn_graph(graph, x, x[:0], 3), graph)
+    assert torch.equal(remove_nodes(graph, x, torch.ones(20, dtype=torch.bool), 3), graph)
+    assert torch.equal(extend_knn_graph(torch.zeros(2, 0, dtype=torch.long), x[:0], x, 3), graph)
+
+
+@pytest.mark.errors
+class TestErrors:
+    def test_another_k(self, generator: torch.Generator) -> None:
+        x = torch.randn(20, 4, generator=generator)
+        with pytest.raises(ValueError, match=r"must hold 4 edges for each of 20 rows, .* \(got 60 edges\)"):
+            extend_knn_graph(knn_graph(x, 3), x, x, 4)
+
+    def test_another_loop(self, generator: torch.Generator) -> None:
+        x = torch.randn(20, 4, generator=generator)
+        with pytest.raises(ValueError, match="'loop' must be what 'edge_index' was built with"):
+            extend_knn_graph(knn_graph(x, 3), x, x, 3, loop=True)
+        with pytest.raises(ValueError, match="'loop' must be what 'edge_index' was built with"):
+            remove_nodes(knn_graph(x, 3, loop=True), x, torch.ones(20, dtype=torch.bool), 3)
+
+    def test_too_few_stay(self, generator: torch.Generator) -> None:
+        x = torch.randn(20, 4, generator=generator)
+        with pytest.raises(ValueError, match=r"'k' must be at most the number of other rows, 2 \(got k=3"):
+            remove_nodes(knn_graph(x, 3), x, torch.arange(20) < 3, 3)
+
+    def test_a_mask_of_numbers(self, generator: torch.Generator) -> None:
+        x = torch.randn(20, 4, generator=generator)
+        with pytest.raises(TypeError, match="'keep' must be boolean"):
+            remove_nodes(knn_graph(x, 3), x, torch.ones(20), 3)

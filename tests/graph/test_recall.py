@@ -1,0 +1,117 @@
+"""Recall: what is reported is what a comparison with the exact graph gives, and what is asked for is reached."""
+
+import logging
+
+import pytest
+import torch
+from torch import Tensor
+
+from drepm_pyg.graph import bipartite_knn_graph, find, knn_graph, on_disk_index, user_knn_graph
+
+pytest.importorskip("faiss")
+
+
+@pytest.fixture
+def x(generator: torch.Generator) -> Tensor:
+    centers = torch.randn(60, 16, generator=generator)
+    return centers.repeat(50, 1) + 0.5 * torch.randn(3000, 16, generator=generator)
+
+
+def recall(found: Tensor, exact: Tensor, k: int) -> float:
+    a, b = found[0].view(-1, k), exact[0].view(-1, k)
+    return (a[:, :, None] == b[:, None]).any(1).float().mean().item()
+
+
+@pytest.mark.parametrize("index", ["ivf", "hnsw", "nsg", "ivfpq", "IVF60,SQ8"])
+def test_the_measured_recall_is_that_of_the_graph(x: Tensor, index: str) -> None:
+    found, info = knn_graph(x, 5, index=index, measure_recall=3000, return_info=True)
+    assert info.recall == pytest.approx(recall(found, knn_graph(x, 5), 5), abs=1e-6)
+
+
+def test_a_sample_estimates_it(x: Tensor) -> None:
+    found, info = knn_graph(x, 5, index="IVF150,Flat", measure_recall=500, return_info=True)
+    assert info.recall == pytest.approx(recall(found, knn_graph(x, 5), 5), abs=0.05)
+    assert info.recall < 0.95
+
+
+def test_exact_routes_find_all(x: Tensor) -> None:
+    assert knn_graph(x, 5, measure_recall=10, return_info=True)[1].recall == 1
+    assert knn_graph(x, 5, index="flat", measure_recall=10, return_info=True)[1].recall == 1
+    assert knn_graph(x, 5, return_info=True)[1].recall is None
+
+
+@pytest.mark.parametrize("index", ["ivf", "hnsw", "nsg", "ivfpq", "IVF60,Flat"])
+def test_a_target_is_reached_with_no_more_effort_than_it_takes(x: Tensor, index: str) -> None:
+    exact = knn_graph(x, 5)
+    low, low_info = knn_graph(x, 5, index=index, target_recall=0.5, return_info=True)
+    high, high_info = knn_graph(x, 5, index=index, target_recall=0.97, return_info=True)
+    assert recall(low, exact, 5) > 0.45
+    assert recall(high, exact, 5) > 0.95
+    assert high_info.recall >= 0.97
+    effort = next(iter(low_info.parameters))
+    assert low_info.parameters[effort] <= high_info.parameters[effort]
+
+
+def test_a_target_out_of_reach_is_said(x: Tensor, caplog: pytest.LogCaptureFixture) -> None:
+    coarse = torch.randn(3000, 16, generator=torch.Generator().manual_seed(1))
+    with caplog.at_level(logging.WARNING):
+        info = knn_graph(coarse, 5, index="PQ2x4np", target_recall=0.99, return_info=True)[1]
+    assert "0.9900 was asked for" in caplog.text
+    assert info.recall < 0.99
+
+
+def test_across_two_sets_and_among_users(x: Tensor) -> None:
+    info = bipartite_knn_graph(x, x[:400] + 0.1, 5, index="ivf", target_recall=0.9, return_info=True)[1]
+    assert info.recall >= 0.9
+    pairs = torch.stack([torch.arange(6000) % 2000, torch.randint(0, 3000, (6000,))])
+    found, info = user_knn_graph(x, pairs, 2000, 5, index="ivf", target_recall=0.9, return_info=True)
+    assert info.recall >= 0.9
+    assert recall(found, user_knn_graph(x, pairs, 2000, 5), 5) > 0.85
+
+
+def test_auto_is_exact_until_that_takes_too_long(
+    x: Tensor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="drepm_pyg"):
+        assert knn_graph(x, 5, return_info=True)[1].exact
+        assert "index='auto' is exact for 3,000 x 3,000 rows of width 16, cosine, on cpu" in caplog.text
+        monkeypatch.setattr(find, "_EXACT_WORK", 1e6)
+        info = knn_graph(x, 5, return_info=True)[1]
+    assert (info.index, info.exact) == ("ivf", False)
+    assert info.recall >= 0.95
+    assert "is 'ivf' tuned for a recall of 0.95" in caplog.text
+    assert knn_graph(x, 5, index="blocks", return_info=True)[1].exact
+
+
+def test_the_routes_may_be_chosen(x: Tensor) -> None:
+    graphs = []
+    for index in ("gram", "blocks"):
+        graph, info = knn_graph(x, 5, index=index, return_info=True)
+        assert info.index == index
+        graphs.append(graph)
+    assert torch.equal(*graphs)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+def test_an_index_on_disk(x: Tensor, metric: str, tmp_path) -> None:
+    import faiss
+
+    # Blocks of a thousandth of the rows: many files are merged.
+    index = on_disk_index(x.numpy(), tmp_path, metric=metric, memory_budget=1 << 16)
+    assert index.ntotal == 3000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["index.faiss", "lists.ivfdata"]
+    found, info = knn_graph(x, 5, metric=metric, index=index, target_recall=0.97, return_info=True)
+    assert info.recall >= 0.97
+    assert recall(found, knn_graph(x, 5, metric=metric), 5) > 0.95
+    again = faiss.read_index(str(tmp_path / "index.faiss"))
+    again.nprobe = index.nprobe
+    assert torch.equal(knn_graph(x, 5, metric=metric, index=again), knn_graph(x, 5, metric=metric, index=index))
+
+
+@pytest.mark.errors
+def test_an_index_on_disk_needs_finite_rows_and_fewer_lists(x: Tensor, tmp_path) -> None:
+    with pytest.raises(ValueError, match=r"'lists' must be at most the number of rows, 3000 \(got 4000\)"):
+        on_disk_index(x, tmp_path, lists=4000)
+    x[7, 0] = float("inf")
+    with pytest.raises(ValueError, match="'x' holds NaN or infinite values in row 7"):
+        on_disk_index(x, tmp_path)
