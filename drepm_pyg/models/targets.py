@@ -17,6 +17,7 @@ from drepm_pyg.data import USER_ITEM
 from drepm_pyg.models.multimodal import item_masks, select_modalities
 from drepm_pyg.nn import resolve_weights
 from drepm_pyg.nn.functional import FactoredSimilarity
+from drepm_pyg.nn.functional.gram import add_gram_
 from drepm_pyg.nn.memo import memoize
 from drepm_pyg.nn.structure import SparseStructure, mean_structure
 from drepm_pyg.typing import Bool, Float, Int, Tensor
@@ -36,7 +37,7 @@ class SimilarityTargets:
         memory_budget: bytes that one table kept for the whole data set may take.
     """
 
-    def __init__(self, weights: Mapping[str, float] | None = None, *, memory_budget: int = 2**29) -> None:
+    def __init__(self, weights: Mapping[str, float] | None = None, *, memory_budget: int = 2**31) -> None:
         check_at_least(0, memory_budget=memory_budget)
         self.weights = None if weights is None else dict(weights)
         self.memory_budget = memory_budget
@@ -58,7 +59,7 @@ class SimilarityTargets:
                 return _Nodes(items, list(weights.values()), self.memory_budget)
             size = data["user"].num_nodes, data["item"].num_nodes
             means = [mean_structure(edge_index, *size, masks.get(name)) for name in features]
-            users = [_UserRows(mean, rows.x, self.memory_budget) for mean, rows in zip(means, items, strict=True)]
+            users = [_UserRows(mean, rows.x) for mean, rows in zip(means, items, strict=True)]
             return _Nodes(users, list(weights.values()), self.memory_budget)
 
         key = ("similarity target", node, dtype, self.memory_budget, tuple(weights.items()))
@@ -78,16 +79,14 @@ class _ItemRows:
 
 
 class _UserRows:
-    """The raw features of users in one modality, by ids; the table of all users is kept where it fits the budget."""
+    """The raw features of users in one modality, by ids."""
 
-    def __init__(self, mean: SparseStructure, x: Float[Tensor, "I F"], memory_budget: int) -> None:
+    def __init__(self, mean: SparseStructure, x: Float[Tensor, "I F"]) -> None:
         self.mean, self.x = mean, x
         self.present = mean.row_counts() > 0
-        fits = len(self.present) * x.size(1) * x.element_size() <= memory_budget
-        self.table = mean.matmul(x) if fits else None
 
     def __call__(self, ids: Int[Tensor, " B"]) -> Float[Tensor, "B F"]:
-        return _rows_of_product(self.mean, ids, self.x) if self.table is None else self.table.index_select(0, ids)
+        return _rows_of_product(self.mean, ids, self.x)
 
 
 def _rows_of_product(structure: SparseStructure, rows: Int[Tensor, " B"], x: Float[Tensor, "I F"]) -> Tensor:
@@ -102,7 +101,7 @@ def _rows_of_product(structure: SparseStructure, rows: Int[Tensor, " B"], x: Flo
 
 
 class _Nodes:
-    """All nodes of one type: the target's factors, and the target among all of them where it fits the budget."""
+    """All nodes of one type: the target among all of them or the factors of all of them, where they fit the budget."""
 
     def __init__(self, rows: Sequence[_ItemRows | _UserRows], weights: Sequence[float], memory_budget: int) -> None:
         self.rows = rows
@@ -110,33 +109,47 @@ class _Nodes:
         present = torch.stack([modality.present for modality in rows])
         alpha = rows[0].x.new_tensor(weights).unsqueeze(1) * present
         # A node without any modality has sum 0: its row of the target is 0, not NaN.
-        self.root_alpha = (alpha / alpha.sum(0).clamp(min=torch.finfo(alpha.dtype).tiny)).sqrt().unsqueeze(2)
-        self.fits = present.size(1) ** 2 * alpha.element_size() <= memory_budget
+        self.root_alpha = (alpha / alpha.sum(0).clamp(min=torch.finfo(alpha.dtype).tiny)).sqrt()
+        num_nodes, entry = present.size(1), alpha.element_size()
+        self.whole_fits = num_nodes**2 * entry <= memory_budget
+        self.table_fits = num_nodes * self.width * entry <= memory_budget
         self.whole: Tensor | None = None
-
-    def factors(self, ids: Int[Tensor, " B"]) -> list[Tensor]:
-        """:math:`f_m` of every modality, float ``[B, F_m]``."""
-        tiny = torch.finfo(self.root_alpha.dtype).tiny  # a zero row stays zero, a short one still counts
-        return [
-            root.index_select(0, ids) * F.normalize(modality(ids), dim=1, eps=tiny)
-            for root, modality in zip(self.root_alpha, self.rows, strict=True)
-        ]
+        self.table: Tensor | None = None
 
     def target(self, ids: Int[Tensor, " B"], *, embedding_dim: int) -> Tensor | FactoredSimilarity:
         """The cheaper of the two exact forms; the numbers are operations per row of the batch."""
         # A B x B matrix costs several passes through memory, about as much as 26 products of width D (measured).
         gathered = 26 * len(ids) * embedding_dim
-        factored = 2 * self.width * min(self.width, len(ids)) + 4 * self.width * embedding_dim
-        if not self.fits or factored <= gathered:
-            return FactoredSimilarity(self.factors(ids))
-        if self.whole is None:
-            self.whole = self.matrix()
-        return self.whole[ids.unsqueeze(1), ids]
+        factored = self.width * min(self.width, len(ids)) + 4 * self.width * embedding_dim
+        if self.whole_fits and gathered < factored:
+            if self.whole is None:
+                self.whole = self._matrix()
+            return _submatrix(self.whole, ids)
+        if self.table is None and self.table_fits:
+            self.table = self._factors(torch.arange(self.root_alpha.size(1), device=ids.device))
+        factors = self._factors(ids) if self.table is None else self.table.index_select(0, ids)
+        return FactoredSimilarity([factors])
 
-    def matrix(self) -> Float[Tensor, "N N"]:
+    def _factors(self, ids: Int[Tensor, " B"]) -> Float[Tensor, "B F"]:
+        """:math:`f_m` of all modalities, side by side."""
+        factors = self.root_alpha.new_empty(len(ids), self.width)
+        parts = factors.split([modality.x.size(1) for modality in self.rows], dim=1)
+        for root, modality, part in zip(self.root_alpha, self.rows, parts, strict=True):
+            x = modality(ids)
+            # A zero row stays zero, a short one still counts.
+            length = torch.linalg.vector_norm(x, dim=1).clamp(min=torch.finfo(x.dtype).tiny)
+            torch.mul(x, (root.index_select(0, ids) / length).unsqueeze(1), out=part)
+        return factors
+
+    def _matrix(self) -> Float[Tensor, "N N"]:
         """The target among all nodes."""
         num_nodes = self.root_alpha.size(1)
         total = self.root_alpha.new_zeros(num_nodes, num_nodes)
-        for factor in self.factors(torch.arange(num_nodes, device=total.device)):
-            total.addmm_(factor, factor.T)
-        return total
+        return add_gram_(total, self._factors(torch.arange(num_nodes, device=total.device)))
+
+
+def _submatrix(matrix: Float[Tensor, "N N"], ids: Int[Tensor, " B"]) -> Float[Tensor, "B B"]:
+    """``matrix[ids][:, ids]``, looked up in ascending order: a matrix larger than the caches is read faster so."""
+    ascending, order = ids.sort()
+    place = order.argsort()
+    return matrix[ascending.unsqueeze(1), ascending][place.unsqueeze(1), place]

@@ -5,6 +5,7 @@ from functools import reduce
 
 import torch
 
+from drepm_pyg.nn.functional.gram import add_gram_, gram_squared_norm
 from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["FactoredSimilarity", "PooledRows"]
@@ -115,10 +116,11 @@ class FactoredSimilarity:
 
     def dense(self, dtype: torch.dtype | None = None) -> Float[Tensor, "B B"]:
         """The matrix itself, in the type of its factors or another one."""
-        first, *others = self._blocks(dtype or self.dtype)
-        total = first @ first.T
-        for block in others:
-            total.addmm_(block, block.T)
+        blocks = self._blocks(dtype or self.dtype)
+        first = next(blocks)
+        total = add_gram_(first.new_zeros(self.shape), first)
+        for block in blocks:
+            add_gram_(total, block)
         return total
 
     def __getitem__(self, rows: Tensor) -> "FactoredSimilarity":
@@ -127,7 +129,7 @@ class FactoredSimilarity:
 
     def squared_distance(self, z: Float[Tensor, "B D"]) -> Float[Tensor, ""]:
         r""":math:`\|Z Z^\top - T\|_F^2`: products in the type of ``z``, sums in float64, never below 0."""
-        own, constant = _squared_norm(z.T @ z), _squared_norm(self._gram(z.dtype))
+        own, constant = _squared_norm(z.T @ z), self._constant(z.dtype)
         cross = torch.stack([_squared_norm(_project(factor, z)) for factor in self.factors]).sum()
         return (own - 2 * cross + constant).clamp(min=0)
 
@@ -135,12 +137,14 @@ class FactoredSimilarity:
         for factor in self.factors:
             yield from factor.blocks(dtype) if isinstance(factor, PooledRows) else [factor.to(dtype)]
 
-    def _gram(self, dtype: torch.dtype) -> Tensor:
-        """The smaller of the two Gram matrices of [F_1 | F_2 | ...]; their norms are equal."""
+    def _constant(self, dtype: torch.dtype) -> Tensor:
+        r""":math:`\|T\|_F^2`, from the smaller of the two Gram matrices of [F_1 | F_2 | ...]."""
+        first, *others = self.factors
+        if isinstance(first, Tensor) and not others:
+            return gram_squared_norm(first.to(dtype))
         if sum(factor.shape[1] for factor in self.factors) >= self.shape[0]:
-            return self.dense(dtype)
-        factor = torch.cat(list(self._blocks(dtype)), dim=1)
-        return factor.T @ factor
+            return _squared_norm(self.dense(dtype))  # pooled factors are formed some columns at a time
+        return gram_squared_norm(torch.cat(list(self._blocks(dtype)), dim=1))
 
 
 def _project(factor: Tensor | PooledRows, z: Tensor) -> Tensor:

@@ -1,0 +1,34 @@
+r"""Products :math:`A A^\top`, strip by strip: the result is symmetric, so that half of it is never multiplied out."""
+
+import torch
+
+from drepm_pyg.typing import Float, Tensor
+
+__all__ = ["add_gram_", "gram_squared_norm"]
+
+_STRIP = 256  # rows of the result at a time: products of this height run at full rate
+
+
+def add_gram_(total: Float[Tensor, "N N"], x: Float[Tensor, "N F"]) -> Float[Tensor, "N N"]:
+    r"""Add :math:`X X^\top` to a symmetric matrix in place."""
+    for start in range(0, len(x), _STRIP):
+        stop = min(start + _STRIP, len(x))
+        total[start:stop, :stop].addmm_(x[start:stop], x[:stop].T)
+        total[:start, start:stop] = total[start:stop, :start].T
+    return total
+
+
+def gram_squared_norm(x: Float[Tensor, "N F"]) -> Float[Tensor, ""]:
+    r""":math:`\|X X^\top\|_F^2` in float64, from whichever of :math:`X X^\top` and :math:`X^\top X` is smaller."""
+    if x.size(1) < x.size(0):  # equal norms: the squares of the singular values are the same
+        x = x.T
+    total = x.new_zeros((), dtype=torch.promote_types(x.dtype, torch.float64))
+    for start in range(0, len(x), _STRIP):
+        own = x[start : start + _STRIP]
+        total += _squared_norm(own @ own.T) + 2 * _squared_norm(own @ x[:start].T)
+    return total
+
+
+def _squared_norm(x: Tensor) -> Tensor:
+    # Row norms read the matrix once and write no float64 copy of it.
+    return torch.linalg.vector_norm(x, dim=1).double().square().sum()
