@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg.graph import AddSimilarityGraphs, knn_graph, normalize_graph, user_knn_graph
+from drepm_pyg.graph import AddSimilarityGraphs, hubness, knn_graph, mutual_share, normalize_graph, user_knn_graph
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--data", help="features of the items, one row each, as .npy (default: generated clusters)")
@@ -30,6 +30,7 @@ print(
 print("nearest to item 0:", edge_index[0, :10].tolist(), "cosine of the first:", round(float(cosine[0]), 3))
 if path is None:
     print(f"edges within one topic: {(topic[edge_index[0]] == topic[edge_index[1]]).mean():.1%}")
+print(f"mutual edges: {mutual_share(edge_index):.1%}, skewness of the in-degree: {hubness(edge_index, num_items):.2f}")
 
 # Weights of the symmetric normalisation: 1/k for every edge of a binary k-graph.
 _, weight = normalize_graph(edge_index, num_nodes=num_items)
