@@ -22,6 +22,7 @@ def parser(argv: Sequence[str]) -> Parser:
     import lightning
 
     from drepm_pyg.experiments import GraphOptions
+    from drepm_pyg.experiments.bma_options import BMAOptions
     from drepm_pyg.experiments.experiment import DERIVED
     from drepm_pyg.models import RecommenderModel
     from drepm_pyg.training import fit
@@ -36,6 +37,7 @@ def parser(argv: Sequence[str]) -> Parser:
     parser.add_class_arguments(GraphOptions, "graphs", skip={"files"})
     for name in _ready_made(parser, argv):
         parser.add_argument(f"--graphs.{name}", type=str, help="a ready-made item graph (npz: row = centre, col)")
+    parser.add_class_arguments(BMAOptions, "bma")
     parser.add_function_arguments(fit, skip={"model", "data", "init_args", "config", "trainer"})
     parser.add_class_arguments(lightning.Trainer, "trainer", skip=set(_TRAINER_OWN), instantiate=False)
     add_format(parser)

@@ -13,6 +13,7 @@ from torch_geometric.data import HeteroData
 from drepm_pyg._checks import check_choice
 from drepm_pyg.data import modalities as modalities_of
 from drepm_pyg.data import similar
+from drepm_pyg.experiments.bma_options import BMAOptions
 from drepm_pyg.experiments.sources import load_data
 from drepm_pyg.graph import AddSimilarityGraphs, read_graph
 from drepm_pyg.models import RecommenderModel, get_model
@@ -84,6 +85,7 @@ class Experiment:
         modalities: which modalities of the data to take; None: all of them.
         graphs: how the similarity graphs are made.
         options: arguments of :func:`drepm_pyg.training.fit`.
+        bma: behaviour-modal alignment that is added to the model's loss.
 
     Example:
         >>> experiment = Experiment.from_config({"model": {"class_path": "BPR"}, "data": "synthetic", "max_epochs": 1})
@@ -96,6 +98,7 @@ class Experiment:
     modalities: list[str] | None = None
     graphs: GraphOptions = field(default_factory=GraphOptions)
     options: dict[str, Any] = field(default_factory=dict)
+    bma: BMAOptions = field(default_factory=BMAOptions)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -119,12 +122,15 @@ class Experiment:
         files = {name: str(path) for name, path in graphs.items() if name not in known and str(path).endswith(".npz")}
         graphs = {name: value for name, value in graphs.items() if name not in files}
         _check_keys("graphs", graphs, known)
+        bma = _mapping("bma", rest.pop("bma", None) or {})
+        _check_keys("bma", bma, set(inspect.signature(BMAOptions).parameters))
         run = cls(
             model=model,
             data=str(rest.pop("data")),
             modalities=rest.pop("modalities", None),
             graphs=GraphOptions(**{**graphs, "files": {**graphs.get("files", {}), **files}}),
             options=rest,
+            bma=BMAOptions(**bma),
         )
         _check_keys("a run", rest, set(inspect.signature(fit).parameters) - set(_OWN_OPTIONS))
         return run
@@ -140,6 +146,7 @@ class Experiment:
             "data": self.data,
             **({} if self.modalities is None else {"modalities": list(self.modalities)}),
             **({"graphs": graphs} if found.graph_nodes else {}),
+            **({"bma": self.bma.to_config()} if self.bma.used else {}),
             **self.options,
         }
 
@@ -165,7 +172,7 @@ class Experiment:
     def build(self, data: HeteroData) -> RecommenderModel:
         """The model with the weights that the seed gives."""
         torch.manual_seed(self.options.get("seed", 0))
-        return self.model_class.from_data(data, **self.model["init_args"])
+        return self.bma.wrap(self.model_class.from_data(data, **self.model["init_args"]))
 
     def run(self, data: HeteroData | None = None, **options: Any) -> "FitResult":
         """Train; ``options`` replace those of the experiment.
@@ -181,7 +188,7 @@ class Experiment:
         return fit(
             self.build(data),
             data,
-            init_args=self.model["init_args"],
+            init_args=self.bma.init_args(self.model),
             config={name: value for name, value in config.items() if name != "resume"},
             **{**self.options, **options},
         )

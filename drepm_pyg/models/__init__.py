@@ -72,7 +72,7 @@ def get_model(name: str) -> type[RecommenderModel]:
     """The class of a model; upper and lower case are the same.
 
     Args:
-        name: one of :func:`available_models`.
+        name: one of :func:`available_models`, or ``"withbma"``, which is built around one of them.
 
     Raises:
         ValueError: for any other name; the message lists the known ones.
@@ -81,5 +81,7 @@ def get_model(name: str) -> type[RecommenderModel]:
         >>> get_model("LightGCN").__name__
         'LightGCN'
     """
+    if name.lower() == "withbma":
+        return WithBMA
     check_choice(available_models(), name=name.lower())
     return _MODELS[name.lower()]

@@ -1,6 +1,7 @@
 """WithBMA: behaviour-modal alignment as a plug-in for any model with a behaviour and a modal line (Table 4)."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch_geometric.data import HeteroData
@@ -58,6 +59,30 @@ class WithBMA(RecommenderModel):
         self.factorized = model.factorized
         self.model = model
         self.alignment = BehaviorModalAlignment(bma, weights=weights, mask_false_negatives=mask_false_negatives)
+
+    @classmethod
+    def from_data(
+        cls,
+        data: HeteroData,
+        *,
+        model: Mapping[str, Any],
+        weights: Mapping[str, float] | None = None,
+        mask_false_negatives: bool = False,
+        **bma: Any,
+    ) -> "WithBMA":
+        """Build the inner model from ``data``, too: how a run folder keeps a model with alignment.
+
+        Args:
+            data: the schema's HeteroData.
+            model: ``{"class_path": ..., "init_args": {...}}`` of the inner model, the class by its name.
+            weights: as in the constructor.
+            mask_false_negatives: as in the constructor.
+            bma: arguments of :class:`~drepm_pyg.nn.losses.BMALoss`.
+        """
+        from drepm_pyg.models import get_model  # which knows this class
+
+        inner = get_model(model["class_path"].rpartition(".")[2]).from_data(data, **model.get("init_args", {}))
+        return cls(inner, BMALoss(**bma), weights=weights, mask_false_negatives=mask_false_negatives)
 
     def forward(self, data: HeteroData) -> Representations:
         return self.model(data)
