@@ -10,7 +10,7 @@ from drepm_pyg.graph.find import feature_route, find
 from drepm_pyg.graph.neighbors import Neighbors
 from drepm_pyg.graph.options import MEMORY_BUDGET, Options, SearchOptions
 from drepm_pyg.graph.result import KNNInfo, KNNOutput
-from drepm_pyg.graph.rows import FeatureRows, Features, check_matrix, present
+from drepm_pyg.graph.rows import Features, check_matrix, present
 from drepm_pyg.typing import Tensor
 
 __all__ = ["bipartite_knn_graph"]
@@ -143,7 +143,7 @@ def bipartite_knn_graph(
     offered, asked = present(len(x), mask), present(len(query), query_mask, "query_mask") + len(x)
     if k > len(offered):
         raise ValueError(f"'k' must be at most the number of rows of 'x', {len(offered)} (got {k}). Lower 'k'.")
-    rows = FeatureRows({"x": x, "query": query}, np.concatenate([offered, asked]))
+    rows = options.rows(np.concatenate([offered, asked]), x=x, query=query)
     how = options.how(x, feature_route)
     found = find(rows, k, how, loop=False, asked=asked, offered=offered, num_offered=len(x))
     of_query = Neighbors(found.neighbors.nodes - len(x), found.neighbors.index, found.neighbors.score)

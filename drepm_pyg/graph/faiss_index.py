@@ -122,7 +122,7 @@ def on_gpu(faiss: Any, index: Any, device: torch.device) -> Any:
 
 def filled(space: Space, index: Any) -> Any:
     """The index with all base rows in it."""
-    for block in blocks_of(len(space.base), space.width):
+    for block in blocks_of(len(space.base), space.width, space.block_bytes):
         index.add(vectors(space, space.base[block]))
     return index
 

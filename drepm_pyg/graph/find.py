@@ -23,7 +23,7 @@ from drepm_pyg.graph.search import rank
 from drepm_pyg.graph.shortlist import Shortlist, shortlists
 from drepm_pyg.graph.space import Space
 
-__all__ = ["EXACT", "Found", "How", "Route", "feature_route", "find"]
+__all__ = ["EXACT", "Found", "How", "Route", "block_bytes", "feature_route", "find"]
 
 #: An exact way to shortlists, and its name: from the rows, how they are sought, and how many to list.
 Route = Callable[[Space, "How", int], tuple[str, Iterable[Shortlist]]]
@@ -75,10 +75,15 @@ class Found:
     exponent: int
 
 
+def block_bytes(memory_budget: int) -> int:
+    """How much a block of float64 rows may take, of which several copies are made."""
+    return max(1 << 16, min(1 << 25, memory_budget // 16))
+
+
 def feature_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortlist]]:
     """The whole Gram matrix where it fits the budget, as each product then serves both ends; else row blocks."""
     slack = space.slack(space.norms, unit_roundoff(how.device))
-    fits = 4 * len(space) * (len(space) + space.width) <= how.memory_budget
+    fits = 4 * len(space) * (len(space) + space.width) <= how.memory_budget * 3 // 4
     if space.whole and (how.index == "gram" or (how.index != "blocks" and fits)):
         products = gram(torch.from_numpy(space.single(space.base)).to(how.device))
         return "gram", shortlists(gram_blocks(products), space, slack, count)
@@ -111,13 +116,15 @@ def find(
     mine = share(asked) if how.distributed else asked
     ties = rows.ties if offered is None else rows.ties.among(offered)
     own_class = rows.ties.class_of[np.searchsorted(rows.ties.nodes, mine)]
+    base = np.flatnonzero(ties.size)
+    base = base[np.argsort(ties.members[ties.start[base]])]
     centres, place = np.unique(own_class, return_inverse=True)
     space = Space(
         rows,
         METRICS[how.metric],
-        block_bytes=max(1 << 20, how.memory_budget // 16),
+        block_bytes=block_bytes(how.memory_budget),
         centres=centres,
-        base=np.flatnonzero(ties.size),
+        base=base,
         num_base_nodes=num_offered,
     )
     count = min(k + 1, len(ties.members))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from drepm_pyg._checks import check_edge_index, check_ids
 from drepm_pyg.graph.edges import Edges
-from drepm_pyg.graph.find import How, feature_route, find
+from drepm_pyg.graph.find import How, block_bytes, feature_route, find
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.neighbors import Neighbors, check_k
 from drepm_pyg.graph.options import MEMORY_BUDGET, Options
@@ -75,7 +75,7 @@ def extend_knn_graph(
     nodes = np.concatenate([old, new])
     before = _table(edge_index, old, len(x_old), k, loop=loop)
     check_k(k, len(nodes), loop=loop, what="rows")
-    rows, how = FeatureRows({"x_old": x_old, "x_new": x_new}, nodes), options.how(x_old, feature_route)
+    rows, how = options.rows(nodes, x_old=x_old, x_new=x_new), options.how(x_old, feature_route)
     if not len(new):
         return edge_index
     joined = [Edges.of(find(rows, k, how, loop=loop, asked=new).neighbors)]
@@ -139,7 +139,7 @@ def remove_nodes(
     untouched, affected = stays & whole, stays & ~whole
     parts = [Edges.of(Neighbors(nodes[untouched], before[untouched], np.zeros((untouched.sum(), k))))]
     if affected.any():
-        rows = FeatureRows({"x": x}, kept)
+        rows = options.rows(kept, x=x)
         parts.append(Edges.of(find(rows, k, options.how(x, feature_route), loop=loop, asked=nodes[affected]).neighbors))
     return Edges.together(parts).edge_index().to(edge_index.device)
 
@@ -166,7 +166,7 @@ def _merged(
     """The best of old and new neighbours, by their scores in float64."""
     nodes = entering.nodes
     class_of = rows.ties.class_of_node
-    space = Space(rows, METRICS[how.metric], block_bytes=max(1 << 20, how.memory_budget // 16))
+    space = Space(rows, METRICS[how.metric], block_bytes=block_bytes(how.memory_budget))
     centre = np.repeat(class_of[nodes], before.shape[1])
     known = space.score(centre, class_of[before.ravel()]).reshape(before.shape)
     index = np.concatenate([before, entering.index], axis=1)

@@ -12,7 +12,7 @@ from drepm_pyg.graph.find import feature_route, find
 from drepm_pyg.graph.neighbors import check_k
 from drepm_pyg.graph.options import MEMORY_BUDGET, KNNOptions, Options
 from drepm_pyg.graph.result import KNNInfo, KNNOutput
-from drepm_pyg.graph.rows import FeatureRows, Features, check_matrix, present
+from drepm_pyg.graph.rows import Features, check_matrix, present
 from drepm_pyg.typing import Int, Tensor
 
 __all__ = ["knn_graph", "knn_graphs"]
@@ -159,11 +159,11 @@ def knn_graph(
     nodes, how = present(len(x), mask), options.how(x, feature_route)
     if batch is None:
         check_k(k, len(nodes), loop=loop, what="rows")
-        rows = FeatureRows({"x": x}, nodes)
+        rows = options.rows(nodes, x=x)
         found = [find(rows, k, how, loop=loop)]
     else:
         groups = groups_of(batch, nodes, len(x))
-        rows = FeatureRows({"x": x}, nodes)
+        rows = options.rows(nodes, x=x)
         found = find_in_groups(rows, groups, k, how, loop=loop)
     edges = Edges.together([Edges.of(part.neighbors) for part in found])
     return options.finish(x, edges, info_of(found, how), rows.exponent)

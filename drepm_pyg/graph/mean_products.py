@@ -33,7 +33,7 @@ def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortl
     rows, device = space.rows, how.device
     assert isinstance(rows, MeanRows)  # the caller made them
     items = rows.items
-    fits = 4 * len(items.ties) * (len(items.ties) + items.width) <= how.memory_budget
+    fits = 4 * len(items.ties) * (len(items.ties) + items.width) <= how.memory_budget * 3 // 4
     sparse = rows.counts.nnz * (len(items.ties) + len(space.base)) * len(space.centres) / max(1, len(space))
     by_gram = len(items.ties) ** 2 * items.width / 2 + _SPARSE * sparse
     directly = len(space.centres) * len(space.base) * items.width
@@ -42,7 +42,7 @@ def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortl
         return feature_route(space, replace(how, index="blocks"), count)
     y = np.empty((len(items.ties), items.width), dtype=np.float32)
     length = np.empty(len(y))
-    for block in blocks_of(len(y), items.width):
+    for block in blocks_of(len(y), items.width, space.block_bytes):
         centred = items.double(block) - space.center
         y[block[0] : block[-1] + 1] = centred
         length[block] = np.sqrt(squared_norms(centred))

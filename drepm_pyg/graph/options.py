@@ -6,14 +6,15 @@ from typing import Any, TypedDict
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from drepm_pyg._checks import check_at_least, check_choice, check_fraction
 from drepm_pyg.graph.distributed import check_initialized
 from drepm_pyg.graph.edges import SYMMETRIC, Edges
-from drepm_pyg.graph.find import EXACT, How, Route
+from drepm_pyg.graph.find import EXACT, How, Route, block_bytes
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.result import KNNInfo, KNNOutput, output_dtype
-from drepm_pyg.graph.rows import Features
+from drepm_pyg.graph.rows import FeatureRows, Features
 
 __all__ = ["MEMORY_BUDGET", "KNNOptions", "Options", "PathLike", "SearchOptions", "home"]
 
@@ -94,6 +95,10 @@ class Options:
                 )
         if self.distributed:
             check_initialized()
+
+    def rows(self, nodes: NDArray[np.int64], **parts: Features) -> FeatureRows:
+        """The rows of matrices one after the other, of which ``nodes`` take part."""
+        return FeatureRows(parts, nodes, block_bytes=block_bytes(self.memory_budget))
 
     def how(self, x: Features, route: Route) -> How:
         """The options of the search itself; products are computed where ``x`` is, unless 'device' says otherwise."""

@@ -39,17 +39,19 @@ def gram_blocks(products: Float[Tensor, "C C"]) -> Iterator[tuple[slice, Tensor]
 def product_blocks(space: Space, device: torch.device, budget: int) -> Iterator[tuple[slice, Tensor]]:
     """Blocks ``[N, B]`` of inner products of the base rows with a block of centres, within ``budget`` bytes.
 
-    Rows that take more than half of the budget are prepared anew for every block.
+    A block lasts until the next one. Rows that take more than half of the budget are prepared anew for every block.
     """
     num_rows, width = len(space.base), space.width
     held = 4 * num_rows * width <= budget // 2
     whole = torch.from_numpy(space.single(space.base)).to(device) if held else None
     step = max(1, min(len(space.centres), budget // 4 // (4 * (num_rows + width))))
+    # One buffer for all blocks: the allocator keeps large pieces that are freed and asked for again and again.
+    buffer = torch.empty(num_rows * step, device=device)
     for start in range(0, len(space.centres), step):
         block = slice(start, min(start + step, len(space.centres)))
         # All rows are searched for among themselves: what is prepared already serves both ends.
         centres = whole[block] if whole is not None and space.whole else _prepared(space, space.centres[block], device)
-        scores = torch.empty(num_rows, block.stop - block.start, device=device)
+        scores = buffer[: num_rows * len(centres)].view(num_rows, len(centres))
         if whole is not None:
             _matmul(whole, centres, scores)
         else:

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,8 +15,6 @@ from drepm_pyg.typing import Tensor
 __all__ = ["FeatureRows", "Features", "Rows", "blocks_of", "check_matrix", "present", "squared_norms"]
 
 Features = Tensor | NDArray[Any]
-
-_BLOCK_BYTES = 1 << 25  # of float64 rows that a pass over the features holds at a time
 
 
 @runtime_checkable
@@ -50,23 +48,24 @@ class FeatureRows:
     Args:
         parts: float ``[N_p, F]`` by their argument's name, tensors or arrays; read in blocks, never copied whole.
         nodes: ids of the rows that take part, ascending; what the others hold is never looked at.
+        block_bytes: how much memory a block of float64 rows may take.
 
     Raises:
         TypeError: if a part is no dense floating-point matrix.
         ValueError: if a shape is wrong, or a row that takes part holds NaN or infinity.
     """
 
-    def __init__(self, parts: Mapping[str, Features], nodes: NDArray[np.int64]) -> None:
+    def __init__(self, parts: Mapping[str, Features], nodes: NDArray[np.int64], *, block_bytes: int) -> None:
         for name, x in parts.items():
             check_matrix(x, name)
         self.width = _common_width(parts)
-        self._names = list(parts)
+        self._names, self._block_bytes = list(parts), block_bytes
         self._parts = [x.detach().cpu() if isinstance(x, torch.Tensor) else x for x in parts.values()]
         self._starts = np.cumsum([0, *(len(x) for x in self._parts)])
         self.exponent = self._scan(nodes)
         self._group(nodes)
 
-    def within(self, nodes: NDArray[np.int64]) -> Self:
+    def within(self, nodes: NDArray[np.int64]) -> "FeatureRows":
         """The same rows on the same scale, for some of the nodes alone."""
         view = copy.copy(self)
         view._group(nodes)
@@ -79,12 +78,12 @@ class FeatureRows:
     def mean(self) -> NDArray[np.float64]:
         """The mean row."""
         total = np.zeros(self.width)
-        for block in blocks_of(len(self.ties), self.width):
+        for block in blocks_of(len(self.ties), self.width, self._block_bytes):
             total += self.double(block).sum(axis=0)
         return total / max(1, len(self.ties))
 
     def _group(self, nodes: NDArray[np.int64]) -> None:
-        blocks = blocks_of(len(nodes), self.width)
+        blocks = blocks_of(len(nodes), self.width, self._block_bytes)
         squares = np.concatenate([np.zeros(0), *(squared_norms(self._scaled(nodes[block])) for block in blocks)])
         self.ties = Ties.group(int(self._starts[-1]), nodes, self._keys(nodes, squares))
         self.squares = squares[np.searchsorted(nodes, self.ties.first)]
@@ -108,7 +107,7 @@ class FeatureRows:
     def _scan(self, nodes: NDArray[np.int64]) -> int:
         """Refuse what is not finite; return the exponent of the largest magnitude."""
         largest, bad = 0.0, []
-        for block in blocks_of(len(nodes), self.width):
+        for block in blocks_of(len(nodes), self.width, self._block_bytes):
             rows = self._read(nodes[block])
             finite = np.atleast_1d(np.isfinite(rows).all(axis=1))
             bad += nodes[block[~finite]].tolist()
@@ -137,7 +136,7 @@ def squared_norms(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.einsum("nf,nf->n", rows, rows))
 
 
-def blocks_of(count: int, width: int, block_bytes: int = _BLOCK_BYTES) -> Iterator[NDArray[np.int64]]:
+def blocks_of(count: int, width: int, block_bytes: int) -> Iterator[NDArray[np.int64]]:
     """Consecutive ids up to ``count``, so many at a time that their float64 rows take about ``block_bytes``."""
     step = max(1, block_bytes // (8 * width))
     for start in range(0, count, step):

@@ -14,11 +14,15 @@ from drepm_pyg.graph.space import Space
 __all__ = ["Ranking", "rank"]
 
 _DOUBLE = 2.0**-53
+_WAITING_BYTES, _SCORED_BYTES = 17, 80  # of a candidate that waits, and of one that is scored again
+
+#: A block of centres, its candidates' places in the base, their scores, and which are to be scored again.
+_Block = tuple[slice, NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]
 
 
 @dataclass
 class Ranking:
-    """The best ``T`` base rows of every centre, best first, ties by smaller id (a centre in the base takes part).
+    """The best ``T`` base rows of every centre, best first, ties by their order in the base, of which a centre may be part.
 
     Attributes:
         index: ids of the rows ``[C, T]``.
@@ -45,35 +49,46 @@ def rank(space: Space, lists: Iterable[Shortlist], count: int, *, score_all: boo
         lists: candidates for every centre.
         count: how many to keep (all, where there are fewer rows).
         score_all: score every kept pair in float64, also where its place is clear.
-        budget: bytes that a block of float64 scores may take.
+        budget: bytes that candidates, or a block of float64 scores, may take.
     """
     count = min(count, len(space.base))
     shape = (len(space.centres), count)
     result = Ranking(np.empty(shape, np.int64), np.empty(shape))
     if not len(space.centres):
         return result
-    blocks, left, right, undecided = [], [], [], []
+    undecided, waiting, held = [], [], 0
     for part in lists:
         lower, upper = part.score - part.slack, part.score + part.slack
         floor = -np.partition(-lower, count - 1, axis=1)[:, count - 1]
         decided = part.ceiling < floor
         keep = decided[:, None] & (upper >= floor[:, None])
         again = keep if score_all else keep & _overlap(lower, upper)
-        blocks.append((part.block, space.base[part.index], np.where(keep, part.score, -np.inf), again))
-        left.append(space.centres[np.nonzero(again)[0] + part.block.start])
-        right.append(space.base[part.index[again]])
+        waiting.append((part.block, part.index, np.where(keep, part.score, -np.inf), again))
         undecided.append(np.flatnonzero(~decided) + part.block.start)
-    # Scored in one go: the fewer the calls, the more pairs share a row.
-    exact = space.score(np.concatenate(left), np.concatenate(right))
-    result.rescored = len(exact)
-    settled = np.split(exact, np.cumsum([len(part) for part in left])[:-1])
-    for (block, index, score, again), values in zip(blocks, settled, strict=True):
-        score[again] = values
-        order = np.lexsort((index, -score), axis=1)[:, :count]
-        result.index[block] = np.take_along_axis(index, order, axis=1)
-        result.score[block] = np.take_along_axis(score, order, axis=1)
+        held += _WAITING_BYTES * keep.size + _SCORED_BYTES * int(again.sum())
+        if held > budget:
+            _settle(space, waiting, result)
+            waiting, held = [], 0
+    _settle(space, waiting, result)
     _search_again(space, np.concatenate(undecided), result, budget)
     return result
+
+
+def _settle(space: Space, waiting: list[_Block], result: Ranking) -> None:
+    """Score what is open in several blocks at once: the fewer the calls, the more pairs share a row."""
+    if not waiting:
+        return
+    left = [space.centres[np.nonzero(again)[0] + block.start] for block, _, _, again in waiting]
+    right = [space.base[index[again]] for _, index, _, again in waiting]
+    exact = space.score(np.concatenate(left), np.concatenate(right))
+    result.rescored += len(exact)
+    settled = np.split(exact, np.cumsum([len(part) for part in left])[:-1])
+    count = result.index.shape[1]
+    for (block, index, score, again), values in zip(waiting, settled, strict=True):
+        score[again] = values
+        order = np.lexsort((index, -score), axis=1)[:, :count]
+        result.index[block] = space.base[np.take_along_axis(index, order, axis=1)]
+        result.score[block] = np.take_along_axis(score, order, axis=1)
 
 
 def _overlap(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -21,7 +21,7 @@ class Space:
         metric: how they are compared.
         block_bytes: how much memory a block of float64 rows may take.
         centres: ids of the rows whose neighbours are sought, ascending; default: all.
-        base: ids of the rows that may be neighbours, ascending; default: all.
+        base: ids of the rows that may be neighbours, in the order that decides ties; default: all.
         num_base_nodes: how many nodes there are that may be neighbours, those without a row included.
     """
 
@@ -70,7 +70,7 @@ class Space:
     def single(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Prepared rows ``ids`` in float32."""
         out = np.empty((len(ids), self.width), dtype=np.float32)
-        for block in blocks_of(len(ids), self.width):
+        for block in blocks_of(len(ids), self.width, self.block_bytes):
             out[block[0] : block[-1] + 1] = self.prepared(ids[block])
         return out
 
@@ -104,5 +104,5 @@ class Space:
     def _prepared_squares(self) -> NDArray[np.float64]:
         if not self.metric.centred:
             return self.metric.own(self.rows.squares)
-        blocks = blocks_of(len(self), self.width)
+        blocks = blocks_of(len(self), self.width, self.block_bytes)
         return np.concatenate([np.zeros(0), *(squared_norms(self.prepared(block)) for block in blocks)])

@@ -14,7 +14,7 @@ from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.neighbors import check_k
 from drepm_pyg.graph.options import MEMORY_BUDGET, KNNOptions, Options
 from drepm_pyg.graph.result import KNNInfo, KNNOutput
-from drepm_pyg.graph.rows import FeatureRows, Features, check_matrix, present
+from drepm_pyg.graph.rows import Features, check_matrix, present
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["user_knn_graph"]
@@ -169,7 +169,7 @@ def user_knn_graph(
     check_ids(len(x_item), what="items", **{"edge_index[1]": edge_index[1]})
     user, item = edge_index.detach().cpu().numpy()
     weight = _pair_weights(edge_weight, len(user))
-    items = FeatureRows({"x_item": x_item}, present(len(x_item), mask))
+    items = options.rows(present(len(x_item), mask), x_item=x_item)
     rows = MeanRows(items, user, item, weight, num_users, block_bytes=memory_budget // 8)
     check_k(k, len(rows.ties.nodes), loop=loop, what="users")
     found = find(rows, k, options.how(x_item, mean_route), loop=loop)

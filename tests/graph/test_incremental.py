@@ -15,7 +15,7 @@ def rows(seed: int, count: int) -> torch.Tensor:
     return torch.randint(-2, 3, (count, 3), generator=torch.Generator().manual_seed(seed)).float()
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(METRICS), st.booleans(), st.integers(6, 39), st.integers(1, 5))
 def test_extending_is_rebuilding(seed: int, metric: str, loop: bool, old: int, k: int) -> None:
     x = rows(seed, 40)
@@ -28,7 +28,7 @@ def test_extending_is_rebuilding(seed: int, metric: str, loop: bool, old: int, k
     assert torch.equal(after, knn_graph(x, k, metric=metric, loop=loop, mask=mask))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(METRICS), st.booleans(), st.integers(1, 5))
 def test_removing_is_rebuilding_without(seed: int, metric: str, loop: bool, k: int) -> None:
     x, rng = rows(seed, 40), torch.Generator().manual_seed(seed)

@@ -63,7 +63,7 @@ def test_the_error_of_fast_scores_is_within_its_bound(metric: str, kind: str) ->
         x = (0.1 + 0.01 * rng.random((120, 1)) + 1e-6 * x).astype(np.float32)
     if kind == "wide":
         x *= np.exp(3 * rng.standard_normal((120, 1))).astype(np.float32)
-    rows = FeatureRows({"x": x}, np.arange(120))
+    rows = FeatureRows({"x": x}, np.arange(120), block_bytes=1 << 20)
     space = Space(rows, METRICS[metric], block_bytes=1 << 20)
     products = gram(torch.from_numpy(space.single(space.base)))
     slack = space.slack(space.norms, unit_roundoff(CPU))
@@ -77,7 +77,7 @@ def test_the_error_of_fast_scores_is_within_its_bound(metric: str, kind: str) ->
 def test_the_error_of_users_scores_is_within_its_bound(metric: str, positive: bool) -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((80, 500)).astype(np.float32)
-    items = FeatureRows({"x": np.abs(x) if positive else x}, np.arange(80))
+    items = FeatureRows({"x": np.abs(x) if positive else x}, np.arange(80), block_bytes=1 << 20)
     user, item = np.repeat(np.arange(60), 9), rng.integers(0, 80, 540)
     rows = MeanRows(items, user, item, np.ones(540), 60, block_bytes=1 << 20)
     space = Space(rows, METRICS[metric], block_bytes=1 << 20)
