@@ -22,7 +22,7 @@ _Block = tuple[slice, NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]
 
 @dataclass
 class Ranking:
-    """The best ``T`` base rows of every centre, best first, ties by their order in the base, of which a centre may be part.
+    """The best ``T`` base rows of every centre, best first, ties by their order there; a centre may be one.
 
     Attributes:
         index: ids of the rows ``[C, T]``.
