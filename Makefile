@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 STAMP := $(VENV)/.installed
 EXT := $(VENV)/.ext
-EXTRAS := cpu,text,plot,parquet,tensorboard,dev,docs
+EXTRAS := cpu,text,plot,parquet,tensorboard,sweep,dev,docs
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint types docs ext bench clean

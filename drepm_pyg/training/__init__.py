@@ -8,9 +8,11 @@ from drepm_pyg.training.run import fingerprint, load_run, read_result
 from drepm_pyg.training.triples import EpochTriples
 
 if TYPE_CHECKING:
+    from drepm_pyg.training.epoch_report import EpochReport
     from drepm_pyg.training.representation_monitor import RepresentationMonitor
 
 __all__ = [
+    "EpochReport",
     "EpochTriples",
     "FitResult",
     "RepresentationMonitor",
@@ -23,7 +25,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The callback is a Lightning class: it comes with Lightning on first use, not with ``load_run``."""
+    """The callbacks are Lightning classes: they come with Lightning on first use, not with ``load_run``."""
+    if name == "EpochReport":
+        from drepm_pyg.training.epoch_report import EpochReport
+
+        return EpochReport
     if name == "RepresentationMonitor":
         from drepm_pyg.training.representation_monitor import RepresentationMonitor
 

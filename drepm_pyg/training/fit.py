@@ -19,7 +19,7 @@ from drepm_pyg.models import RecommenderModel
 from drepm_pyg.training import run
 from drepm_pyg.training.metrics_file import read_metrics
 
-__all__ = ["FitResult", "fit"]
+__all__ = ["FitResult", "check_options", "fit"]
 
 
 @dataclass(frozen=True)
@@ -114,16 +114,17 @@ def fit(
         FloatingPointError: where a part of the loss becomes NaN or infinite.
         KeyboardInterrupt: after Ctrl-C; the last finished epoch is kept.
     """
-    check_at_least(1, max_epochs=max_epochs, batch_size=batch_size, patience=patience, validate_every=validate_every)
     check_positive(lr=lr, lr_decay=lr_decay)
-    if patience < validate_every:
-        raise ValueError(
-            f"'patience' must be at least 'validate_every' (got {patience} and {validate_every}): it counts epochs."
-        )
-    for k in ks:
-        check_k(k, data["item"].num_nodes)
-    check_choice([f"val/{metric}@{k}" for k in ks for metric in metrics], monitor=monitor)
-    _check_pairs(data, "val_edge_label_index", "validation")
+    check_options(
+        data,
+        max_epochs=max_epochs,
+        batch_size=batch_size,
+        patience=patience,
+        monitor=monitor,
+        validate_every=validate_every,
+        ks=ks,
+        metrics=metrics,
+    )
     if model.trainable:
         _check_pairs(data, "edge_index", "training")
     built = {"model": type(model).__name__, "init_args": _plain(init_args)}
@@ -203,6 +204,29 @@ def fit(
         },
     )
     return FitResult(model, results, best_epoch, folder, **costs)
+
+
+def check_options(
+    data: HeteroData,
+    *,
+    max_epochs: int,
+    batch_size: int,
+    patience: int,
+    monitor: str,
+    validate_every: int,
+    ks: Sequence[int],
+    metrics: Sequence[str],
+) -> None:
+    """What :func:`fit` refuses whatever the model; who makes many runs asks once, before the first."""
+    check_at_least(1, max_epochs=max_epochs, batch_size=batch_size, patience=patience, validate_every=validate_every)
+    if patience < validate_every:
+        raise ValueError(
+            f"'patience' must be at least 'validate_every' (got {patience} and {validate_every}): it counts epochs."
+        )
+    for k in ks:
+        check_k(k, data["item"].num_nodes)
+    check_choice([f"val/{metric}@{k}" for k in ks for metric in metrics], monitor=monitor)
+    _check_pairs(data, "val_edge_label_index", "validation")
 
 
 def _plain(init_args: Mapping[str, Any] | None) -> dict[str, Any] | None:

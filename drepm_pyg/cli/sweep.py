@@ -1,0 +1,47 @@
+"""``drepm sweep``."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+
+from jsonargparse import Namespace
+
+from drepm_pyg.cli.arguments import Parser, add_format
+from drepm_pyg.cli.output import show
+
+__all__ = ["parser", "run"]
+
+
+def parser(argv: Sequence[str]) -> Parser:
+    """The options of ``drepm sweep``: those of the search, and of the graphs."""
+    from drepm_pyg.experiments import GraphOptions, sweep
+
+    parser = Parser("sweep", "Search for the settings of models: equal numbers of trials, chosen on validation alone.")
+    parser.add_argument("--data", type=str, required=True, help="a data set's path, 'movielens' or 'synthetic'")
+    parser.add_argument(
+        "--models",
+        type=list[str] | str | None,
+        default=None,
+        help="names as LightGCN,BPR, or paths of classes; default: all that come with a search space",
+    )
+    parser.add_argument(
+        "--spaces", type=str | None, default=None, help="a folder of <Model>.yaml files that go before the library's"
+    )
+    parser.add_function_arguments(sweep, skip={"data", "models", "spaces", "graphs"})
+    parser.add_class_arguments(GraphOptions, "graphs", skip={"files"})
+    add_format(parser)
+    return parser
+
+
+def run(args: Namespace) -> None:
+    """Search, and print the best settings of every model."""
+    from drepm_pyg.experiments import GraphOptions, sweep
+
+    options = {name: value for name, value in args.as_dict().items() if name not in ("config", "format")}
+    if isinstance(options["models"], str):
+        options["models"] = [name.strip() for name in options["models"].split(",") if name.strip()]
+    options["graphs"] = GraphOptions(**options["graphs"])
+    with redirect_stdout(sys.stderr):  # what trainers print is no result
+        found = sweep(**options)
+    show(found.table, args.format)
+    print(f"All trials: {found.path / 'trials.csv'}; the best settings: {found.path}/<Model>.yaml", file=sys.stderr)

@@ -1,0 +1,213 @@
+"""The trials of one model in an Optuna study that several processes share and that outlives each of them."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock, Timeout
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from drepm_pyg.experiments.sweep_plan import SweepPlan
+
+__all__ = ["STATE_NAMES", "STUDY", "Claim", "ModelStudy", "is_current", "open_storage", "shared_lock"]
+
+#: The file of the studies, one for all models of a sweep.
+STUDY = "study.sqlite3"
+
+#: How the tables call Optuna's states.
+STATE_NAMES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+
+
+#: How often the estimators may name a point that was tried before one is drawn at random: in a small space they insist.
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trial that this process runs.
+
+    Attributes:
+        model: its name.
+        number: of the trial among those of the model; one that was cut short is run again under its number.
+        settings: its point of the space, in the nested form.
+        study: the model's.
+        trial: Optuna's record of it.
+        lock: held while the trial runs.
+    """
+
+    model: str
+    number: int
+    settings: dict[str, Any]
+    study: optuna.Study
+    trial: Trial
+    lock: FileLock
+
+
+@contextmanager
+def open_storage(root: Path) -> Iterator[RDBStorage]:
+    """The storage of a sweep; it waits for the other processes' writes."""
+    root.mkdir(parents=True, exist_ok=True)
+    with shared_lock(root):  # the first one makes the tables
+        storage = RDBStorage(f"sqlite:///{root / STUDY}", engine_kwargs={"connect_args": {"timeout": 60}})
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def shared_lock(root: Path) -> FileLock:
+    """Held while trials are handed out and tables written; the system lets a lock go with the process that holds it."""
+    return _lock(root, "sweep")
+
+
+def is_current(trial: FrozenTrial) -> bool:
+    """Whether a record tells of a trial: those of trials cut short, and of points drawn twice, are left behind."""
+    return trial.state != TrialState.FAIL or "outcome" in trial.user_attrs
+
+
+class ModelStudy:
+    """What has been tried for one model, and what is to be tried next.
+
+    Args:
+        plan: the sweep.
+        name: of the model.
+        storage: of the sweep.
+        fingerprint: of the data.
+
+    Raises:
+        ValueError: where the storage holds the studies of another search.
+    """
+
+    def __init__(self, plan: SweepPlan, name: str, storage: RDBStorage, fingerprint: str) -> None:
+        self.plan, self.name, self.space = plan, name, plan.spaces[name]
+        self.distributions = self.space.distributions()
+        definition = plan.definition(name, fingerprint)
+        with shared_lock(plan.root), _quiet():
+            _check_same_search(plan.root, storage, name, definition)
+            self.study = optuna.create_study(
+                storage=storage,
+                study_name=name,
+                direction="maximize",
+                sampler=optuna.samplers.RandomSampler(seed=0),  # points that it would draw are given to it, see _draw
+                pruner=_pruner(plan.prune_after),
+                load_if_exists=True,
+            )
+            self.study.set_user_attr("definition", definition)
+
+    def claim(self) -> Claim | None:
+        """The next trial for this process; None where all are done or others are at work on the rest."""
+        with shared_lock(self.plan.root):
+            self._leave_behind_the_dead()
+            trials = [trial for trial in self.study.get_trials(deepcopy=False) if is_current(trial)]
+            waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
+            taken = {trial.user_attrs["number"] for trial in trials}
+            free = [trial.user_attrs["number"] for trial in waiting] or sorted({*range(self.plan.trials)} - taken)
+            if not free:
+                return None
+            lock = self._lock(free[0])
+            lock.acquire(timeout=0)
+            trial = self.study.ask(self.distributions) if waiting else self._draw(free[0], trials)
+            return Claim(self.name, free[0], self.space.settings(trial.params), self.study, trial, lock)
+
+    def _leave_behind_the_dead(self) -> None:
+        """A trial that nobody holds the lock of was cut short: it waits to be run again, with the same settings."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            number = trial.user_attrs.get("number")
+            if number is not None and self._is_running(number):
+                continue
+            self.study.tell(trial.number, state=TrialState.FAIL)
+            if number is not None:
+                self._enqueue(number, trial.params)
+
+    def _is_running(self, number: int) -> bool:
+        lock = self._lock(number)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        lock.release()
+        return False
+
+    def _draw(self, number: int, trials: list[FrozenTrial]) -> Trial:
+        """A point that no other trial has; it depends on the seed, the number and the trials that are done."""
+        seen = {trial.user_attrs["settings"] for trial in trials}
+        seed = f"{self.plan.seed}/{self.name}"
+        for attempt in range(_ATTEMPTS if self.plan.sampler == "tpe" else 0):
+            # A sampler each: one that is seeded once per process would draw the same points in each process.
+            self.study.sampler = optuna.samplers.TPESampler(seed=_hash(f"{seed}/{number}/{attempt}"))
+            trial = self.study.ask(self.distributions)
+            if self._text(trial.params) not in seen:
+                trial.set_user_attr("settings", self._text(trial.params))
+                trial.set_user_attr("number", number)
+                return trial
+            self.study.tell(trial, state=TrialState.FAIL)
+        points = self.space.grid(seed) if self.plan.sampler == "grid" else self.space.draws(seed)
+        self._enqueue(number, next(point for point in points if self._text(point) not in seen))
+        return self.study.ask(self.distributions)
+
+    def _enqueue(self, number: int, point: Mapping[str, Any]) -> None:
+        self.study.enqueue_trial(dict(point), user_attrs={"number": number, "settings": self._text(point)})
+
+    def _text(self, point: Mapping[str, Any]) -> str:
+        return json.dumps(self.space.settings(point))
+
+    def _lock(self, number: int) -> FileLock:
+        return _lock(self.plan.root, f"{self.name}-{number}")
+
+
+def _lock(root: Path, name: str) -> FileLock:
+    folder = root / ".locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{name}.lock")
+
+
+def _pruner(prune_after: int | None) -> optuna.pruners.BasePruner:
+    if prune_after is None:
+        return optuna.pruners.NopPruner()
+    return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=prune_after)
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def _check_same_search(root: Path, storage: RDBStorage, name: str, definition: dict[str, Any]) -> None:
+    """Studies of other models in the same place may differ in their spaces alone."""
+    for summary in optuna.get_all_study_summaries(storage, include_best_trial=False):
+        known = summary.user_attrs.get("definition")
+        if known is None:  # made, and then killed before it was described
+            continue
+        changed = [
+            f"{key}={definition.get(key)!r}, was {known.get(key)!r}"
+            for key in {**known, **definition}
+            if definition.get(key) != known.get(key) and (summary.study_name == name or not key.startswith("space."))
+        ]
+        if changed:
+            raise ValueError(
+                f"'{root}' holds the study of another search ({summary.study_name}: {'; '.join(changed)}). Take its "
+                "settings to go on with it, or choose another 'root'."
+            )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Optuna without its greeting."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)
