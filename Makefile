@@ -48,8 +48,8 @@ types: $(STAMP)  ## mypy --strict on the package
 docs: $(STAMP)  ## build the documentation, warnings are errors
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-bench: $(STAMP)  ## every benchmark; tables on stdout, JSON under benchmarks/results
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+bench: $(STAMP)  ## every benchmark, hours (BENCH_FLAGS=--quick: minutes); tables on stdout, JSON under benchmarks/results
+	for script in benchmarks/*.py; do $(BIN)/python $$script $(BENCH_FLAGS) || exit 1; done
 
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) docs/_build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -7,6 +7,7 @@ from pathlib import Path
 from drepm_pyg import __version__
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+sys.path.insert(1, str(Path(__file__).parents[1] / "benchmarks"))  # how the benchmarks print numbers
 # torch_geometric 2.8 scripts classes while it is imported.
 warnings.filterwarnings("ignore", message=".torch\\.jit\\.", category=DeprecationWarning)
 
@@ -19,6 +20,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
+    "benchmark_tables",
     "package_pages",
 ]
 exclude_patterns = ["_build"]
@@ -37,6 +39,8 @@ napoleon_custom_sections = ["Shapes", "Reference"]
 
 html_theme = "furo"
 html_title = "drepm_pyg"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#2867b2", "color-brand-content": "#2867b2"},
     "dark_css_variables": {"color-brand-primary": "#6cb0f5", "color-brand-content": "#6cb0f5"},

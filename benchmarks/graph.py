@@ -1,0 +1,261 @@
+"""How fast are similarity graphs built? Ours against FAISS, scikit-learn, PyG's index and plain blocks.
+
+Parts (``--rows``): ``items``, exact graphs of wide features, also as a share of the GEMM peak over the whole call;
+``users``, exact graphs of mean features against building their matrix; ``growth``, many narrow rows and the recall of
+approximate indexes. Peak memory is the growth of the resident size in a process of its own; scores are cosines, k = 10.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from kit import machine
+from kit.growth import exponent
+from kit.memory import in_child, peak_of
+from kit.report import Report, parser, ratio, show_case
+from kit.timing import compare
+from torch.nn import functional as F
+
+from drepm_pyg.graph import knn_graph, user_knn_graph
+from drepm_pyg.typing import Tensor
+
+K = 10
+BLOCK = 1024
+#: Users, items and training pairs of the field's data sets.
+USER_GRAPHS = {"Baby": (19_445, 7_050, 118_551), "Sports": (35_598, 18_357, 218_409)}
+#: Where each builder of the growth part comes from; one that is not installed is told so.
+GROWTH = {
+    "ours, index='auto'": None,
+    "FAISS flat": "faiss",
+    "FAISS IVF": "faiss",
+    "FAISS HNSW": "faiss",
+    "hnswlib": "hnswlib",
+    "pynndescent": "pynndescent",
+}
+
+
+def main() -> None:
+    args = _parse()
+    if args.case:
+        show_case(_measure_users(args.case) if args.case["part"] == "users" else _measure_growth(args.case))
+        return
+    limits = machine.limits(quick=args.quick)
+    report = Report(args, limits=limits)
+    if "items" in args.rows:
+        for count in [300] if args.quick else [7_050, 18_357]:
+            width = 64 if args.quick else 4096
+            rows = _items(count, width, args.rounds, limits["gemm_gflops"])
+            title = f"Exact graph of {count:,} items, width {width}, k = {K}"
+            note = f"{2e-9 * count**2 * width:,.0f} GFLOP as a general product; by symmetry half of them are needed."
+            report.table(f"items {count}", title, rows, note=note)
+    if "users" in args.rows:
+        for name in ["Baby"] if args.quick else args.user_graphs:
+            title = f"Exact graph of users at the size of {name}, item features 4,096 wide, k = {K}"
+            report.table(f"users {name}", title, _users(name, args))
+    if "growth" in args.rows:
+        rows, exponents = _growth(args)
+        note = "Recall over 1,000 rows against exact neighbours. Rows: 384 numbers around one of N / 100 centres."
+        report.table("growth", "Graphs of 384-wide rows, k = 10", rows, note=note, exponents=exponents)
+
+
+def _parse() -> argparse.Namespace:
+    options = parser(__doc__, case=True)
+    parts = ["items", "users", "growth"]
+    options.add_argument("--rows", nargs="+", choices=parts, default=parts)
+    options.add_argument("--user-graphs", nargs="+", choices=list(USER_GRAPHS), default=list(USER_GRAPHS))
+    options.add_argument("--sizes", nargs="+", type=int, default=[10**4, 10**5, 10**6])
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--timeout", type=float, default=3600, help="seconds that one row of users or growth may take")
+    args = options.parse_args()
+    if args.quick:
+        args.rounds, args.sizes = 1, [200, 400]
+    return args
+
+
+def _items(count: int, width: int, rounds: int, peak: float) -> list[dict[str, object]]:
+    x = torch.randn(count, width, generator=torch.Generator().manual_seed(0)).relu()  # as a CNN's features
+    calls: dict[str, Callable[[], object]] = {
+        "knn_graph": lambda: knn_graph(x, K),
+        "knn_graph, index='flat'": lambda: knn_graph(x, K, index="flat"),
+        "FAISS IndexFlatIP, used plainly": lambda: _faiss(x, "Flat"),
+        "PyG MIPSKNNIndex": lambda: _pyg_index(x),
+        "torch: blocks of products, topk": lambda: _blocks(x),
+    }
+    if importlib.util.find_spec("sklearn"):
+        calls["scikit-learn NearestNeighbors"] = lambda: _sklearn(x)
+    times = compare(calls, rounds=rounds, patience=120)
+    base, flop = times["knn_graph"].median, 2e-9 * count**2 * width
+    return [
+        {
+            "builder": name,
+            "seconds": timing.median,
+            "ratio to ours": timing.median / base,
+            "share of GEMM peak %": 100 * flop / timing.median / peak,
+        }
+        for name, timing in times.items()
+    ]
+
+
+def _faiss(x: Tensor, factory: str, **search: int) -> np.ndarray:
+    """One more neighbour than asked for, as each row finds itself."""
+    import faiss
+
+    rows = F.normalize(x).numpy()
+    index = faiss.index_factory(x.size(1), factory, faiss.METRIC_INNER_PRODUCT)
+    index.train(rows)
+    index.add(rows)
+    for name, value in search.items():
+        faiss.ParameterSpace().set_index_parameter(index, name, value)
+    found: np.ndarray = index.search(rows, K + 1)[1]
+    return found
+
+
+def _pyg_index(x: Tensor) -> Tensor:
+    from torch_geometric.nn.pool import MIPSKNNIndex
+
+    rows = F.normalize(x)
+    return MIPSKNNIndex(rows).search(rows, K + 1).index
+
+
+def _sklearn(x: Tensor) -> np.ndarray:
+    from sklearn.neighbors import NearestNeighbors
+
+    found: np.ndarray = NearestNeighbors(n_neighbors=K, metric="cosine").fit(x.numpy()).kneighbors()[1]
+    return found
+
+
+def _blocks(x: Tensor, rows: Tensor | None = None) -> Tensor:
+    """The best K + 1 of every row, or of some."""
+    normal = F.normalize(x)
+    asked = normal if rows is None else normal[rows]
+    return torch.cat([(block @ normal.T).topk(K + 1, dim=1).indices for block in asked.split(BLOCK)])
+
+
+def _users(name: str, args: argparse.Namespace) -> list[dict[str, object]]:
+    builders = ["user_knn_graph", "[U, F] matrix, FAISS IndexFlatIP"]
+    found = {}
+    for builder in builders:
+        case = {"part": "users", "data": name, "builder": builder, "quick": args.quick}
+        found[builder] = in_child(__file__, case, timeout=args.timeout)
+    ours = found["user_knn_graph"]
+    return [
+        {
+            "builder": builder,
+            "seconds": result.get("seconds"),
+            "ratio to ours": ratio(result.get("seconds"), ours.get("seconds")),
+            "peak MB": result.get("megabytes"),
+            "mean similarity of the edges": result.get("similarity"),
+            "note": result.get("error", ""),
+        }
+        for builder, result in found.items()
+    ]
+
+
+def _measure_users(case: dict[str, object]) -> dict[str, object]:
+    users, items, pairs = (count // 40 if case["quick"] else count for count in USER_GRAPHS[str(case["data"])])
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(items, 64 if case["quick"] else 4096, generator=generator).relu()
+    user = torch.cat([torch.arange(users), torch.randint(users, (pairs - users,), generator=generator)])
+    edge_index = torch.stack([user, torch.randint(items, (pairs,), generator=generator)])
+    bought = torch.sparse_coo_tensor(edge_index, torch.ones(pairs), (users, items)).coalesce()
+    counts = torch.bincount(user, minlength=users).unsqueeze(1)
+
+    def plain() -> Tensor:
+        found = torch.from_numpy(_faiss(bought @ x / counts, "Flat"))
+        centre = torch.arange(users).unsqueeze(1)
+        others = found[found != centre].view(users, -1)[:, :K] if (found == centre).sum() == users else found[:, 1:]
+        return torch.stack([others.flatten(), centre.expand(-1, K).flatten()])
+
+    importlib.import_module("faiss")  # no part of the time
+    call = plain if case["builder"] != "user_knn_graph" else lambda: user_knn_graph(x, edge_index, users, K)
+    _ = torch.ones(8, 8) @ torch.ones(8, 8)  # threads and their memory are there before
+    started = time.perf_counter()
+    graph, grown = peak_of(call)
+    seconds = time.perf_counter() - started
+    mean = F.normalize(bought @ x / counts)
+    products = [(mean[source] * mean[target]).sum(dim=1).sum() for source, target in graph.split(2**14, dim=1)]
+    similarity = float(sum(products)) / graph.size(1)
+    return {"seconds": seconds, "megabytes": grown / 2**20, "similarity": similarity}
+
+
+def _growth(args: argparse.Namespace) -> tuple[list[dict[str, object]], dict[str, float | None]]:
+    rows: list[dict[str, object]] = []
+    exponents: dict[str, float | None] = {}
+    for builder, package in GROWTH.items():
+        results = []
+        for size in args.sizes:
+            if package and importlib.util.find_spec(package) is None:
+                result: dict[str, object] = {"error": f"{package} is not installed"}
+            elif builder == "FAISS flat" and size > 200_000:
+                result = {"error": "left out: exact, hours"}
+            else:
+                case = {"part": "growth", "builder": builder, "size": size}
+                result = in_child(__file__, case, timeout=args.timeout)
+            results.append(result)
+            cells = {name: result.get(name) for name in ("seconds", "recall", "peak MB", "how")}
+            rows.append({"builder": builder, "rows": size, **cells, "note": result.get("error", "")})
+        done = {
+            size: result["seconds"] for size, result in zip(args.sizes, results, strict=True) if "seconds" in result
+        }
+        exponents[builder] = exponent(list(done), list(done.values()))
+        rows.append({"builder": builder, "rows": "exponent", "seconds": exponents[builder]})
+    return rows, exponents
+
+
+def _measure_growth(case: dict[str, object]) -> dict[str, object]:
+    size, builder = int(str(case["size"])), str(case["builder"])
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.randn(max(1, size // 100), 384, generator=generator)
+    nearest = torch.randint(len(centres), (size,), generator=generator)
+    x = torch.randn(size, 384, generator=generator).add_(centres[nearest])
+    cells = round(4 * size**0.5)  # FAISS' guideline: 4 to 16 times the root
+    calls: dict[str, Callable[[], tuple[np.ndarray, str]]] = {
+        "ours, index='auto'": lambda: _ours(x),
+        "FAISS flat": lambda: (_faiss(x, "Flat"), "exact"),
+        "FAISS IVF": lambda: (_faiss(x, f"IVF{cells},Flat", nprobe=16), f"IVF{cells}, nprobe 16"),
+        "FAISS HNSW": lambda: (_faiss(x, "HNSW32", efSearch=64), "M 32, efSearch 64"),
+        "hnswlib": lambda: (_hnswlib(x), "M 16, ef_construction 200, ef 64"),
+        "pynndescent": lambda: (_pynndescent(x), "defaults"),
+    }
+    if GROWTH[builder]:
+        importlib.import_module(GROWTH[builder])  # no part of the time
+    started = time.perf_counter()
+    (found, how), grown = peak_of(calls[builder])
+    seconds = time.perf_counter() - started
+    sample = torch.randperm(size, generator=generator)[:1000]
+    exact = _blocks(x, sample).numpy()
+    hits = [
+        len(set(found[i].tolist()) & (set(row.tolist()) - {i})) for i, row in zip(sample.tolist(), exact, strict=True)
+    ]
+    return {"seconds": seconds, "recall": sum(hits) / K / len(hits), "peak MB": grown / 2**20, "how": how}
+
+
+def _ours(x: Tensor) -> tuple[np.ndarray, str]:
+    edge_index, info = knn_graph(x, K, return_info=True)
+    return edge_index[0].view(-1, K).numpy(), info.index
+
+
+def _hnswlib(x: Tensor) -> np.ndarray:
+    import hnswlib
+
+    index = hnswlib.Index(space="cosine", dim=x.size(1))
+    index.init_index(max_elements=len(x), ef_construction=200, M=16)
+    index.add_items(x.numpy(), num_threads=torch.get_num_threads())
+    index.set_ef(64)
+    found: np.ndarray = index.knn_query(x.numpy(), k=K + 1, num_threads=torch.get_num_threads())[0]
+    return found
+
+
+def _pynndescent(x: Tensor) -> np.ndarray:
+    import pynndescent
+
+    found: np.ndarray = pynndescent.NNDescent(x.numpy(), n_neighbors=K + 1, metric="cosine").neighbor_graph[0]
+    return found
+
+
+if __name__ == "__main__":
+    main()
