@@ -17,6 +17,7 @@ COMMANDS = {
     "fit": "train a model",
     "evaluate": "rank the held-out pairs of a trained run",
     "recommend": "recommend items with a trained run",
+    "reproduce": "make the paper's tables and figures on any data set",
     "sweep": "search for the settings of models on validation",
     "models": "list the models",
     "demo": "train and compare four models on MovieLens-100k",

@@ -51,5 +51,5 @@ class BMAOptions:
         return WithBMA(model, loss, weights=self.weights, mask_false_negatives=self.mask_false_negatives)
 
     def init_args(self, model: Mapping[str, Any]) -> dict[str, Any]:
-        """What ``from_data`` needs to build the wrapped model again, given the ``class_path`` and ``init_args`` of it."""
+        """What ``from_data`` needs to build it again; ``model``: ``class_path`` and ``init_args`` of the inner one."""
         return {"model": dict(model), **self.to_config()} if self.used else dict(model["init_args"])

@@ -2,20 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from drepm_pyg._checks import require
+from drepm_pyg.experiments.canvas import COLORS, HATCHES, STYLES, canvas
 from drepm_pyg.training import read_metrics
 from drepm_pyg.typing import Float, Int, Tensor
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 __all__ = ["draw_cosine_distance", "draw_learning_curves", "draw_lines", "draw_similarity_graph"]
-
-# Okabe and Ito's colours, which differ in lightness, too; line styles and markers say the same again.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-_STYLES = ("-", "--", "-.", ":")
 
 
 def draw_learning_curves(path: Path, runs: Mapping[str, Path], *, metric: str = "val/recall@20") -> None:
@@ -28,9 +20,9 @@ def draw_learning_curves(path: Path, runs: Mapping[str, Path], *, metric: str = 
     """
     from drepm_pyg.training import read_result
 
-    with _figure(path) as (axes,):
+    with canvas(path) as (axes,):
         for place, (name, folder) in enumerate(runs.items()):
-            color, style = _COLORS[place % len(_COLORS)], _STYLES[place % len(_STYLES)]
+            color, style = COLORS[place % len(COLORS)], STYLES[place % len(STYLES)]
             rows = [row for row in read_metrics(folder / "metrics.csv") if row.get(metric)]
             if not rows:
                 level = read_result(folder)["metrics"][metric]
@@ -54,7 +46,7 @@ def draw_lines(path: Path, metrics: Mapping[str, Mapping[str, float]]) -> None:
     """
     shown = ("recall@20", "ndcg@20")
     names = list(metrics)
-    with _figure(path) as (axes,):
+    with canvas(path) as (axes,):
         width = 0.8 / len(names)
         for place, name in enumerate(names):
             where = [group + (place - (len(names) - 1) / 2) * width for group in range(len(shown))]
@@ -62,8 +54,8 @@ def draw_lines(path: Path, metrics: Mapping[str, Mapping[str, float]]) -> None:
                 where,
                 [metrics[name][metric] for metric in shown],
                 width * 0.92,
-                color=_COLORS[place],
-                hatch=("", "//", "..")[place % 3],
+                color=COLORS[place],
+                hatch=HATCHES[place % len(HATCHES)],
                 edgecolor="white",
                 label=name,
             )
@@ -81,15 +73,15 @@ def draw_cosine_distance(path: Path, run: Path) -> None:
         path: the PNG file.
         run: the folder of a run that tracked its lines.
     """
-    with _figure(path) as (axes,):
+    with canvas(path) as (axes,):
         for place, node in enumerate(("user", "item")):
             column = f"val/cosine_distance_{node}"
             rows = [row for row in read_metrics(run / "metrics.csv") if row.get(column)]
             axes.plot(
                 [int(row["epoch"]) for row in rows],
                 [float(row[column]) for row in rows],
-                color=_COLORS[place],
-                linestyle=_STYLES[place],
+                color=COLORS[place],
+                linestyle=STYLES[place],
                 label=f"{node}s",
                 linewidth=1.6,
             )
@@ -116,10 +108,10 @@ def draw_similarity_graph(
     nodes = degree_histogram(edge_index, num_nodes)
     others = edge_index[0] != edge_index[1]
     mean = int(others.sum()) / max(1, num_nodes)
-    with _figure(path, columns=2) as (left, right):
+    with canvas(path, columns=2) as (left, right):
         # A few hubs stretch the axis: both are logarithmic, and what is 0 stands apart on the left.
         degree = [d for d, count in enumerate(nodes.tolist()) if count]
-        left.plot(degree, nodes[degree].tolist(), ".", color=_COLORS[0], markersize=4)
+        left.plot(degree, nodes[degree].tolist(), ".", color=COLORS[0], markersize=4)
         left.axvline(mean, color="0.35", linestyle="--", linewidth=1.2, label=f"mean {mean:.1f}")
         left.set_xscale("symlog", linthresh=1)
         left.set_yscale("log")
@@ -131,34 +123,8 @@ def draw_similarity_graph(
         left.set_title(f"skewness {hubness(edge_index, num_nodes):.2f}", fontsize=10)
         left.legend(frameon=False)
         values = edge_weight[others].double().cpu().numpy()
-        right.hist(values, bins=40, color=_COLORS[1], edgecolor="white", linewidth=0.4)
+        right.hist(values, bins=40, color=COLORS[1], edgecolor="white", linewidth=0.4)
         right.yaxis.set_major_formatter("{x:,.0f}")
         right.set_xlabel(weight)
         right.set_ylabel("edges")
         right.set_title(f"mean {values.mean():.3f}" if len(values) else "no edges", fontsize=10)
-
-
-class _figure:
-    """Sets of axes side by side, written as a PNG when the block ends; matplotlib's global state is left alone."""
-
-    def __init__(self, path: Path, *, columns: int = 1) -> None:
-        self.path, self.columns = path, columns
-
-    def __enter__(self) -> "list[Axes]":
-        require("matplotlib", extra="plot", purpose="Drawing figures")
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        self.figure = Figure(figsize=(6.0 if self.columns == 1 else 8.4, 3.7), layout="constrained")
-        FigureCanvasAgg(self.figure)
-        drawn: list[Axes] = self.figure.subplots(1, self.columns, squeeze=False)[0].tolist()
-        for axes in drawn:
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.grid(axis="y", color="0.9", linewidth=0.8)
-            axes.set_axisbelow(True)
-        return drawn
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.figure.savefig(self.path, dpi=150)

@@ -6,8 +6,9 @@ finished is not trained again) and prints a row per metric.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from drepm_pyg.experiments.markdown import markdown_table
 from drepm_pyg.experiments.sources import load_data
 from drepm_pyg.experiments.yaml_file import read_yaml
 
-__all__ = ["Comparison", "compare", "paired_tests"]
+__all__ = ["Comparison", "Pair", "compare", "holm", "paired_tests", "pairwise_tests"]
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,23 @@ def paired_tests(metric: str, one: NDArray[np.float64], other: NDArray[np.float6
         other: values of the other.
 
     Shapes:
-        one, other: float ``[S, U]`` of S seeds and U users
+        one, other: float ``[S, U]`` of S seeds and U users; the models may differ in S
+
+    Raises:
+        ValueError: where the users are not the same, or fewer than two.
     """
     from scipy import stats
 
+    if one.shape[1] != other.shape[1] or one.shape[1] < 2:
+        raise ValueError(f"'one' and 'other' must hold the same two users or more (got {one.shape} and {other.shape}).")
     difference = one.mean(axis=0) - other.mean(axis=0)
     equal = not difference.any()  # the tests are undefined there
-    test = stats.ttest_1samp(difference, 0.0)
-    low, high = (0.0, 0.0) if equal else test.confidence_interval(0.95)
+    if np.ptp(difference) > 0:
+        test = stats.ttest_1samp(difference, 0.0)
+        (low, high), t_test = test.confidence_interval(0.95), float(test.pvalue)
+    else:  # no spread at all: the interval is a point
+        low = high = difference[0]
+        t_test = 1.0 if equal else 0.0
     return Comparison(
         metric=metric,
         one=float(one.mean()),
@@ -87,11 +97,72 @@ def paired_tests(metric: str, one: NDArray[np.float64], other: NDArray[np.float6
         difference=float(difference.mean()),
         low=float(low),
         high=float(high),
-        t_test=1.0 if equal else float(test.pvalue),
+        t_test=t_test,
         wilcoxon=1.0 if equal else float(stats.wilcoxon(difference).pvalue),
         users=one.shape[1],
         seeds=len(one),
     )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    r"""Holm's correction for several tests: reject those whose corrected value is below the level.
+
+    .. math:: \tilde{p}_{(i)} = \max_{j \le i} \min(1, (m - j + 1) \, p_{(j)})
+
+    with :math:`p_{(1)} \le \dots \le p_{(m)}` ("A Simple Sequentially Rejective Multiple Test Procedure",
+    Scandinavian Journal of Statistics, 1979).
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
+    """
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = largest
+    return corrected
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two of several models.
+
+    Attributes:
+        one: name of the first.
+        other: name of the other.
+        comparison: the two, with the p-values of their own tests.
+        t_test: p-value of the t-test, corrected for all pairs.
+        wilcoxon: p-value of Wilcoxon's test, corrected for all pairs.
+    """
+
+    one: str
+    other: str
+    comparison: Comparison
+    t_test: float
+    wilcoxon: float
+
+    def significant(self, level: float = 0.05) -> bool:
+        """Whether both tests, which ask different questions, reject that there is no difference."""
+        return self.t_test < level and self.wilcoxon < level
+
+
+def pairwise_tests(metric: str, values: Mapping[str, NDArray[np.float64]]) -> list[Pair]:
+    """Compare every two models; Holm's correction runs over all pairs, for each test by itself.
+
+    Args:
+        metric: its name.
+        values: of every model, by its name.
+
+    Shapes:
+        values: float ``[S, U]`` of S seeds and U users
+    """
+    pairs = list(combinations(values, 2))
+    found = [paired_tests(metric, values[one], values[other]) for one, other in pairs]
+    t_tests, wilcoxons = holm([each.t_test for each in found]), holm([each.wilcoxon for each in found])
+    return [
+        Pair(one, other, comparison, t_test, wilcoxon)
+        for (one, other), comparison, t_test, wilcoxon in zip(pairs, found, t_tests, wilcoxons, strict=True)
+    ]
 
 
 def compare(

@@ -1,0 +1,17 @@
+"""The conflict of the two gradients, epoch by epoch: ``gradients.csv`` beside ``metrics.csv``."""
+
+from pathlib import Path
+
+from drepm_pyg.training import read_metrics
+
+__all__ = ["BINS", "GRADIENTS", "read_gradients"]
+
+GRADIENTS = "gradients.csv"
+
+#: Bins of the histogram over [-1, 1].
+BINS = 40
+
+
+def read_gradients(folder: Path) -> list[dict[str, float]]:
+    """The rows of a finished run."""
+    return [{name: float(value) for name, value in row.items() if value} for row in read_metrics(folder / GRADIENTS)]

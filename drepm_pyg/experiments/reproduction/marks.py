@@ -1,0 +1,40 @@
+"""Bold and underlined: only what the paired tests establish."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drepm_pyg.experiments.significance import Pair, pairwise_tests
+
+__all__ = ["marks"]
+
+
+def marks(
+    metric: str, values: Mapping[str, NDArray[np.float64]], *, level: float = 0.05
+) -> tuple[dict[str, str], list[Pair]]:
+    """Which row is ``"best"`` and which is ``"second"``, and the tests behind it.
+
+    The largest mean is the best where it differs significantly from the next one; the next one is the second where,
+    beside that, it differs significantly from the third. Nothing is marked where a rank is a matter of chance; of two
+    rows, none is the second.
+
+    Args:
+        metric: its name.
+        values: of every row, float ``[S, U]`` of S seeds and U users.
+        level: of both tests, after Holm's correction over all pairs of rows.
+    """
+    if len(values) < 2 or next(iter(values.values())).shape[1] < 2:
+        return {}, []
+    pairs = pairwise_tests(metric, values)
+    order = sorted(values, key=lambda row: float(values[row].mean()), reverse=True)
+    found: dict[str, str] = {}
+    for mark, place in (("best", 0), ("second", 1)):
+        if place + 1 >= len(order) or not _differ(pairs, order[place], order[place + 1], level):
+            break
+        found[order[place]] = mark
+    return found, pairs
+
+
+def _differ(pairs: Sequence[Pair], one: str, other: str, level: float) -> bool:
+    return next(pair for pair in pairs if {pair.one, pair.other} == {one, other}).significant(level)

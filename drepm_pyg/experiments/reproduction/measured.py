@@ -1,0 +1,76 @@
+"""What the finished runs of a row gave, over its seeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drepm_pyg.experiments.reproduction.places import Place
+from drepm_pyg.experiments.reproduction.plan import PlannedRun
+from drepm_pyg.experiments.reproduction.users_file import read_users
+
+__all__ = ["Measured", "measure"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A row of an experiment, at one point where settings vary.
+
+    Attributes:
+        row: its name.
+        point: the values of the settings that vary.
+        places: its finished runs, in the order of their seeds.
+        failures: one line per run that failed.
+    """
+
+    row: str
+    point: tuple[Any, ...]
+    places: tuple[Place, ...]
+    failures: tuple[str, ...]
+
+    @cached_property
+    def _users(self) -> list[dict[str, NDArray[np.float64]]]:
+        return [read_users(place.folder) for place in self.places]
+
+    def users(self, metric: str, line: str = "general") -> NDArray[np.float64] | None:
+        """``[S, U]`` values of all users for all seeds; None without a finished run or without this line.
+
+        Raises:
+            ValueError: where the runs did not measure ``metric``.
+        """
+        if not self._users or not any(name.startswith(f"{line}/") for name in self._users[0]):
+            return None
+        if f"{line}/{metric}" not in self._users[0]:
+            known = sorted(name.removeprefix(f"{line}/") for name in self._users[0] if name.startswith(f"{line}/"))
+            raise ValueError(f"'metrics' must be among those that the runs measured, {known} (got '{metric}').")
+        return np.stack([values[f"{line}/{metric}"] for values in self._users])
+
+    def record(self, metric: str, line: str = "general") -> dict[str, Any]:
+        """Mean over users and seeds, standard deviation over the seeds (None for one seed)."""
+        values = self.users(metric, line)
+        if values is None:
+            return {"mean": None, "deviation": None, "seeds": 0}
+        return {"mean": float(values.mean()), "deviation": _deviation(values), "seeds": len(values)}
+
+
+def measure(runs: Sequence[PlannedRun], places: Mapping[str, Place], failures: Mapping[str, str]) -> list[Measured]:
+    """The rows of an experiment, in its order."""
+    groups: dict[tuple[str, tuple[Any, ...]], list[PlannedRun]] = {}
+    for run in runs:
+        groups.setdefault((run.row, run.point), []).append(run)
+    return [
+        Measured(
+            row,
+            point,
+            tuple(places[run.key] for run in group if run.key not in failures),
+            tuple(f"seed {run.seed}: {failures[run.key]}" for run in group if run.key in failures),
+        )
+        for (row, point), group in groups.items()
+    ]
+
+
+def _deviation(values: NDArray[np.float64]) -> float | None:
+    return float(values.mean(axis=1).std(ddof=1)) if len(values) > 1 else None

@@ -1,0 +1,150 @@
+"""An experiment as runs: each model with each seed, and each value where a setting varies."""
+
+import inspect
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from torch_geometric.data import HeteroData
+
+from drepm_pyg.data import modalities as modalities_of
+from drepm_pyg.experiments.experiment import DERIVED, Experiment
+from drepm_pyg.experiments.reproduction.identity import identity
+from drepm_pyg.experiments.reproduction.settings import base_settings, override
+from drepm_pyg.experiments.reproduction.spec import Spec
+from drepm_pyg.training import fingerprint
+
+__all__ = ["Context", "PlannedRun", "first_modality", "plan"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """The data that everything runs on, and what holds for all runs.
+
+    Attributes:
+        source: name or path of the data.
+        data: without similarity graphs.
+        label: how tables and figures call it.
+        modalities: which modalities were taken; None: all of them.
+        root: where runs and results go.
+        cache: where downloads and graphs are kept.
+        settings: a folder of settings that go before the library's.
+        overrides: dotted keys for every run.
+        short: two epochs, one seed, two values of a setting.
+        fingerprint: of ``data``.
+    """
+
+    source: str
+    data: HeteroData
+    label: str
+    modalities: list[str] | None
+    root: Path
+    cache: Path
+    settings: Path | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    short: bool = False
+    fingerprint: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.fingerprint:
+            object.__setattr__(self, "fingerprint", fingerprint(self.data))
+
+    @property
+    def folder(self) -> Path:
+        """Where the tables and figures of this data set go."""
+        name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in self.label.lower())
+        return self.root / (f"{name}-short" if self.short else name)
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run that an experiment needs.
+
+    Attributes:
+        row: the row that it belongs to.
+        point: the values of the settings that vary.
+        seed: its seed.
+        experiment: the run, without the place where it stands.
+        key: what it is called on disk; equal runs of several experiments have the same.
+        watch: what is recorded while it trains.
+    """
+
+    row: str
+    point: tuple[Any, ...]
+    seed: int
+    experiment: Experiment
+    key: str
+    watch: frozenset[str]
+
+
+def plan(spec: Spec, context: Context, seeds: int | None = None) -> list[PlannedRun]:
+    """All runs of an experiment.
+
+    Args:
+        spec: the experiment.
+        context: the data and where everything stands.
+        seeds: how many; None: as the experiment says.
+
+    Raises:
+        ValueError: where a setting is of no use to the model.
+    """
+    count = 1 if context.short else (seeds or spec.seeds)
+    points = list(itertools.product(*(_ends(values) if context.short else values for values in spec.vary.values())))
+    short = {"max_epochs": 2} if context.short else {}
+    runs = []
+    for row in spec.rows:
+        base = override(base_settings(row.model, context.source, context.settings), row.overrides)
+        for point in points:
+            varied = _settings(dict(zip(spec.vary, point, strict=True)), context)
+            config = override(override(override(base, varied), context.overrides), short)
+            experiment = Experiment.from_config({**config, "data": context.source, "modalities": context.modalities})
+            _check_arguments(row.name, experiment)
+            for seed in range(count):
+                seeded = replace(experiment, options={**experiment.options, "seed": seed})
+                key = f"{seeded.model_class.__name__.lower()}-{identity(seeded, context.fingerprint)}"
+                runs.append(PlannedRun(row.name, point, seed, seeded, key, spec.watch))
+    return runs
+
+
+def first_modality(data: HeteroData) -> str:
+    """The modality whose weight ``modality_weight`` is: ``image``, or the first by name.
+
+    Raises:
+        ValueError: where the data has fewer than two.
+    """
+    names = modalities_of(data)
+    if len(names) < 2:
+        raise ValueError(f"'modality_weight' needs data with two modalities or more (got {names}).")
+    return "image" if "image" in names else names[0]
+
+
+def _settings(point: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """The dotted keys of a point: ``modality_weight`` in full."""
+    settings = dict(point)
+    if "modality_weight" in settings:
+        weight = float(settings.pop("modality_weight"))
+        first = first_modality(context.data)
+        others = [name for name in modalities_of(context.data) if name != first]
+        shares = {first: weight, **{name: (1 - weight) / len(others) for name in others}}
+        settings["model.init_args.weights"] = shares
+    return settings
+
+
+def _ends(values: Sequence[Any]) -> list[Any]:
+    return [values[0], values[-1]] if len(values) > 1 else list(values)
+
+
+def _check_arguments(row: str, experiment: Experiment) -> None:
+    """What the model would refuse is found before anything is trained."""
+    model = experiment.model_class
+    known = {*inspect.signature(model.__init__).parameters, *inspect.signature(model.from_data).parameters}
+    known -= {*DERIVED, "self", "data", "hyper_parameters"}
+    known |= {"modalities"} if "modalities" in inspect.signature(model.from_data).parameters else set()
+    unknown = sorted(set(experiment.model["init_args"]) - known)
+    if unknown:
+        raise ValueError(
+            f"The row '{row}' sets {unknown} in 'model.init_args', which {model.__name__} does not take (it takes "
+            f"{sorted(known)})."
+        )

@@ -1,0 +1,162 @@
+"""The paper's tables and figures on any data set in the schema, each from nothing in one call."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drepm_pyg._checks import check_at_least, require
+from drepm_pyg.experiments.reproduction.kinds import MAKERS
+from drepm_pyg.experiments.reproduction.measured import Measured, measure
+from drepm_pyg.experiments.reproduction.output import Output, write
+from drepm_pyg.experiments.reproduction.places import places
+from drepm_pyg.experiments.reproduction.plan import Context, plan
+from drepm_pyg.experiments.reproduction.report import write_report
+from drepm_pyg.experiments.reproduction.schedule import run_all
+from drepm_pyg.experiments.reproduction.spec import Spec, paper_names, read_spec
+from drepm_pyg.experiments.sources import load_data
+
+__all__ = ["Reproduction", "reproduce"]
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What was made.
+
+    Attributes:
+        outputs: every table and figure.
+        folder: where they stand.
+        report: the HTML page; None where none was asked for.
+    """
+
+    outputs: list[Output]
+    folder: Path
+    report: Path | None
+
+    @property
+    def failures(self) -> list[str]:
+        """One line per run that failed."""
+        return list(dict.fromkeys(failure for output in self.outputs for failure in output.failures))
+
+
+def reproduce(
+    experiments: Sequence[str | Path] = (),
+    data: str | None = None,
+    *,
+    seeds: int | None = None,
+    root: str | Path = "runs/reproduce",
+    cache: str | Path = "runs/.cache",
+    jobs: int = 1,
+    report: bool = False,
+    short: bool = False,
+    settings: str | Path | None = None,
+    modalities: Sequence[str] | None = None,
+    label: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: bool = True,
+) -> Reproduction:
+    """Train what is not trained yet, and write every table and figure.
+
+    A run is found again by the hash of all that defines it, so that a second call only draws, experiments share runs,
+    and a call that was killed goes on where it was. A run that fails is reported in its table; the rest goes on.
+
+    Args:
+        experiments: tables and figures of the paper by their names, and files of your own; none: all of the paper.
+        data: see :func:`~drepm_pyg.experiments.load_data`; None: what the files say.
+        seeds: per row, from 0 on; None: as each experiment says.
+        root: where runs and results go.
+        cache: where downloads and graphs are kept.
+        jobs: runs at once, each with its share of the threads.
+        report: write one HTML page with everything, too.
+        short: two epochs a run, one seed, the ends of a range: to see that everything works.
+        settings: a folder of ``<Model>.yaml`` files, as a sweep writes them, that go before the library's settings.
+        modalities: which modalities of the data to take, for all runs; None: all of them.
+        label: how tables and figures call the data; None: the last part of its path. Published values stand beside
+            ours where it contains the name of the paper's data set.
+        overrides: dotted keys into every run's file, such as ``{"max_epochs": 100}``.
+        progress: a line per run on stderr.
+
+    Raises:
+        FileNotFoundError: where an experiment or the data is not there.
+        MissingExtraError: where the pictures need a package that is not installed; before anything is trained.
+        ValueError: where a file does not hold an experiment, a setting is of no use to a model, or no data is named.
+        KeyboardInterrupt: after Ctrl-C; the same call goes on.
+
+    Example:
+        >>> made = reproduce(["table1"], "synthetic", root="runs/try")
+        >>> made.outputs[0].records[0]["metric"]
+        'users'
+    """
+    check_at_least(1, jobs=jobs, **({} if seeds is None else {"seeds": seeds}))
+    specs = [read_spec(name) for name in (experiments or paper_names())]
+    _check_names(specs)
+    _require_pictures(specs)
+    source = _source(specs, data)
+    context = Context(
+        source=source,
+        data=load_data(source, modalities=modalities, cache=cache),
+        label=label or Path(source).name,
+        modalities=None if modalities is None else list(modalities),
+        root=Path(root),
+        cache=Path(cache),
+        settings=None if settings is None else Path(settings),
+        overrides=dict(overrides or {}),
+        short=short,
+    )
+    planned = {spec.name: plan(spec, context, seeds) for spec in specs}
+    placed = places([run for runs in planned.values() for run in runs], context.root)
+    failures = run_all(placed, context, jobs=jobs, progress=progress)
+    measured = {name: measure(runs, placed, failures) for name, runs in planned.items()}
+    outputs = [_make(spec, measured[spec.name], context) for spec in specs]
+    for output in outputs:
+        write(output, context.folder)
+    page = context.folder / "report.html" if report else None
+    if page is not None:
+        names = [str(name) for name in (experiments or paper_names())]
+        commands = {spec.name: _command(name, context, seeds) for spec, name in zip(specs, names, strict=True)}
+        write_report(page, outputs, measured, context, commands)
+    return Reproduction(outputs, context.folder, page)
+
+
+def _make(spec: Spec, measured: Sequence[Measured], context: Context) -> Output:
+    lost = [f"{each.row}, {line}" for each in measured for line in each.failures]
+    if measured and not any(each.places for each in measured):
+        return Output(spec, [], failures=lost)
+    try:
+        return MAKERS[spec.kind](spec, measured, context)
+    except Exception as error:  # the other tables and figures are worth having
+        return Output(spec, [], failures=[*lost, f"{spec.name}: {type(error).__name__}: {error}"])
+
+
+def _check_names(specs: Sequence[Spec]) -> None:
+    names = [spec.name for spec in specs]
+    if len(set(names)) < len(names):
+        raise ValueError(f"'experiments' must have distinct names, as their files are called so (got {names}).")
+
+
+def _require_pictures(specs: Sequence[Spec]) -> None:
+    if any(spec.kind not in ("statistics", "table") for spec in specs):
+        require("matplotlib", extra="plot", purpose="Drawing figures")
+    if any(spec.kind == "tsne" for spec in specs):
+        require("sklearn.manifold", extra="tsne", purpose="t-SNE")
+
+
+def _source(specs: Sequence[Spec], data: str | None) -> str:
+    named = {data} if data is not None else {spec.data for spec in specs}
+    if len(named) > 1 or None in named:
+        raise ValueError(
+            f"'data' must be given where the experiments do not all name the same (got {sorted(map(str, named))})."
+        )
+    return str(named.pop())
+
+
+def _command(name: str, context: Context, seeds: int | None) -> str:
+    words = ["drepm", "reproduce", name, "--data", context.source, "--root", str(context.root)]
+    words += [] if seeds is None else ["--seeds", str(seeds)]
+    words += [] if context.settings is None else ["--settings", str(context.settings)]
+    words += [] if context.modalities is None else ["--modalities", f"[{', '.join(context.modalities)}]"]
+    words += [] if context.label == Path(context.source).name else ["--label", context.label]
+    words += ["--set", f"{dict(context.overrides)}"] if context.overrides else []
+    words += ["--short"] if context.short else []
+    return shlex.join(words)

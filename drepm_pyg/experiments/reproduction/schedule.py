@@ -1,0 +1,145 @@
+"""Run what is not finished yet, one after another or several at once; a run that fails does not stop the rest."""
+
+import copy
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from threading import Lock
+
+import torch
+from torch_geometric.data import HeteroData
+
+from drepm_pyg.experiments.reproduction.places import Place
+from drepm_pyg.experiments.reproduction.plan import Context
+from drepm_pyg.experiments.reproduction.remaining import Remaining
+from drepm_pyg.experiments.reproduction.worker import train
+from drepm_pyg.training.run import write_config
+
+__all__ = ["LOG", "run_all"]
+
+#: What a process of its own printed, in the run's folder.
+LOG = "log.txt"
+
+
+def run_all(places: Mapping[str, Place], context: Context, *, jobs: int, progress: bool) -> dict[str, str]:
+    """Train every run that is not finished, and say what went wrong.
+
+    Args:
+        places: the runs by their keys.
+        context: the data.
+        jobs: how many at once; one runs in this process, more in processes of their own, with their share of the
+            threads each.
+        progress: a line per run on stderr, with the time that is left.
+
+    Returns:
+        one line by the key of every run that failed.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C; the same call goes on.
+    """
+    todo = {key: place for key, place in places.items() if not place.finished}
+    told = Remaining(todo, jobs) if progress else None
+    if progress and len(todo) < len(places):
+        print(f"{len(places) - len(todo)} of {len(places)} runs are finished already.", file=sys.stderr, flush=True)
+    for place in todo.values():
+        place.folder.mkdir(parents=True, exist_ok=True)
+        if not (place.folder / "config.yaml").exists():
+            write_config(place.folder, place.experiment.to_config())  # the run can be made from its folder alone
+    try:
+        failures = {}
+        outcomes = _one_by_one(todo, context) if jobs == 1 else _at_once(todo, context, jobs)
+        for key, error, seconds in outcomes:
+            if error is not None:
+                failures[key] = error
+            if told is not None:
+                told.tell(key, error, seconds)
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt("Stopped; the same command goes on where it was.") from stop
+    return failures
+
+
+def _one_by_one(todo: Mapping[str, Place], context: Context) -> Iterator[tuple[str, str | None, float]]:
+    graphs: object = None
+    ready = context.data
+    for key, place in todo.items():
+        began, run = time.perf_counter(), place.experiment
+        try:
+            if graphs != (run.model_class.graph_nodes, run.graphs):  # runs of one model mostly want the same
+                graphs, ready = None, _with_graphs(place, context)
+                graphs = (run.model_class.graph_nodes, run.graphs)
+            train(place, ready, progress=False)
+            error = None if place.finished else "it did not record what was asked for"
+        except Exception as problem:
+            error = f"{type(problem).__name__}: {' '.join(str(problem).split())}"
+        yield key, error, time.perf_counter() - began
+
+
+def _with_graphs(place: Place, context: Context) -> HeteroData:
+    run = place.experiment
+    return run.graphs.add(copy.copy(context.data), run.model_class.graph_nodes, context.cache / "graphs")
+
+
+def _at_once(todo: Mapping[str, Place], context: Context, jobs: int) -> Iterator[tuple[str, str | None, float]]:
+    threads = max(1, torch.get_num_threads() // jobs)
+    with _processes() as processes, ThreadPoolExecutor(jobs) as pool:
+        waiting = {
+            pool.submit(processes.run, _command(place, context, threads), place): key for key, place in todo.items()
+        }
+        try:
+            for done in as_completed(waiting):
+                error, seconds = done.result()
+                yield waiting[done], error, seconds
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _command(place: Place, context: Context, threads: int) -> list[str]:
+    module = "drepm_pyg.experiments.reproduction.worker"
+    options = ["--cache", str(context.cache), "--threads", str(threads), "--watch", *sorted(place.watch)]
+    return [sys.executable, "-m", module, str(place.folder), *options]
+
+
+class _Processes:
+    """The processes at work, so that none outlives the one that started them."""
+
+    def __init__(self) -> None:
+        self.running: set[subprocess.Popen[bytes]] = set()
+        self.stopped = False
+        self.lock = Lock()
+
+    def run(self, command: list[str], place: Place) -> tuple[str | None, float]:
+        """Run one to its end: what went wrong, and how long it took."""
+        began = time.perf_counter()
+        with (place.folder / LOG).open("wb") as log:
+            with self.lock:
+                if self.stopped:
+                    return "stopped", 0.0
+                process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+                self.running.add(process)
+            status = process.wait()
+            self.running.discard(process)
+        if status == 0 and place.finished:
+            return None, time.perf_counter() - began
+        lines = (place.folder / LOG).read_text(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
+        return f"{last} (status {status}, see {place.folder / LOG})", time.perf_counter() - began
+
+    def stop(self) -> None:
+        """End all of them; what they have finished is on disk."""
+        with self.lock:
+            self.stopped = True
+            for process in self.running:
+                process.terminate()
+
+
+@contextmanager
+def _processes() -> Iterator[_Processes]:
+    processes = _Processes()
+    try:
+        yield processes
+    finally:
+        processes.stop()

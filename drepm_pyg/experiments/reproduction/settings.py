@@ -1,0 +1,65 @@
+"""The settings of a model on a data set: those that were searched for it, the published ones, or the defaults."""
+
+from collections.abc import Mapping
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from drepm_pyg.experiments.yaml_file import read_yaml
+
+__all__ = ["base_settings", "override"]
+
+#: Arguments that say where a run stands and how it is shown, not what it is.
+PLACE = ("root", "name", "resume", "progress", "tensorboard", "config", "seed", "track_lines")
+
+
+def base_settings(model: str, data: str, folder: str | Path | None = None) -> dict[str, Any]:
+    """The flat form of a run of ``model``, without place, seed, data and modalities: these are the same for all rows.
+
+    The first file that is there: ``<folder>/<Model>.yaml`` (what a sweep writes), the library's
+    ``experiments/settings/<name of the data>/<Model>.yaml``, ``experiments/settings/default/<Model>.yaml``; else the
+    model with its defaults.
+
+    Args:
+        model: the class by its name or its path.
+        data: name or path of the data set.
+        folder: settings that go before the library's.
+
+    Example:
+        >>> base_settings("LightGCN", "some/data")
+        {'model': {'class_path': 'LightGCN', 'init_args': {}}}
+    """
+    name = model.rpartition(".")[2]
+    library = files("drepm_pyg.experiments") / "settings"
+    if folder is not None and not Path(folder).is_dir():
+        raise FileNotFoundError(f"'settings' must be a folder of <Model>.yaml files (got '{folder}', which is none).")
+    candidates = [] if folder is None else [Path(folder)]
+    found: dict[str, Any] = {"model": {"class_path": model}}
+    for place in (*candidates, library / Path(data).name, library / "default"):
+        with as_file(place / f"{name}.yaml") as path:
+            if path.is_file():
+                found = read_yaml(path)
+                break
+    settings = {key: value for key, value in found.items() if key not in (*PLACE, "data", "modalities")}
+    given = settings["model"]
+    given = {"class_path": given} if isinstance(given, str) else given
+    settings["model"] = {"class_path": given["class_path"], "init_args": dict(given.get("init_args") or {})}
+    return settings
+
+
+def override(config: Mapping[str, Any], dotted: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of ``config`` in which the dotted keys have the given values.
+
+    Example:
+        >>> override({"graphs": {"k": 10}}, {"graphs.k": 5, "bma.alpha": 0.1})
+        {'graphs': {'k': 5}, 'bma': {'alpha': 0.1}}
+    """
+    changed = {key: dict(value) if isinstance(value, Mapping) else value for key, value in config.items()}
+    for key, value in dotted.items():
+        first, _, rest = key.partition(".")
+        if rest:
+            below = changed.get(first)
+            changed[first] = override(below if isinstance(below, Mapping) else {}, {rest: value})
+        else:
+            changed[first] = value
+    return changed

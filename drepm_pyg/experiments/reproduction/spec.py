@@ -1,0 +1,203 @@
+"""A table or a figure as data: which runs it needs, what the paper printed, what it claims."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from drepm_pyg._checks import check_at_least, check_choice
+from drepm_pyg.experiments.experiment import model_class
+from drepm_pyg.experiments.yaml_file import read_yaml
+
+__all__ = ["KINDS", "Row", "Spec", "paper_names", "read_spec"]
+
+#: What an experiment makes: a table of the data, a table of models, bars of the lines apart, columns of ``metrics.csv``
+#: per epoch, the conflict of two gradients, two representations in the plane, or a metric over one or two settings.
+KINDS = ("statistics", "table", "lines", "curve", "gradients", "tsne", "sweep")
+
+STATISTICS = ("users", "items", "interactions", "sparsity")
+
+_KEYS = (
+    "title",
+    "source",
+    "kind",
+    "claim",
+    "metrics",
+    "rows",
+    "set",
+    "vary",
+    "columns",
+    "label",
+    "nodes",
+    "seeds",
+    "data",
+    "published",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model of an experiment.
+
+    Attributes:
+        name: how the table calls it.
+        model: the class by its name or its path.
+        overrides: what differs from the model's settings for the data, by dotted keys into the form of a run's file,
+            such as ``{"model.init_args.gamma": 0}``.
+    """
+
+    name: str
+    model: str
+    overrides: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """An experiment: a file of ``experiments/paper``, or one of your own in the same form.
+
+    Attributes:
+        name: the name of its file.
+        title: one line.
+        kind: one of :data:`KINDS`.
+        source: where the paper has it; empty for an experiment of your own.
+        claim: what the paper says that it shows, in words.
+        metrics: test metrics, such as ``recall@20``.
+        rows: the models.
+        vary: values of one or two settings, by dotted keys; ``modality_weight`` is the weight of the first modality
+            (of ``image`` where there is one), the others share the rest equally.
+        columns: columns of ``metrics.csv`` and what they are called.
+        label: of the axis.
+        nodes: how many nodes are drawn.
+        seeds: how many, from 0 on.
+        data: the data set, where none is asked for.
+        published: by data set and row, the values in the order of ``metrics``.
+    """
+
+    name: str
+    title: str
+    kind: str
+    source: str
+    claim: str
+    metrics: tuple[str, ...]
+    rows: tuple[Row, ...]
+    vary: Mapping[str, list[Any]]
+    columns: Mapping[str, str]
+    label: str
+    nodes: int
+    seeds: int
+    data: str | None
+    published: Mapping[str, Mapping[str, list[float]]]
+
+    @property
+    def watch(self) -> frozenset[str]:
+        """What is recorded beside the metrics while the runs train: ``"lines"``, ``"gradients"``."""
+        return frozenset({"curve": {"lines"}, "gradients": {"gradients"}}.get(self.kind, ()))
+
+    def published_for(self, data: str) -> Mapping[str, Mapping[str, float]]:
+        """The paper's values, by row and metric, where it has the data set whose name ``data`` contains as a word."""
+        words = "".join(letter if letter.isalnum() else " " for letter in data.lower()).split()
+        for name, rows in self.published.items():
+            if name.lower() in words:
+                return {row: dict(zip(self.metrics, values, strict=True)) for row, values in rows.items()}
+        return {}
+
+    @classmethod
+    def from_config(cls, name: str, config: Mapping[str, Any]) -> "Spec":
+        """Check the content of a file.
+
+        Raises:
+            ValueError: where a name is missing or unknown, or does not fit the kind.
+        """
+        where = f"The experiment '{name}'"
+        for key in config:
+            check_choice(_KEYS, **{f"a key of the experiment '{name}'": key})
+        check_choice(KINDS, kind=config.get("kind"))
+        kind, common = config["kind"], config.get("set") or {}
+        rows = _rows(config.get("rows") or [], common)
+        if (kind == "statistics") != (not rows):
+            raise ValueError(f"{where} must {'have no' if rows else 'name its'} 'rows' (kind '{kind}').")
+        for row in rows:
+            model_class(row.model)
+        vary = {key: list(values) for key, values in (config.get("vary") or {}).items()}
+        if (kind == "sweep") != (len(vary) in (1, 2)) or any(len(values) < 1 for values in vary.values()):
+            raise ValueError(
+                f"{where} must name the values of one or two settings in 'vary' if it is a sweep, and only then "
+                f"(got {vary} for kind '{kind}')."
+            )
+        columns = config.get("columns") or {}
+        if (kind == "curve") != bool(columns):
+            raise ValueError(f"{where} must name its 'columns' if it is a curve, and only then.")
+        metrics = tuple(config.get("metrics") or (STATISTICS if kind == "statistics" else ("recall@20", "ndcg@20")))
+        published = config.get("published") or {}
+        names = {"All"} if kind == "statistics" else {row.name for row in rows}
+        for data, values in published.items():
+            for row, numbers in values.items():
+                check_choice(sorted(names), **{f"a row of 'published' for {data}": row})
+                if len(numbers) != len(metrics):
+                    raise ValueError(f"{where} must publish a value per metric (got {numbers} for {list(metrics)}).")
+        seeds, nodes = config.get("seeds", 1), config.get("nodes", 1000)
+        check_at_least(1, seeds=seeds, nodes=nodes)
+        return cls(
+            name=name,
+            title=config.get("title") or name,
+            kind=kind,
+            source=config.get("source") or "",
+            claim=config.get("claim") or "",
+            metrics=metrics,
+            rows=rows,
+            vary=vary,
+            columns=dict(columns),
+            label=config.get("label") or "",
+            nodes=nodes,
+            seeds=seeds,
+            data=config.get("data"),
+            published=published,
+        )
+
+
+def _rows(given: Any, common: Mapping[str, Any]) -> tuple[Row, ...]:
+    """A list of models, or a mapping of names to models, or to ``{model: ..., set: {...}}``."""
+    named = given if isinstance(given, Mapping) else {model.rpartition(".")[2]: model for model in given}
+    rows = []
+    for name, content in named.items():
+        row: dict[str, Any] = {"model": content} if isinstance(content, str) else dict(content or {})
+        for key in row:
+            check_choice(("model", "set"), **{f"a key of the row '{name}'": key})
+        if "model" not in row:
+            raise ValueError(f"The row '{name}' must name its 'model'.")
+        rows.append(Row(str(name), row["model"], {**common, **(row.get("set") or {})}))
+    return tuple(rows)
+
+
+def paper_names() -> list[str]:
+    """The paper's tables and figures, in its order of kinds.
+
+    Example:
+        >>> paper_names()[:2]
+        ['table1', 'table2']
+    """
+    names = (path.name.removesuffix(".yaml") for path in _paper().iterdir() if path.name.endswith(".yaml"))
+    return sorted(names, key=lambda name: (not name.startswith("table"), name))
+
+
+def read_spec(name: str | Path) -> Spec:
+    """An experiment of the paper by its name, or a file of your own by its path.
+
+    Raises:
+        FileNotFoundError: where it is neither.
+        ValueError: where the file does not hold an experiment.
+    """
+    if str(name) in paper_names():
+        with_path = Path(str(_paper() / f"{name}.yaml"))
+        return Spec.from_config(str(name), read_yaml(with_path))
+    path = Path(name)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"'{name}' is neither a table or figure of the paper ({', '.join(paper_names())}) nor a file."
+        )
+    return Spec.from_config(path.stem, read_yaml(path))
+
+
+def _paper() -> Any:
+    return files("drepm_pyg.experiments") / "paper"
