@@ -24,6 +24,10 @@ from drepm_pyg.training import fit, read_metrics
 
 OURS = {"BPR": {}, "LightGCN": {"num_layers": 2}, "VBPR": {}, "DRepMRec": {}}
 PEERS = {"recbole": ("BPR", "LightGCN"), "cornac": ("BPR", "VBPR", "LightGCN")}
+_NOTES = {
+    ("cornac", "BPR"): "compiled SGD, pair by pair: there is no batch",
+    ("cornac", "LightGCN"): "it needs DGL, whose releases hold libraries for torch up to 2.2.1",
+}
 CELLS = ("seconds per epoch", "epochs to best", "seconds to best", "val recall@20")
 
 
@@ -35,11 +39,13 @@ def main() -> None:
         data = sources[name]()
         rows = _ours(data, args) + (_peers(data, name, args) if args.peers else [])
         of_ours = {row["model"]: row for row in rows if row["library"] == "drepm_pyg"}
+        rows.sort(key=lambda row: list(OURS).index(str(row["model"])))
         for row in rows:
             own = of_ours.get(row["model"], {})
             row["epoch, ratio to ours"] = ratio(row.get("seconds per epoch"), own.get("seconds per epoch"))
             row["to best, ratio to ours"] = ratio(row.get("seconds to best"), own.get("seconds to best"))
-            row["note"] = row.pop("error", "")
+            known = _NOTES.get((str(row["library"]).split()[0], str(row["model"])))
+            row["note"] = "; ".join(filter(None, [row.pop("error", None), known]))
         counts = f"{data['user'].num_nodes:,} users, {data['item'].num_nodes:,} items"
         title = f"{name}: {counts}, batch {args.batch_size:,}, width 64, 2 layers, at most {args.max_epochs} epochs"
         note = "An epoch is training alone (the median of all but the first)."
