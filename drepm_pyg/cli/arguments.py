@@ -1,10 +1,12 @@
 """What the parsers of all commands share."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 
-__all__ = ["Parser", "add_format", "given"]
+__all__ = ["Parser", "add_format", "add_graphs", "given"]
 
 _NOISE = ("Does not validate against any", "Subtypes:", "Errors:", "Given value", "- Expected a <class 'NoneType'>")
 
@@ -39,6 +41,36 @@ def add_format(parser: ArgumentParser) -> None:
     )
 
 
+def add_graphs(parser: Parser, argv: Sequence[str]) -> None:
+    """How similarity graphs are made, or where they are: ``--graphs.k 5``, ``--graphs.image FILE.npz``."""
+    from drepm_pyg.experiments import GraphOptions
+
+    parser.add_class_arguments(GraphOptions, "graphs", skip={"files"})
+    for name in _ready_made(parser, argv):
+        parser.add_argument(f"--graphs.{name}", type=str, help="a ready-made item graph (npz: row = centre, col)")
+
+
 def given(args: Namespace, defaults: Namespace) -> dict[str, Any]:
     """The arguments of a group that are not at their defaults."""
     return {name: value for name, value in args.as_dict().items() if value != defaults[name]}
+
+
+def _ready_made(parser: Parser, argv: Sequence[str]) -> list[str]:
+    """The modalities for which a graph is given, as ``--graphs.image FILE.npz`` or under ``graphs`` in a config file.
+
+    Any name can be a modality, so that these options cannot be known before; a value that is no npz file makes none.
+    """
+    from drepm_pyg.experiments.yaml_file import read_yaml
+
+    found: dict[str, str] = {}
+    words = [part for word in argv for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    for word, value in pairwise([*words, ""]):
+        if word.startswith("--graphs."):
+            found[word.removeprefix("--graphs.")] = value
+        if word == "--config":
+            try:
+                graphs = read_yaml(value).get("graphs")
+            except (OSError, ValueError) as error:
+                parser.error(str(error))
+            found |= graphs if isinstance(graphs, dict) else {}
+    return [name for name, value in found.items() if str(value).endswith(".npz")]

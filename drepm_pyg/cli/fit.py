@@ -3,12 +3,11 @@
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from itertools import pairwise
 from typing import Any
 
 from jsonargparse import Namespace
 
-from drepm_pyg.cli.arguments import Parser, add_format, given
+from drepm_pyg.cli.arguments import Parser, add_format, add_graphs, given
 from drepm_pyg.cli.output import show
 
 __all__ = ["parser", "run"]
@@ -21,7 +20,6 @@ def parser(argv: Sequence[str]) -> Parser:
     """The options of ``drepm fit``: the model's, the graphs', those of ``fit``, and those of Lightning's trainer."""
     import lightning
 
-    from drepm_pyg.experiments import GraphOptions
     from drepm_pyg.experiments.bma_options import BMAOptions
     from drepm_pyg.experiments.experiment import DERIVED
     from drepm_pyg.models import RecommenderModel
@@ -34,9 +32,7 @@ def parser(argv: Sequence[str]) -> Parser:
     )
     parser.add_argument("--data", type=str, required=True, help="a data set's path, 'movielens' or 'synthetic'")
     parser.add_argument("--modalities", type=list[str] | None, default=None, help="which modalities to take; null: all")
-    parser.add_class_arguments(GraphOptions, "graphs", skip={"files"})
-    for name in _ready_made(parser, argv):
-        parser.add_argument(f"--graphs.{name}", type=str, help="a ready-made item graph (npz: row = centre, col)")
+    add_graphs(parser, argv)
     parser.add_class_arguments(BMAOptions, "bma")
     parser.add_function_arguments(fit, skip={"model", "data", "init_args", "config", "trainer"})
     parser.add_class_arguments(lightning.Trainer, "trainer", skip=set(_TRAINER_OWN), instantiate=False)
@@ -74,24 +70,3 @@ def config_of(args: Namespace) -> dict[str, Any]:
     config = {name: list(value) if isinstance(value, tuple) else value for name, value in config.items()}
     config["root"] = str(config["root"])
     return {**config, "trainer": trainer} if trainer else {k: v for k, v in config.items() if k != "trainer"}
-
-
-def _ready_made(parser: Parser, argv: Sequence[str]) -> list[str]:
-    """The modalities for which a graph is given, as ``--graphs.image FILE.npz`` or under ``graphs`` in a config file.
-
-    Any name can be a modality, so that these options cannot be known before; a value that is no npz file makes none.
-    """
-    from drepm_pyg.experiments.yaml_file import read_yaml
-
-    found: dict[str, str] = {}
-    words = [part for word in argv for part in (word.split("=", 1) if word.startswith("--") else [word])]
-    for word, value in pairwise([*words, ""]):
-        if word.startswith("--graphs."):
-            found[word.removeprefix("--graphs.")] = value
-        if word == "--config":
-            try:
-                graphs = read_yaml(value).get("graphs")
-            except (OSError, ValueError) as error:
-                parser.error(str(error))
-            found |= graphs if isinstance(graphs, dict) else {}
-    return [name for name, value in found.items() if str(value).endswith(".npz")]

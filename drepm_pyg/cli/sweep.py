@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from inspect import signature
 
 from jsonargparse import Namespace
 
-from drepm_pyg.cli.arguments import Parser, add_format
+from drepm_pyg.cli.arguments import Parser, add_format, add_graphs
 from drepm_pyg.cli.output import show
 
 __all__ = ["parser", "run"]
@@ -14,7 +15,7 @@ __all__ = ["parser", "run"]
 
 def parser(argv: Sequence[str]) -> Parser:
     """The options of ``drepm sweep``: those of the search, and of the graphs."""
-    from drepm_pyg.experiments import GraphOptions, sweep
+    from drepm_pyg.experiments import sweep
 
     parser = Parser("sweep", "Search for the settings of models: equal numbers of trials, chosen on validation alone.")
     parser.add_argument("--data", type=str, required=True, help="a data set's path, 'movielens' or 'synthetic'")
@@ -28,7 +29,7 @@ def parser(argv: Sequence[str]) -> Parser:
         "--spaces", type=str | None, default=None, help="a folder of <Model>.yaml files that go before the library's"
     )
     parser.add_function_arguments(sweep, skip={"data", "models", "spaces", "graphs"})
-    parser.add_class_arguments(GraphOptions, "graphs", skip={"files"})
+    add_graphs(parser, argv)
     add_format(parser)
     return parser
 
@@ -40,7 +41,9 @@ def run(args: Namespace) -> None:
     options = {name: value for name, value in args.as_dict().items() if name not in ("config", "format")}
     if isinstance(options["models"], str):
         options["models"] = [name.strip() for name in options["models"].split(",") if name.strip()]
-    options["graphs"] = GraphOptions(**options["graphs"])
+    files = {name: path for name, path in options["graphs"].items() if name not in signature(GraphOptions).parameters}
+    known = {name: value for name, value in options["graphs"].items() if name not in files}
+    options["graphs"] = GraphOptions(**known, files=files)
     with redirect_stdout(sys.stderr):  # what trainers print is no result
         found = sweep(**options)
     show(found.table, args.format)

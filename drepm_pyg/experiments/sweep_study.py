@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from drepm_pyg.experiments.sweep_plan import SweepPlan
 
-__all__ = ["STATE_NAMES", "STUDY", "Claim", "ModelStudy", "is_current", "open_storage", "shared_lock"]
+__all__ = ["STATE_NAMES", "STUDY", "Claim", "ModelStudy", "is_current", "open_storage", "place_of", "shared_lock"]
 
 #: The file of the studies, one for all models of a sweep.
 STUDY = "study.sqlite3"
@@ -29,6 +29,9 @@ STATE_NAMES = {
     TrialState.WAITING: "waiting",
 }
 
+
+#: The attribute of a record that says which trial it tells of: its number, its point, and the settings as text.
+_PLACE = "trial"
 
 #: How often the estimators may name a point that was tried before one is drawn at random: in a small space they insist.
 _ATTEMPTS = 5
@@ -75,7 +78,12 @@ def shared_lock(root: Path) -> FileLock:
 
 def is_current(trial: FrozenTrial) -> bool:
     """Whether a record tells of a trial: those of trials cut short, and of points drawn twice, are left behind."""
-    return trial.state != TrialState.FAIL or "outcome" in trial.user_attrs
+    return trial.state != TrialState.FAIL or _has_failed(trial)
+
+
+def place_of(trial: FrozenTrial) -> Any:
+    """The number, the point and the settings of a trial; None where it was cut short while they were drawn."""
+    return trial.user_attrs.get(_PLACE)
 
 
 class ModelStudy:
@@ -112,9 +120,8 @@ class ModelStudy:
         with shared_lock(self.plan.root):
             self._leave_behind_the_dead()
             trials = [trial for trial in self.study.get_trials(deepcopy=False) if is_current(trial)]
-            waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
-            taken = {trial.user_attrs["number"] for trial in trials}
-            free = [trial.user_attrs["number"] for trial in waiting] or sorted({*range(self.plan.trials)} - taken)
+            waiting = [place_of(trial)["number"] for trial in trials if trial.state == TrialState.WAITING]
+            free = waiting or sorted({*range(self.plan.trials)} - {place_of(trial)["number"] for trial in trials})
             if not free:
                 return None
             lock = self._lock(free[0])
@@ -125,12 +132,12 @@ class ModelStudy:
     def _leave_behind_the_dead(self) -> None:
         """A trial that nobody holds the lock of was cut short: it waits to be run again, with the same settings."""
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            number = trial.user_attrs.get("number")
-            if number is not None and self._is_running(number):
+            place = place_of(trial)
+            if place is not None and self._is_running(place["number"]):
                 continue
             self.study.tell(trial.number, state=TrialState.FAIL)
-            if number is not None:
-                self._enqueue(number, trial.params)
+            if place is not None and not _has_failed(trial):  # without a place it was cut short while it was drawn
+                self.study.enqueue_trial(place["point"], user_attrs={_PLACE: place})
 
     def _is_running(self, number: int) -> bool:
         lock = self._lock(number)
@@ -143,29 +150,32 @@ class ModelStudy:
 
     def _draw(self, number: int, trials: list[FrozenTrial]) -> Trial:
         """A point that no other trial has; it depends on the seed, the number and the trials that are done."""
-        seen = {trial.user_attrs["settings"] for trial in trials}
+        seen = {place_of(trial)["settings"] for trial in trials}
         seed = f"{self.plan.seed}/{self.name}"
         for attempt in range(_ATTEMPTS if self.plan.sampler == "tpe" else 0):
             # A sampler each: one that is seeded once per process would draw the same points in each process.
             self.study.sampler = optuna.samplers.TPESampler(seed=_hash(f"{seed}/{number}/{attempt}"))
             trial = self.study.ask(self.distributions)
-            if self._text(trial.params) not in seen:
-                trial.set_user_attr("settings", self._text(trial.params))
-                trial.set_user_attr("number", number)
+            place = self._describe(number, trial.params)
+            if place["settings"] not in seen:
+                trial.set_user_attr(_PLACE, place)
                 return trial
             self.study.tell(trial, state=TrialState.FAIL)
         points = self.space.grid(seed) if self.plan.sampler == "grid" else self.space.draws(seed)
-        self._enqueue(number, next(point for point in points if self._text(point) not in seen))
+        places = (self._describe(number, point) for point in points)
+        place = next(place for place in places if place["settings"] not in seen)
+        self.study.enqueue_trial(place["point"], user_attrs={_PLACE: place})
         return self.study.ask(self.distributions)
 
-    def _enqueue(self, number: int, point: Mapping[str, Any]) -> None:
-        self.study.enqueue_trial(dict(point), user_attrs={"number": number, "settings": self._text(point)})
-
-    def _text(self, point: Mapping[str, Any]) -> str:
-        return json.dumps(self.space.settings(point))
+    def _describe(self, number: int, point: Mapping[str, Any]) -> dict[str, Any]:
+        return {"number": number, "point": dict(point), "settings": json.dumps(self.space.settings(point))}
 
     def _lock(self, number: int) -> FileLock:
         return _lock(self.plan.root, f"{self.name}-{number}")
+
+
+def _has_failed(trial: FrozenTrial) -> bool:
+    return trial.user_attrs.get("outcome", {}).get("error") is not None
 
 
 def _lock(root: Path, name: str) -> FileLock:

@@ -15,22 +15,18 @@ from optuna.trial import FrozenTrial
 from drepm_pyg.experiments.experiment import Experiment
 from drepm_pyg.experiments.markdown import markdown_table
 from drepm_pyg.experiments.sweep_plan import SweepPlan
-from drepm_pyg.experiments.sweep_study import STATE_NAMES, is_current
+from drepm_pyg.experiments.sweep_study import STATE_NAMES, is_current, place_of
 
 __all__ = ["best_experiment", "best_row", "read_rows", "summarize", "write_tables"]
 
 
 def read_rows(storage: RDBStorage) -> list[dict[str, Any]]:
     """A row per trial of every model of the storage, with the same names in each."""
-    rows = [
-        _row(name, trial)
-        for name in optuna.get_all_study_names(storage)
-        for trial in sorted(
-            filter(is_current, optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)),
-            key=lambda trial: trial.user_attrs.get("number", -1),
-        )
-        if "number" in trial.user_attrs
-    ]
+    rows = []
+    for name in optuna.get_all_study_names(storage):
+        trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+        current = [_row(name, trial) for trial in trials if is_current(trial) and place_of(trial) is not None]
+        rows += sorted(current, key=lambda row: int(row["trial"]))
     metrics = dict.fromkeys(name for row in rows for name in row if name.startswith("val/"))
     names = ("model", "trial", "state", *metrics, "best_epoch", "epochs", "seconds", "settings", "error")
     return [{name: row.get(name) for name in names} for row in rows]
@@ -96,9 +92,9 @@ def _row(model: str, trial: FrozenTrial) -> dict[str, Any]:
     outcome = dict(trial.user_attrs.get("outcome", {}))
     return {
         "model": model,
-        "trial": trial.user_attrs["number"],
+        "trial": place_of(trial)["number"],
         "state": STATE_NAMES[trial.state],
-        "settings": trial.user_attrs["settings"],
+        "settings": place_of(trial)["settings"],
         **outcome.pop("metrics", {}),
         **outcome,
     }

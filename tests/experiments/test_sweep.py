@@ -178,6 +178,12 @@ def test_a_trial_belongs_to_one_process_and_to_the_next_where_that_one_ends(fold
         again = one.claim()
         assert (again.number, again.settings) == (1, second.settings)
         assert other.claim() is None
+        again.lock.release()
+        one.study.tell(again.trial, state=optuna.trial.TrialState.FAIL)
+        one.study.enqueue_trial({}, user_attrs={"trial": again.trial.user_attrs["trial"]})
+        one.study.ask()  # killed again, before its point was written down
+        last = other.claim()
+        assert (last.number, last.settings) == (1, second.settings)
 
 
 @pytest.mark.slow
