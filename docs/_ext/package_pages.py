@@ -42,7 +42,8 @@ def list_table(header: list[str], rows: list[list[str]]) -> list[str]:
     """An RST list-table."""
     lines = [".. list-table::", "   :header-rows: 1", ""]
     for row in (header, *rows):
-        lines += [f"   {'* -' if place == 0 else '  -'} {cell}".rstrip() for place, cell in enumerate(row)]
+        cells = ["\\-" if cell == "-" else cell.replace("@", "\\@") for cell in row]  # no list, no mail address
+        lines += [f"   {'* -' if place == 0 else '  -'} {cell}".rstrip() for place, cell in enumerate(cells)]
     return [*lines, ""]
 
 
@@ -93,10 +94,8 @@ class ModelTable(RstDirective):
         for name in available_models():
             doc = model_doc(get_model(name))
             uses = ["✓" if column in doc.uses else "" for column in COLUMNS]
-            rows.append(
-                [f":class:`~drepm_pyg.models.{get_model(name).__name__}`", doc.year, doc.venue, *uses, doc.equations]
-            )
-        return list_table(["model", "year", "venue", *COLUMNS, "equations"], rows)
+            rows.append([f":class:`~drepm_pyg.models.{get_model(name).__name__}`", doc.year, doc.venue, *uses])
+        return list_table(["model", "year", "venue", *COLUMNS], rows)
 
 
 class ModelNotes(RstDirective):
@@ -106,7 +105,9 @@ class ModelNotes(RstDirective):
         lines = []
         for name in available_models():
             doc = model_doc(get_model(name))
-            lines += [f"**{doc.name}**", f"   {doc.paper}", "", f"   {doc.deviations}" if doc.deviations else "", ""]
+            implements = f"   Implements: {doc.equations}."
+            notes = f"   {doc.deviations}" if doc.deviations else ""
+            lines += [f"**{doc.name}**", f"   {doc.paper}", "", implements, "", notes, ""]
         return lines
 
 
@@ -146,7 +147,11 @@ class Measured(RstDirective):
         if not rows:
             return [f"*Not measured yet* (the numbers belong into ``docs/measured/{self.arguments[0]}``)."]
         command = self.options.get("command")
-        return [*([f"Made by ``{command}``:", ""] if command else []), *list_table(header, rows)]
+        made_by = [f"Made by ``{command}``:", ""] if command else []
+        if header[-1] != "command":
+            return [*made_by, *list_table(header, rows)]
+        table = list_table(header[:-1], [row[:-1] for row in rows])
+        return [*table, ".. code-block:: console", "", *(f"   $ {row[-1]}" for row in rows), ""]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

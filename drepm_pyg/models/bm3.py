@@ -60,7 +60,7 @@ class BM3(MultimodalModel):
         l2_form: form :math:`\Omega` of the penalty, see :func:`drepm_pyg.nn.functional.embedding_l2`.
 
     Reference:
-        BM3 | 2023 | WWW | ids, features, contrastive (no negatives) | Eq. 1-11
+        BM3 | 2023 | WWW | ids, features, user-item graph, contrastive (no negatives) | Eq. 1-11
     """
 
     def __init__(

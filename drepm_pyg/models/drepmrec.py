@@ -61,7 +61,7 @@ class DRepMRec(MultimodalModel):
         l2_form: form :math:`\Omega` of the penalty, see :func:`drepm_pyg.nn.functional.embedding_l2`.
 
     Reference:
-        DRepMRec | 2024 | arXiv | ids, features, user graph, item graph, contrastive | Eq. 1-16
+        DRepMRec | 2024 | arXiv | ids, features, user-item graph, user graph, item graph, contrastive | Eq. 1-16
     """
 
     graph_nodes = ("item", "user")

@@ -58,7 +58,7 @@ class FREEDOM(RecommenderModel):
         in_channels: width of the raw features of each modality; needed where ``reg`` is above 0.
 
     Reference:
-        FREEDOM | 2023 | ACM MM | ids, features, item graph | Eq. 1-10
+        FREEDOM | 2023 | ACM MM | ids, features, user-item graph, item graph | Eq. 1-10
     """
 
     graph_nodes = ("item",)

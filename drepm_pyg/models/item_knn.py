@@ -48,7 +48,7 @@ class ItemKNN(RecommenderModel):
         weights: :math:`\alpha_m` by modality, naming those that are used; None: all modalities, equal weights.
 
     Reference:
-        ItemKNN | 2004 | TOIS | ids, features | neighbourhood
+        ItemKNN | 2004 | TOIS | ids, features, item graph | neighbourhood
     """
 
     factorized = False

@@ -99,7 +99,7 @@ class MGCN(MultimodalModel):
         l2_form: form :math:`\Omega` of the penalty, see :func:`drepm_pyg.nn.functional.embedding_l2`.
 
     Reference:
-        MGCN | 2023 | ACM MM | ids, features, item graph, contrastive | Eq. 1-18
+        MGCN | 2023 | ACM MM | ids, features, user-item graph, item graph, contrastive | Eq. 1-18
     """
 
     graph_nodes = ("item",)
