@@ -32,6 +32,7 @@ class FaissSearch:
 
     Attributes:
         exact: whether it finds the exact neighbours.
+        spare: whether it should list more candidates than are wanted.
         name: the index by its name.
 
     Raises:
@@ -53,8 +54,10 @@ class FaissSearch:
         if self.device.type != "cpu":
             built = on_gpu(self._faiss, built, self.device)
         self._index = built if self._holds_nodes else filled(space, built)
+        # Distances of whole vectors need no candidates to spare: they rank as the exact scores do but for rounding.
         full = self.name in ("flat", "ivf", "hnsw", "nsg") or self.name.endswith("Flat") or not isinstance(index, str)
         self._widening = 1 if full else _COMPRESSED
+        self.spare = self.exact or self._holds_nodes or not full
         self._knob = self._find_knob()
         if self.name in ("ivf", "ivfpq"):
             self._set(min(self._limit, 8 + self._limit // 16))

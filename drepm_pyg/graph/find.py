@@ -142,7 +142,7 @@ def find(
             sample = exact_sample(space, how.measure_recall or _SAMPLE, count, how.device, how.memory_budget)
         if sample is not None and target is not None:
             tune(searcher, sample, target, budget)
-        lists = searcher.shortlists(space, wanted)
+        lists = searcher.shortlists(space, wanted if searcher.spare else count)
     exact = searcher is None or searcher.exact
     ranking = rank(space, lists, count, score_all=how.score_all or not exact, budget=budget)
     recall = 1.0 if exact and how.measure_recall else None
