@@ -28,6 +28,9 @@ METRICS = {
 }
 
 
+_USERS_AT_ONCE = 8192  # a block of scores has few users, and every metric takes several calls however many there are
+
+
 class UserMetrics:
     """Metrics of users who come in blocks, with their held-out items.
 
@@ -56,22 +59,35 @@ class UserMetrics:
         self.item, self.num_items = pairs[1].contiguous(), num_items
         self.metrics = {f"{name}@{k}": getattr(metrics, METRICS[name])(k).to(user.device) for k in ks for name in names}
         self._done = 0
+        self._waiting: list[Tensor] = []
         self._values: dict[str, list[Tensor]] = {name: [] for name in self.metrics}
 
     def update(self, best: TopK) -> None:
         """The best items of the next users."""
-        from torch_geometric.metrics.link_pred import LinkPredMetricData
-
-        first, self._done = self._done, self._done + len(best.ids)
-        bounds = torch.tensor([first, self._done], device=self.row.device)
-        begin, end = torch.searchsorted(self.row, bounds).tolist()
-        # -1, a rank without an item, would be read as an item of the row before; an id that no item has is none.
-        ids = best.ids.masked_fill(best.ids < 0, self.num_items)
-        found = LinkPredMetricData(ids, torch.stack([self.row[begin:end] - first, self.item[begin:end]]))
-        for name, metric in self.metrics.items():
-            # metric.update() would add the users up, in float32; its hook for subclasses gives each of them.
-            self._values[name].append(metric._compute(found))
+        self._waiting.append(best.ids)
+        if sum(map(len, self._waiting)) >= _USERS_AT_ONCE:
+            self._measure()
 
     def compute(self) -> dict[str, Float[Tensor, " n"]]:
         """The value of every user so far, for each of the metrics."""
+        if self._waiting:
+            self._measure()
         return {name: torch.cat(values) for name, values in self._values.items()}
+
+    def _measure(self) -> None:
+        """The metrics of the users who wait."""
+        from torch_geometric.metrics.link_pred import LinkPredMetricData
+
+        ids = torch.cat(self._waiting)
+        self._waiting.clear()
+        first, self._done = self._done, self._done + len(ids)
+        bounds = torch.tensor([first, self._done], device=self.row.device)
+        begin, end = torch.searchsorted(self.row, bounds).tolist()
+        # -1, a rank without an item, would be read as an item of the row before; an id that no item has is none.
+        found = LinkPredMetricData(
+            ids.masked_fill(ids < 0, self.num_items),
+            torch.stack([self.row[begin:end] - first, self.item[begin:end]]),
+        )
+        for name, metric in self.metrics.items():
+            # metric.update() would add the users up, in float32; its hook for subclasses gives each of them.
+            self._values[name].append(metric._compute(found))

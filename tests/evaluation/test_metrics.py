@@ -40,8 +40,11 @@ def test_hand_worked() -> None:
     )
 
 
-@pytest.mark.parametrize("block", [1, 3, 100])
-def test_every_metric_matches_its_definition(generator: torch.Generator, block: int) -> None:
+@pytest.mark.parametrize(("block", "at_once"), [(1, 1), (3, 7), (100, 7), (3, 8192)])
+def test_every_metric_matches_its_definition(
+    generator: torch.Generator, monkeypatch: pytest.MonkeyPatch, block: int, at_once: int
+) -> None:
+    monkeypatch.setattr("drepm_pyg.evaluation.metrics._USERS_AT_ONCE", at_once)
     ranked = [torch.randperm(ITEMS, generator=generator)[:8].tolist() for _ in range(40)]
     sizes = torch.randint(1, ITEMS + 1, (40,), generator=generator).tolist()  # more targets than ranks, too
     targets = [torch.randperm(ITEMS, generator=generator)[:size].tolist() for size in sizes]
