@@ -23,7 +23,7 @@ from drepm_pyg.graph.search import rank
 from drepm_pyg.graph.shortlist import Shortlist, shortlists
 from drepm_pyg.graph.space import Space
 
-__all__ = ["EXACT", "Found", "How", "Route", "block_bytes", "feature_route", "find"]
+__all__ = ["EXACT", "Found", "How", "Route", "block_bytes", "feature_route", "find", "fits_budget"]
 
 #: An exact way to shortlists, and its name: from the rows, how they are sought, and how many to list.
 Route = Callable[[Space, "How", int], tuple[str, Iterable[Shortlist]]]
@@ -80,10 +80,15 @@ def block_bytes(memory_budget: int) -> int:
     return max(1 << 16, min(1 << 25, memory_budget // 16))
 
 
+def fits_budget(num_rows: int, width: int, memory_budget: int) -> bool:
+    """Whether rows and their Gram matrix, both in float32, leave room for the blocks that are worked on."""
+    return 4 * num_rows * (num_rows + width) + 6 * block_bytes(memory_budget) <= memory_budget
+
+
 def feature_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortlist]]:
     """The whole Gram matrix where it fits the budget, as each product then serves both ends; else row blocks."""
     slack = space.slack(space.norms, unit_roundoff(how.device))
-    fits = 4 * len(space) * (len(space) + space.width) <= how.memory_budget * 3 // 4
+    fits = fits_budget(len(space), space.width, how.memory_budget)
     if space.whole and (how.index == "gram" or (how.index != "blocks" and fits)):
         products = gram(torch.from_numpy(space.single(space.base)).to(how.device))
         return "gram", shortlists(gram_blocks(products), space, slack, count)

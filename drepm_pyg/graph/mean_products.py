@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from drepm_pyg.graph.find import How, feature_route
+from drepm_pyg.graph.find import How, feature_route, fits_budget
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import METRICS, rounding
 from drepm_pyg.graph.products import gram, unit_roundoff
@@ -33,7 +33,7 @@ def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortl
     rows, device = space.rows, how.device
     assert isinstance(rows, MeanRows)  # the caller made them
     items = rows.items
-    fits = 4 * len(items.ties) * (len(items.ties) + items.width) <= how.memory_budget * 3 // 4
+    fits = fits_budget(len(items.ties), items.width, how.memory_budget)
     sparse = rows.counts.nnz * (len(items.ties) + len(space.base)) * len(space.centres) / max(1, len(space))
     by_gram = len(items.ties) ** 2 * items.width / 2 + _SPARSE * sparse
     directly = len(space.centres) * len(space.base) * items.width
