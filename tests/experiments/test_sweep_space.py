@@ -1,6 +1,7 @@
 """Search spaces as data."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_every_trained_model_has_a_space_of_twenty_points_and_more(name: str) ->
 
 
 @pytest.mark.parametrize("path", sorted(SPACES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_ends_of_every_published_space_are_runs(path: object) -> None:
+def test_the_ends_of_every_published_space_are_runs(path: Path) -> None:
     name = path.stem
     data = AddSimilarityGraphs(k=3, loop=True)(SyntheticMultimodal(num_users=30, num_items=20, seed=0)[0])
     space = read_space(name)
