@@ -24,6 +24,8 @@ from drepm_pyg.typing import Bool, Float, Int, Tensor
 
 __all__ = ["SimilarityTargets"]
 
+_ROWS_AT_ONCE = 4096  # raw features formed beside the table that they go into
+
 
 class SimilarityTargets:
     """Eq. 12's target among a batch's users or items: a matrix or its factors, whichever costs less; both are exact.
@@ -135,10 +137,11 @@ class _Nodes:
         factors = self.root_alpha.new_empty(len(ids), self.width)
         parts = factors.split([modality.x.size(1) for modality in self.rows], dim=1)
         for root, modality, part in zip(self.root_alpha, self.rows, parts, strict=True):
-            x = modality(ids)
-            # A zero row stays zero, a short one still counts.
-            length = torch.linalg.vector_norm(x, dim=1).clamp(min=torch.finfo(x.dtype).tiny)
-            torch.mul(x, (root.index_select(0, ids) / length).unsqueeze(1), out=part)
+            for some, out in zip(ids.split(_ROWS_AT_ONCE), part.split(_ROWS_AT_ONCE), strict=True):
+                x = modality(some)
+                # A zero row stays zero, a short one still counts.
+                length = torch.linalg.vector_norm(x, dim=1).clamp(min=torch.finfo(x.dtype).tiny)
+                torch.mul(x, (root.index_select(0, some) / length).unsqueeze(1), out=out)
         return factors
 
     def _matrix(self) -> Float[Tensor, "N N"]:

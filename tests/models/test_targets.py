@@ -95,3 +95,12 @@ def test_what_is_kept_goes_with_the_data() -> None:
     del data
     gc.collect()
     assert features() is None
+
+
+def test_tables_are_filled_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drepm_pyg.models.targets._ROWS_AT_ONCE", 3)
+    data, ids = toy.toy_data(masked=True, widths=WIDE), torch.tensor([3, 0, 9, 4, 1, 7, 2])
+    for memory_budget in (0, 2**20):
+        targets = SimilarityTargets(WEIGHTS, memory_budget=memory_budget)
+        target = targets(data, "user", ids, torch.zeros(7, 2, dtype=torch.float64))
+        torch.testing.assert_close(dense(target), definition(data, "user", ids))
