@@ -75,7 +75,9 @@ def _movielens() -> HeteroData:
 
 def _ours(data: HeteroData, args: argparse.Namespace) -> list[dict[str, object]]:
     rows = []
-    for name in args.models:
+    runs = [(name, "drepm_pyg", "32-true") for name in args.models]
+    runs += [("DRepMRec", "drepm_pyg, bf16-mixed", "bf16-mixed")] if "DRepMRec" in args.models else []
+    for name, library, precision in runs:
         chosen = baby.with_graphs(data) if name == "DRepMRec" else data
         torch.manual_seed(0)
         model = get_model(name).from_data(chosen, **OURS[name])
@@ -90,6 +92,7 @@ def _ours(data: HeteroData, args: argparse.Namespace) -> list[dict[str, object]]
                 ks=(20,),
                 metrics=("recall",),
                 progress=False,
+                trainer={"precision": precision},
             )
             history = read_metrics(run.path / "metrics.csv")
         epochs = [float(row["train/seconds"]) for row in history]
@@ -99,7 +102,7 @@ def _ours(data: HeteroData, args: argparse.Namespace) -> list[dict[str, object]]
             sum(float(row["seconds"]) for row in history[: run.epoch + 1]),
             run.metrics["val/recall@20"],
         )
-        rows.append({"model": name, "library": "drepm_pyg", **dict(zip(CELLS, cells, strict=True))})
+        rows.append({"model": name, "library": library, **dict(zip(CELLS, cells, strict=True))})
     return rows
 
 

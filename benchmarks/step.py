@@ -48,7 +48,8 @@ def main() -> None:
     size = f"{data['user'].num_nodes:,} users, {data['item'].num_nodes:,} items, batch {args.batch_size:,}"
 
     rows = [_parts_of_a_step(name, data, args) for name in args.models]
-    report.table("models", f"One step of every model: {size}", rows)
+    note = "Tables: the representations of all nodes; BM3 computes its loss without them."
+    report.table("models", f"One step of every model: {size}", rows, note=note)
     if "drepmrec" not in args.models:
         return
     rows, floor = _parts_of_drepmrec(data, args), _dense_gflop(data, args.batch_size)
