@@ -26,7 +26,7 @@ def parser(argv: Sequence[str]) -> Parser:
     add("--report", action="store_true", help="write one HTML page with everything, too")
     add("--short", action="store_true", help="two epochs a run and one seed, to see that everything works")
     add("--settings", type=str | None, default=None, help="a folder of <Model>.yaml files, as a sweep writes them")
-    add("--modalities", type=list[str] | None, default=None, help="which modalities to take; null: all")
+    add("--modalities", type=list[str] | None, default=None, help="which to take; default: as the settings say, or all")
     add("--label", type=str | None, default=None, help="how tables call the data; default: the last part of its path")
     add("--set", type=dict[str, Any], default={}, help="for every run, such as '{max_epochs: 100}' (dotted keys)")
     add_format(parser)

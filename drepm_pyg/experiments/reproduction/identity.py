@@ -37,7 +37,7 @@ def identity(experiment: Experiment, fingerprint: str) -> str:
         "model": f"{model.__module__}.{model.__qualname__}",
         "init_args": {**_defaults(model.__init__), **experiment.model["init_args"]},
         "bma": config.get("bma"),
-        "modalities": experiment.modalities,
+        "modalities": sorted(experiment.modalities or []),
         "graphs": graphs,
         "files": {name: _hash(Path(path).read_bytes()) for name, path in sorted(experiment.graphs.files.items())},
         "options": {name: value for name, value in options.items() if name not in shown},

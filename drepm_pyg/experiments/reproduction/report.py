@@ -106,7 +106,8 @@ def _section(output: Output, measured: Sequence[Measured], command: str) -> str:
     if spec.source:
         parts.append(f'<p class="source">{html.escape(spec.source)}</p>')
     if spec.claim:
-        parts.append(f'<p class="claim">The paper claims: {html.escape(spec.claim)}</p>')
+        whose = "The paper's claim" if spec.source else "Claim"
+        parts.append(f'<p class="claim">{whose}: {html.escape(spec.claim)}</p>')
     parts += [f'<p class="failed">Failed: {html.escape(failure)}</p>' for failure in output.failures]
     first, *others = [_scroll(table.to_html()) for table in output.tables] or [""]
     parts.append(first)

@@ -1,5 +1,6 @@
 """The paper's tables and figures on any data set in the schema, each from nothing in one call."""
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from drepm_pyg.experiments.reproduction.places import places
 from drepm_pyg.experiments.reproduction.plan import Context, plan
 from drepm_pyg.experiments.reproduction.report import write_report
 from drepm_pyg.experiments.reproduction.schedule import run_all
+from drepm_pyg.experiments.reproduction.settings import agreed_modalities
 from drepm_pyg.experiments.reproduction.spec import Spec, paper_names, read_spec
 from drepm_pyg.experiments.sources import load_data
 
@@ -71,7 +73,8 @@ def reproduce(
         report: write one HTML page with everything, too.
         short: two epochs a run, one seed, the ends of a range: to see that everything works.
         settings: a folder of ``<Model>.yaml`` files, as a sweep writes them, that go before the library's settings.
-        modalities: which modalities of the data to take, for all runs; None: all of them.
+        modalities: which modalities of the data to take, for all runs; None: those that the settings were found with,
+            or all of them.
         label: how tables and figures call the data; None: the last part of its path. Published values stand beside
             ours where it contains the name of the paper's data set.
         overrides: dotted keys into every run's file, such as ``{"max_epochs": 100}``.
@@ -93,6 +96,8 @@ def reproduce(
     _check_names(specs)
     _require_pictures(specs)
     source = _source(specs, data)
+    if modalities is None:
+        modalities = agreed_modalities({row.model: None for spec in specs for row in spec.rows}, source, settings)
     context = Context(
         source=source,
         data=load_data(source, modalities=modalities, cache=cache),
@@ -157,6 +162,6 @@ def _command(name: str, context: Context, seeds: int | None) -> str:
     words += [] if context.settings is None else ["--settings", str(context.settings)]
     words += [] if context.modalities is None else ["--modalities", f"[{', '.join(context.modalities)}]"]
     words += [] if context.label == Path(context.source).name else ["--label", context.label]
-    words += ["--set", f"{dict(context.overrides)}"] if context.overrides else []
+    words += ["--set", json.dumps(dict(context.overrides))] if context.overrides else []
     words += ["--short"] if context.short else []
     return shlex.join(words)

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from threading import Lock
 
 import torch
@@ -15,7 +14,7 @@ from torch_geometric.data import HeteroData
 from drepm_pyg.experiments.reproduction.places import Place
 from drepm_pyg.experiments.reproduction.plan import Context
 from drepm_pyg.experiments.reproduction.remaining import Remaining
-from drepm_pyg.experiments.reproduction.worker import train
+from drepm_pyg.experiments.reproduction.train_run import train_run
 from drepm_pyg.training.run import write_config
 
 __all__ = ["LOG", "run_all"]
@@ -70,7 +69,7 @@ def _one_by_one(todo: Mapping[str, Place], context: Context) -> Iterator[tuple[s
             if graphs != (run.model_class.graph_nodes, run.graphs):  # runs of one model mostly want the same
                 graphs, ready = None, _with_graphs(place, context)
                 graphs = (run.model_class.graph_nodes, run.graphs)
-            train(place, ready, progress=False)
+            train_run(place, ready, progress=False)
             error = None if place.finished else "it did not record what was asked for"
         except Exception as problem:
             error = f"{type(problem).__name__}: {' '.join(str(problem).split())}"
@@ -84,7 +83,8 @@ def _with_graphs(place: Place, context: Context) -> HeteroData:
 
 def _at_once(todo: Mapping[str, Place], context: Context, jobs: int) -> Iterator[tuple[str, str | None, float]]:
     threads = max(1, torch.get_num_threads() // jobs)
-    with _processes() as processes, ThreadPoolExecutor(jobs) as pool:
+    processes = _Processes()
+    with ThreadPoolExecutor(jobs) as pool:
         waiting = {
             pool.submit(processes.run, _command(place, context, threads), place): key for key, place in todo.items()
         }
@@ -92,9 +92,8 @@ def _at_once(todo: Mapping[str, Place], context: Context, jobs: int) -> Iterator
             for done in as_completed(waiting):
                 error, seconds = done.result()
                 yield waiting[done], error, seconds
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        finally:
+            processes.stop()  # before the pool waits for them
 
 
 def _command(place: Place, context: Context, threads: int) -> list[str]:
@@ -134,12 +133,3 @@ class _Processes:
             self.stopped = True
             for process in self.running:
                 process.terminate()
-
-
-@contextmanager
-def _processes() -> Iterator[_Processes]:
-    processes = _Processes()
-    try:
-        yield processes
-    finally:
-        processes.stop()

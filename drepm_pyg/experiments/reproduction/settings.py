@@ -1,13 +1,13 @@
 """The settings of a model on a data set: those that were searched for it, the published ones, or the defaults."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 from drepm_pyg.experiments.yaml_file import read_yaml
 
-__all__ = ["base_settings", "override"]
+__all__ = ["PLACE", "agreed_modalities", "base_settings", "override"]
 
 #: Arguments that say where a run stands and how it is shown, not what it is.
 PLACE = ("root", "name", "resume", "progress", "tensorboard", "config", "seed", "track_lines")
@@ -29,22 +29,39 @@ def base_settings(model: str, data: str, folder: str | Path | None = None) -> di
         >>> base_settings("LightGCN", "some/data")
         {'model': {'class_path': 'LightGCN', 'init_args': {}}}
     """
+    settings = {
+        key: value for key, value in _read(model, data, folder).items() if key not in (*PLACE, "data", "modalities")
+    }
+    given = settings["model"]
+    given = {"class_path": given} if isinstance(given, str) else given
+    settings["model"] = {"class_path": given["class_path"], "init_args": dict(given.get("init_args") or {})}
+    return settings
+
+
+def agreed_modalities(models: Iterable[str], data: str, folder: str | Path | None = None) -> list[str] | None:
+    """The modalities that the settings of these models were found with; None where they name none.
+
+    Raises:
+        ValueError: where they differ, as rows of one table must have the same data.
+    """
+    named = {model: _read(model, data, folder).get("modalities") for model in models}
+    distinct = {model: sorted(names) for model, names in named.items() if names is not None}
+    if len(set(map(tuple, distinct.values()))) > 1:
+        raise ValueError(f"'modalities' must be given where the models' settings differ in them (got {distinct}).")
+    return next((names for names in named.values() if names is not None), None)
+
+
+def _read(model: str, data: str, folder: str | Path | None) -> dict[str, Any]:
     name = model.rpartition(".")[2]
     library = files("drepm_pyg.experiments") / "settings"
     if folder is not None and not Path(folder).is_dir():
         raise FileNotFoundError(f"'settings' must be a folder of <Model>.yaml files (got '{folder}', which is none).")
     candidates = [] if folder is None else [Path(folder)]
-    found: dict[str, Any] = {"model": {"class_path": model}}
     for place in (*candidates, library / Path(data).name, library / "default"):
         with as_file(place / f"{name}.yaml") as path:
             if path.is_file():
-                found = read_yaml(path)
-                break
-    settings = {key: value for key, value in found.items() if key not in (*PLACE, "data", "modalities")}
-    given = settings["model"]
-    given = {"class_path": given} if isinstance(given, str) else given
-    settings["model"] = {"class_path": given["class_path"], "init_args": dict(given.get("init_args") or {})}
-    return settings
+                return read_yaml(path)
+    return {"model": {"class_path": model}}
 
 
 def override(config: Mapping[str, Any], dotted: Mapping[str, Any]) -> dict[str, Any]:

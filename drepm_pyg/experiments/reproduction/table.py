@@ -106,8 +106,9 @@ class Table:
             + "</tr>\n"
             for row in self.rows
         )
+        head = f"<thead><tr>{head}</tr></thead>\n" if any(self.header) else ""
         caption = f"<caption>{html.escape(self.title)}</caption>"
-        return f"<table>{caption}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table>"
+        return f"<table>{caption}\n{head}<tbody>\n{body}</tbody></table>"
 
 
 def latex_escape(text: str) -> str:

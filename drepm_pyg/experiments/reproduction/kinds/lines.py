@@ -45,8 +45,8 @@ def make_lines(spec: Spec, measured: Sequence[Measured], context: Context) -> Ou
         records,
         [Table(f"{spec.title}: {context.label}", ["representation", *spec.metrics], rows)],
         path,
-        f"Test metrics of each representation ranked by itself, {context.label}; mean over {seeds} seed(s), the bars' "
-        "whiskers are the standard deviation over the seeds.",
+        f"Test metrics of each representation ranked by itself, {context.label}; mean over seeds "
+        f"({seeds}); the whiskers are their standard deviation.",
         tests=tests,
         failures=failures(measured),
     )

@@ -1,0 +1,269 @@
+"""Tables and figures from nothing: each run once, failures told, pictures drawn, everything on one page."""
+
+import csv
+import html
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from drepm_pyg.cli import main
+from drepm_pyg.data import SyntheticMultimodal, write_mmrec
+from drepm_pyg.experiments import Experiment, Reproduction, load_trained, reproduce
+from drepm_pyg.experiments.reproduction import schedule
+from drepm_pyg.experiments.reproduction.identity import identity
+from drepm_pyg.experiments.reproduction.remaining import Remaining
+from drepm_pyg.training import read_metrics
+from drepm_pyg.training.checkpoint import RunCheckpoint
+
+pytest.importorskip("matplotlib")
+EPOCHS = {"max_epochs": 2, "batch_size": 512}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "baby-toy"
+    write_mmrec(SyntheticMultimodal(num_users=50, num_items=40, seed=0)[0], path)
+    return path
+
+
+def own(tmp_path: Path, **content: object) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"kind": "table", **content}, sort_keys=False))
+    return path
+
+
+def make(name: str | Path, folder: Path, root: Path, **options: Any) -> Reproduction:
+    plain = {"cache": root / "cache", "overrides": EPOCHS, "progress": False}
+    return reproduce([name], str(folder), root=root, **{**plain, **options})
+
+
+def stamps(root: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in sorted((root / "runs").rglob("*")) if path.is_file()}
+
+
+def test_a_second_call_trains_nothing_and_gives_the_same(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = own(tmp_path, rows=["BPR", "LightGCN"], metrics=["recall@20"])
+    first = make(path, folder, tmp_path, seeds=2)
+    before = stamps(tmp_path)
+    assert len(list((tmp_path / "runs").glob("*/result.json"))) == 4
+    monkeypatch.setattr(schedule, "train_run", lambda *_, **__: pytest.fail("something was trained"))
+    second = make(path, folder, tmp_path, seeds=2)
+    assert second.outputs[0].records == first.outputs[0].records
+    assert stamps(tmp_path) == before
+
+
+def test_the_table_is_the_mean_of_the_runs_own_results(folder: Path, tmp_path: Path) -> None:
+    made = make(own(tmp_path, rows=["BPR"], metrics=["recall@20"]), folder, tmp_path, seeds=3)
+    results = [json.loads(path.read_text()) for path in (tmp_path / "runs").glob("*/result.json")]
+    values = [result["metrics"]["test/recall@20"] for result in results]
+    (record,) = made.outputs[0].records
+    assert sorted(result["seed"] for result in results) == [0, 1, 2]
+    assert record["mean"] == pytest.approx(np.mean(values), abs=1e-7)
+    assert record["deviation"] == pytest.approx(np.std(values, ddof=1), abs=1e-7)
+    assert f"{record['mean']:.4f} ± {record['deviation']:.4f}" in (made.folder / "mine.md").read_text()
+    with (made.folder / "mine.csv").open() as file:
+        assert float(next(csv.DictReader(file))["mean"]) == pytest.approx(record["mean"])
+    assert r"\toprule" in (made.folder / "mine.tex").read_text()
+
+
+def test_experiments_share_runs_and_more_is_watched_at_once(folder: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"root": tmp_path, "cache": tmp_path / "cache", "overrides": EPOCHS, "progress": False}
+    reproduce(["figure5", "figure6", "figure1a"], str(folder), **options)
+    runs = sorted(re.sub("-[0-9a-f]{12}", "", path.name) for path in (tmp_path / "runs").iterdir())
+    # DRepMRec once for all three figures, once without the signal.
+    assert runs == ["drepmrec-gradients-lines", "drepmrec-lines", "mgcn-gradients"]
+    before = stamps(tmp_path)
+    reproduce(["figure5"], str(folder), **options)
+    assert stamps(tmp_path) == before
+    rows = read_metrics(next((tmp_path / "runs").glob("mgcn-*")) / "gradients.csv")
+    assert [int(row["epoch"]) for row in rows] == [0, 1]
+    for row in rows:
+        counted = sum(int(row[f"user/bin{place}"]) for place in range(40))
+        assert counted == int(row["user/nodes"])
+        assert -1 <= float(row["user/cosine"]) <= 1
+
+
+def test_a_run_that_fails_does_not_stop_the_rest(folder: Path, tmp_path: Path) -> None:
+    rows = {"good": "BPR", "bad": {"model": "BPR", "set": {"lr": 1e30}}, "last": "LightGCN"}
+    made = make(own(tmp_path, rows=rows), folder, tmp_path)
+    seeds = {record["row"]: record["seeds"] for record in made.outputs[0].records}
+    assert seeds == {"good": 1, "bad": 0, "last": 1}
+    (failure,) = made.failures
+    assert failure.startswith("bad, seed 0: FloatingPointError: The loss is not finite")
+    table = (made.folder / "mine.md").read_text()
+    assert re.search(r"\| bad +\| failed \|", table)
+    assert "FAILED, bad" in table
+
+
+def test_a_killed_call_goes_on_with_the_same_numbers(folder: Path, tmp_path: Path) -> None:
+    path = own(tmp_path, rows=["LightGCN"])
+    whole = make(path, folder, tmp_path / "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        keep = RunCheckpoint.on_train_epoch_end
+
+        def stop(*arguments: Any) -> None:
+            keep(*arguments)
+            raise KeyboardInterrupt
+
+        patch.setattr(RunCheckpoint, "on_train_epoch_end", stop)
+        with pytest.raises(KeyboardInterrupt, match="the same command goes on"):
+            make(path, folder, tmp_path / "cut")
+    (metrics,) = tmp_path.glob("cut/runs/*/metrics.csv")
+    assert len(read_metrics(metrics)) == 1
+    again = make(path, folder, tmp_path / "cut")
+    assert again.outputs[0].records == whole.outputs[0].records
+
+
+def test_alignment_is_trained_kept_and_read_back(folder: Path, tmp_path: Path) -> None:
+    rows = {"VBPR": "VBPR", "VBPR + BMA": {"model": "VBPR", "set": {"bma.alpha": 5.0, "bma.gamma": 1.0}}}
+    made = make(own(tmp_path, rows=rows), folder, tmp_path)
+    plain, aligned = (record["mean"] for record in made.outputs[0].records if record["metric"] == "ndcg@20")
+    assert plain != aligned
+    run = next(p.parent for p in tmp_path.glob("runs/*/config.yaml") if "bma" in yaml.safe_load(p.read_text()))
+    model, data = load_trained(run)
+    assert type(model).__name__ == "WithBMA"
+    assert model(data).behavior is not None
+    assert set(read_metrics(run / "metrics.csv")[0]) >= {"train/bpr", "train/bma_intra", "train/bma_sss"}
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert Experiment.from_config(config).to_config() == config
+
+
+def test_what_defines_a_run_is_in_its_name_and_nothing_else(folder: Path) -> None:
+    config = {"model": {"class_path": "LightGCN"}, "data": str(folder)}
+
+    def key(fingerprint: str = "f", **changes: object) -> str:
+        return identity(Experiment.from_config({**config, **changes}), fingerprint)
+
+    same = key()
+    assert key(data="elsewhere", root="there", name="other", progress=False) == same
+    assert key(lr=0.001, model={"class_path": "drepm_pyg.models.LightGCN", "init_args": {"num_layers": 3.0}}) == same
+    assert key("other data") != same
+    assert len({same, key(lr=0.01), key(seed=1), key(bma={"alpha": 1}), key(modalities=["text"])}) == 5
+
+
+def test_ready_made_graphs_count_by_their_content(tmp_path: Path) -> None:
+    def key() -> str:
+        config = {"model": "FREEDOM", "data": "x", "graphs": {"text": str(tmp_path / "text.npz")}}
+        return identity(Experiment.from_config(config), "f")
+
+    (tmp_path / "text.npz").write_bytes(b"one")
+    one = key()
+    (tmp_path / "text.npz").write_bytes(b"other")
+    assert key() != one
+
+
+def test_a_weight_of_the_first_modality_leaves_the_rest_to_the_others(folder: Path, tmp_path: Path) -> None:
+    made = make("figure8b", folder, tmp_path, short=True)
+    weights = {
+        tuple(sorted(yaml.safe_load(path.read_text())["model"]["init_args"]["weights"].items()))
+        for path in (tmp_path / "runs").glob("*/config.yaml")
+    }
+    assert weights == {(("image", 0.0), ("text", 1.0)), (("image", 1.0), ("text", 0.0))}
+    assert [record["point"] for record in made.outputs[0].records] == ["0", "1"]
+    for suffix, start in ((".png", b"\x89PNG"), (".svg", b"<?xml")):
+        assert (made.folder / f"figure8b{suffix}").read_bytes().startswith(start)
+
+
+def test_two_settings_are_a_field(folder: Path, tmp_path: Path) -> None:
+    vary = {"model.init_args.num_layers": [1, 2], "lr": [0.001, 0.01]}
+    made = make(own(tmp_path, kind="sweep", rows=["LightGCN"], vary=vary, metrics=["ndcg@20"]), folder, tmp_path)
+    assert [record["point"] for record in made.outputs[0].records] == ["1, 0.001", "1, 0.01", "2, 0.001", "2, 0.01"]
+    assert (made.folder / "mine.png").exists()
+
+
+@pytest.mark.slow
+def test_everything_stands_on_one_page_that_needs_nothing_else(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    made = reproduce((), str(folder), root=tmp_path, cache=tmp_path / "cache", short=True, report=True, progress=False)
+    assert made.failures == []
+    assert made.report is not None
+    page = made.report.read_text()
+    assert not re.search(r"(?:src|href)=[\"'](?!#|data:)", page)
+    assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
+    names = [output.spec.name for output in made.outputs]
+    assert [name for name in names if f'<section id="{name}">' not in page] == []
+    assert [name for name in names if f"drepm reproduce {name} --data" not in html.unescape(page)] == []
+    assert page.count("data:image/svg+xml;base64,") == 9
+    assert "fingerprint of the data" in page
+    assert "As published (DRepMRec, Table 2)" in page
+    assert "0.1040" in page  # the data is called baby
+    assert page.count("<table>") == page.count("</table>")
+
+
+@pytest.mark.slow
+def test_several_processes_give_the_numbers_of_one(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = {"good": "BPR", "bad": {"model": "BPR", "set": {"lr": 1e30}}}
+    path = own(tmp_path, rows=rows)
+    alone = make(path, folder, tmp_path / "one")
+    both = make(path, folder, tmp_path / "two", jobs=2, progress=True)
+    assert both.outputs[0].records == alone.outputs[0].records
+    assert "FloatingPointError: The loss is not finite" in both.failures[0]
+    assert "[2/2]" in capfd.readouterr().err
+
+
+def test_the_command_prints_and_its_status_tells_of_failures(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["--data", str(folder), "--root", str(tmp_path), "--cache", str(tmp_path / "cache"), "--short"]
+    assert main(["reproduce", "table1", *common, "--format", "json", "--label", "Toy"]) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert [(row["metric"], row["mean"]) for row in records[:2]] == [("users", 50), ("items", 40)]
+    bad = own(tmp_path, rows={"bad": {"model": "BPR", "set": {"lr": 1e30}}})
+    assert main(["reproduce", str(bad), *common]) == 1
+    captured = capsys.readouterr()
+    assert "FAILED: bad, seed 0" in captured.err
+    assert "Traceback" not in captured.err
+    assert main(["reproduce", str(bad), *common, "--set", "{lr: 0.01}"]) == 0
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("content", "options", "text"),
+    [
+        ({"rows": {"a": {"model": "BPR", "set": {"model.init_args.rge": 1}}}}, {}, r"'a' sets \['rge'\]"),
+        ({"rows": {"a": {"model": "BPR", "set": {"lrr": 1}}}}, {}, "'lrr'"),
+        ({"rows": ["BPR"]}, {"seeds": 0}, "'seeds' must be at least 1"),
+        ({"rows": ["BPR"]}, {"settings": "nowhere"}, "'settings' must be a folder"),
+    ],
+)
+def test_what_cannot_be_run_is_said_before_anything_is(
+    folder: Path, tmp_path: Path, content: dict[str, object], options: dict[str, object], text: str
+) -> None:
+    with pytest.raises((ValueError, FileNotFoundError), match=text):
+        make(own(tmp_path, **content), folder, tmp_path, **options)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.errors
+def test_data_must_be_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'data' must be given"):
+        reproduce([own(tmp_path, rows=["BPR"])], root=tmp_path)
+
+
+def test_the_time_left_is_that_of_the_models_that_are_left(capsys: pytest.CaptureFixture[str]) -> None:
+    told = Remaining(["a-1", "a-2", "b-1", "b-2"], jobs=2)
+    assert told.left() == 0  # nothing is known yet
+    told.tell("a-1", None, 10.0)
+    assert told.left() == 15  # three at ten seconds, two at a time
+    told.tell("b-1", None, 100.0)
+    assert told.left() == 55
+    told.tell("b-2", "it broke", 1.0)
+    assert told.left() == 5
+    assert "FAILED: it broke; about 5 s left" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_workers_module_starts_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-m", "drepm_pyg.experiments.reproduction.worker", "-h"]
+    assert subprocess.run(command, capture_output=True).returncode == 0
