@@ -44,7 +44,7 @@ def duration(seconds: float) -> str:
     """A time that is quickly read.
 
     Example:
-        >>> duration(4.2), duration(100), duration(7300)
+        >>> duration(4.2), duration(100), duration(7320)
         ('4 s', '1 min 40 s', '2 h 02 min')
     """
     whole = round(seconds)
