@@ -19,7 +19,7 @@ def parser(argv: Sequence[str]) -> Parser:
     add = parser.add_argument
     add("experiments", type=str, nargs="*", help="table1 ... figure9b, or files of your own; default: all of the paper")
     add("--data", type=str | None, default=None, help="a path, 'movielens' or 'synthetic'; default: what the files say")
-    add("--seeds", type=int | None, default=None, help="per row, from 0 on; default: as each experiment says")
+    add("--seeds", type=int | dict[str, int] | None, default=None, help="per row, or such as '{BPR: 1, MGCN: 5}'")
     add("--root", type=str, default="runs/reproduce", help="where runs and results go")
     add("--cache", type=str, default="runs/.cache", help="where downloads and graphs are kept")
     add("--jobs", type=int, default=1, help="runs at once, each with its share of the threads")

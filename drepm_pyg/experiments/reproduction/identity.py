@@ -32,14 +32,15 @@ def identity(experiment: Experiment, fingerprint: str) -> str:
     options = {**_defaults(fit), **experiment.options}
     shown = set(PLACE) - {"seed"}
     # In the flat form a ready-made graph stands beside the options of the graphs, under its modality.
-    graphs = {name: value for name, value in config.get("graphs", {}).items() if name not in experiment.graphs.files}
+    files = experiment.graphs.files if "graphs" in config else {}
+    graphs = {name: value for name, value in config.get("graphs", {}).items() if name not in files}
     content = {
         "model": f"{model.__module__}.{model.__qualname__}",
         "init_args": {**_defaults(model.__init__), **experiment.model["init_args"]},
         "bma": config.get("bma"),
         "modalities": sorted(experiment.modalities or []),
         "graphs": graphs,
-        "files": {name: _hash(Path(path).read_bytes()) for name, path in sorted(experiment.graphs.files.items())},
+        "files": {name: _hash(Path(path).read_bytes()) for name, path in sorted(files.items())},
         "options": {name: value for name, value in options.items() if name not in shown},
         "fingerprint": fingerprint,
         "version": drepm_pyg.__version__,

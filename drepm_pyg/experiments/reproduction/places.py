@@ -9,6 +9,7 @@ from drepm_pyg.experiments.experiment import Experiment
 from drepm_pyg.experiments.reproduction.gradients_file import GRADIENTS
 from drepm_pyg.experiments.reproduction.plan import PlannedRun
 from drepm_pyg.experiments.reproduction.users_file import USERS
+from drepm_pyg.experiments.yaml_file import read_yaml
 
 __all__ = ["Place", "places"]
 
@@ -64,5 +65,9 @@ def _supersets(watch: frozenset[str]) -> list[frozenset[str]]:
 
 def _place(key: str, experiment: Experiment, watch: frozenset[str], root: Path) -> Place:
     name = "-".join(["runs/" + key, *sorted(watch)])
+    if (root / name / "config.yaml").exists():
+        # A run goes on as it began: an argument may have been at its default then and be given now.
+        began = Experiment.from_config(read_yaml(root / name / "config.yaml"))
+        experiment = replace(began, data=experiment.data, graphs=experiment.graphs)
     options = {**experiment.options, "root": str(root), "name": name, "track_lines": "lines" in watch}
     return Place(replace(experiment, options=options), root / name, watch)

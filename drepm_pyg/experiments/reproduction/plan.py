@@ -13,7 +13,7 @@ from drepm_pyg.data import modalities as modalities_of
 from drepm_pyg.experiments.experiment import DERIVED, Experiment
 from drepm_pyg.experiments.reproduction.identity import identity
 from drepm_pyg.experiments.reproduction.settings import base_settings, override
-from drepm_pyg.experiments.reproduction.spec import Spec
+from drepm_pyg.experiments.reproduction.spec import Row, Spec
 from drepm_pyg.training import fingerprint
 
 __all__ = ["Context", "PlannedRun", "first_modality", "plan"]
@@ -79,18 +79,17 @@ class PlannedRun:
     watch: frozenset[str]
 
 
-def plan(spec: Spec, context: Context, seeds: int | None = None) -> list[PlannedRun]:
+def plan(spec: Spec, context: Context, seeds: int | Mapping[str, int] | None = None) -> list[PlannedRun]:
     """All runs of an experiment.
 
     Args:
         spec: the experiment.
         context: the data and where everything stands.
-        seeds: how many; None: as the experiment says.
+        seeds: how many, or how many by the names of rows or models; None: as the experiment says.
 
     Raises:
         ValueError: where a setting is of no use to the model.
     """
-    count = 1 if context.short else (seeds or spec.seeds)
     points = list(itertools.product(*(_ends(values) if context.short else values for values in spec.vary.values())))
     short = {"max_epochs": 2} if context.short else {}
     runs = []
@@ -101,11 +100,19 @@ def plan(spec: Spec, context: Context, seeds: int | None = None) -> list[Planned
             config = override(override(override(base, varied), context.overrides), short)
             experiment = Experiment.from_config({**config, "data": context.source, "modalities": context.modalities})
             _check_arguments(row.name, experiment)
-            for seed in range(count):
+            for seed in range(_count(spec, row, context, seeds)):
                 seeded = replace(experiment, options={**experiment.options, "seed": seed})
                 key = f"{seeded.model_class.__name__.lower()}-{identity(seeded, context.fingerprint)}"
                 runs.append(PlannedRun(row.name, point, seed, seeded, key, spec.watch))
     return runs
+
+
+def _count(spec: Spec, row: Row, context: Context, seeds: int | Mapping[str, int] | None) -> int:
+    if context.short or spec.kind == "tsne":  # one picture is drawn of one run
+        return 1
+    if isinstance(seeds, Mapping):
+        return seeds.get(row.name, seeds.get(row.model, spec.seeds))
+    return seeds or spec.seeds
 
 
 def first_modality(data: HeteroData) -> str:

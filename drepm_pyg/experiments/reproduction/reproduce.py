@@ -46,7 +46,7 @@ def reproduce(
     experiments: Sequence[str | Path] = (),
     data: str | None = None,
     *,
-    seeds: int | None = None,
+    seeds: int | Mapping[str, int] | None = None,
     root: str | Path = "runs/reproduce",
     cache: str | Path = "runs/.cache",
     jobs: int = 1,
@@ -66,7 +66,7 @@ def reproduce(
     Args:
         experiments: tables and figures of the paper by their names, and files of your own; none: all of the paper.
         data: see :func:`~drepm_pyg.experiments.load_data`; None: what the files say.
-        seeds: per row, from 0 on; None: as each experiment says.
+        seeds: per row, from 0 on, or by the names of rows or models; None, and for other rows: as each experiment says.
         root: where runs and results go.
         cache: where downloads and graphs are kept.
         jobs: runs at once, each with its share of the threads.
@@ -91,7 +91,8 @@ def reproduce(
         >>> made.outputs[0].records[0]["metric"]
         'users'
     """
-    check_at_least(1, jobs=jobs, **({} if seeds is None else {"seeds": seeds}))
+    counts = seeds if isinstance(seeds, Mapping) else {} if seeds is None else {"seeds": seeds}
+    check_at_least(1, jobs=jobs, **counts)
     specs = [read_spec(name) for name in (experiments or paper_names())]
     _check_names(specs)
     _require_pictures(specs)
@@ -156,9 +157,9 @@ def _source(specs: Sequence[Spec], data: str | None) -> str:
     return str(named.pop())
 
 
-def _command(name: str, context: Context, seeds: int | None) -> str:
+def _command(name: str, context: Context, seeds: int | Mapping[str, int] | None) -> str:
     words = ["drepm", "reproduce", name, "--data", context.source, "--root", str(context.root)]
-    words += [] if seeds is None else ["--seeds", str(seeds)]
+    words += [] if seeds is None else ["--seeds", json.dumps(seeds)]
     words += [] if context.settings is None else ["--settings", str(context.settings)]
     words += [] if context.modalities is None else ["--modalities", f"[{', '.join(context.modalities)}]"]
     words += [] if context.label == Path(context.source).name else ["--label", context.label]

@@ -45,8 +45,7 @@ def run_all(places: Mapping[str, Place], context: Context, *, jobs: int, progres
         print(f"{len(places) - len(todo)} of {len(places)} runs are finished already.", file=sys.stderr, flush=True)
     for place in todo.values():
         place.folder.mkdir(parents=True, exist_ok=True)
-        if not (place.folder / "config.yaml").exists():
-            write_config(place.folder, place.experiment.to_config())  # the run can be made from its folder alone
+        write_config(place.folder, place.experiment.to_config())  # what a process of its own reads
     try:
         failures = {}
         outcomes = _one_by_one(todo, context) if jobs == 1 else _at_once(todo, context, jobs)

@@ -150,6 +150,22 @@ def test_what_defines_a_run_is_in_its_name_and_nothing_else(folder: Path) -> Non
     assert len({same, key(lr=0.01), key(seed=1), key(bma={"alpha": 1}), key(modalities=["text"])}) == 5
 
 
+def test_a_run_goes_on_as_it_began_where_a_default_is_now_given(folder: Path, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schedule, "train_run", lambda place, data, **_: place.experiment.run(data, max_epochs=1))
+        make(own(tmp_path, rows=["LightGCN"]), folder, tmp_path)  # trained for one epoch, and not recorded
+    rows = {"LightGCN": {"model": "LightGCN", "set": {"model.init_args.num_layers": 3, "max_epochs": 2}}}
+    made = make(own(tmp_path, rows=rows), folder, tmp_path)
+    assert made.failures == []
+    (metrics,) = tmp_path.glob("runs/*/metrics.csv")
+    assert len(read_metrics(metrics)) == 2
+
+
+def test_some_rows_get_more_seeds_than_others(folder: Path, tmp_path: Path) -> None:
+    made = make(own(tmp_path, rows=["BPR", "LightGCN"]), folder, tmp_path, seeds={"LightGCN": 2})
+    assert {record["row"]: record["seeds"] for record in made.outputs[0].records} == {"BPR": 1, "LightGCN": 2}
+
+
 def test_ready_made_graphs_count_by_their_content(tmp_path: Path) -> None:
     def key() -> str:
         config = {"model": "FREEDOM", "data": "x", "graphs": {"text": str(tmp_path / "text.npz")}}
