@@ -77,7 +77,7 @@ class Found:
 
 def block_bytes(memory_budget: int) -> int:
     """How much a block of float64 rows may take, of which several copies are made."""
-    return max(1 << 16, min(1 << 25, memory_budget // 16))
+    return max(1 << 16, min(1 << 25, memory_budget // 32))
 
 
 def fits_budget(num_rows: int, width: int, memory_budget: int) -> bool:

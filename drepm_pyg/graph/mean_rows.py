@@ -1,13 +1,23 @@
 """The users' rows: means of their items' rows, computed where they are needed and never all at once."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
+
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from drepm_pyg.graph.rows import FeatureRows, blocks_of, squared_norms
+from drepm_pyg.graph.rows import FeatureRows, PairMetric, blocks_of, squared_norms
 from drepm_pyg.graph.ties import Ties
 
 __all__ = ["MeanRows"]
+
+_PANEL = 64  # columns at a time: a table of thousands of items stays in cache
+_PAIRS = 4096  # pairs that are scored at a time
+_SHORT = -300  # rows whose largest entry is below 2 to the power of this
 
 
 class MeanRows:
@@ -47,24 +57,86 @@ class MeanRows:
         self.ties = Ties.group(num_users, nodes, _keys(counts, nodes))
         self.counts = counts[self.ties.first]
         self.degree: NDArray[np.float64] = self.counts.sum(axis=1)
-        fits = 8 * len(items.ties) * self.width <= block_bytes
-        self._held = items.double(np.arange(len(items.ties))) if fits else None
-        blocks = blocks_of(len(self.ties), self.width, block_bytes)
-        self.squares = np.concatenate([np.zeros(0), *(squared_norms(self.double(block)) for block in blocks)])
+        self._block_bytes = block_bytes
+        self.squares = np.zeros(len(self.ties))
+        self._level = np.zeros(len(self.ties), dtype=np.int64)
+        for block in blocks_of(len(self.ties), _PANEL * torch.get_num_threads(), block_bytes):
+            self._measure(block)
 
     def double(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """Rows ``ids`` (class ids) in float64."""
-        counts = self.counts[ids]
-        if self._held is not None:
-            total = counts @ self._held
-        else:
-            items, column = np.unique(counts.indices.astype(np.int64), return_inverse=True)
-            total = csr_array((counts.data, column, counts.indptr), (len(ids), len(items))) @ self.items.double(items)
-        return np.asarray(total) / self.degree[ids, None]
+        out, bags = np.empty((len(ids), self.width)), _Bags(self, ids)
+        for columns in _panels(self.width):
+            np.divide(bags.sums(columns), self.degree[ids, None], out=out[:, columns])
+        return out
+
+    def pair_scores(self, metric: PairMetric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+        """See :class:`Rows`. Panels of columns of many users at once, as a user stands in many pairs."""
+        held = max(1, self._block_bytes // (8 * _PANEL * torch.get_num_threads()))  # users
+        step = len(left) if len(self.ties) <= held else max(1, held // 2)
+        parts = [slice(start, start + step) for start in range(0, len(left), step)]
+        return np.concatenate([self._score(metric, left[part], right[part]) for part in parts])
+
+    def _score(self, metric: PairMetric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+        ids, place = np.unique(np.stack([left, right]), return_inverse=True)
+        place, bags = place.reshape(2, -1), _Bags(self, ids)
+        short = metric.scale_free and bool(self._level[ids].min() < _SHORT)
+
+        def sums(columns: slice) -> NDArray[np.float64]:
+            rows = bags.sums(columns)
+            if not metric.scale_free:
+                rows /= self.degree[ids, None]
+            elif short:  # their squares would vanish
+                rows = np.ldexp(rows, -self._level[ids, None])
+            parts = [place[:, start : start + _PAIRS] for start in range(0, place.shape[1], _PAIRS)]
+            return np.concatenate([metric.sums(rows[part[0]], rows[part[1]]) for part in parts], axis=1)
+
+        # Panels are added in their order, whichever thread is done first.
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            return metric.of_sums(reduce(np.add, pool.map(sums, _panels(self.width))))
+
+    def _measure(self, ids: NDArray[np.int64]) -> None:
+        """Squared norms of the means, and the exponent of the largest entry of each."""
+        bags = _Bags(self, ids)
+
+        def measured(columns: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            rows = bags.sums(columns)
+            rows /= self.degree[ids, None]
+            return squared_norms(rows), np.abs(rows, out=rows).max(axis=1)
+
+        largest = np.zeros(len(ids))
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            for squares, entry in pool.map(measured, _panels(self.width)):
+                self.squares[ids] += squares
+                np.maximum(largest, entry, out=largest)
+        self._level[ids] = np.frexp(largest)[1]
 
     def mean(self) -> NDArray[np.float64]:
         """The items' mean row: users' rows lie around it, too."""
         return self.items.mean()
+
+
+class _Bags:
+    """The items of some users, added up panel by panel: every entry by the same steps, whoever else is asked for."""
+
+    def __init__(self, rows: MeanRows, ids: NDArray[np.int64]) -> None:
+        counts = rows.counts[ids]
+        self.rows = rows.items
+        self.items, column = np.unique(counts.indices.astype(np.int64), return_inverse=True)
+        self.column = torch.from_numpy(column)
+        self.offsets = torch.from_numpy(counts.indptr[:-1].astype(np.int64))
+        self.weight = torch.from_numpy(counts.data)
+
+    def sums(self, columns: slice) -> NDArray[np.float64]:
+        """A panel of columns of the users' weighted sums ``[C, W]``."""
+        table = torch.from_numpy(self.rows.columns(self.items, columns))
+        total = F.embedding_bag(self.column, table, self.offsets, mode="sum", per_sample_weights=self.weight)
+        return np.asarray(total.numpy())
+
+
+def _panels(width: int) -> Iterator[slice]:
+    for start in range(0, width, _PANEL):
+        yield slice(start, min(start + _PANEL, width))
 
 
 def _keys(counts: csr_array, nodes: NDArray[np.int64]) -> "list[bytes]":

@@ -37,9 +37,16 @@ class Metric(Protocol):
     """What a search asks of a measure of similarity."""
 
     centred: bool
+    scale_free: bool  # rows may be scaled by powers of two, each by its own
 
     def pair(self, a: Array, b: Array) -> Array:
         """Exact score of row n of ``a`` with row n of ``b``, ``[P, F]`` each."""
+
+    def sums(self, a: Array, b: Array) -> Array:
+        """What :meth:`of_sums` makes a score of ``[S, P]``; sums over parts of the columns add up."""
+
+    def of_sums(self, sums: Array) -> Array:
+        """The exact score of each pair from its sums."""
 
     def own(self, squares: Array) -> Array:
         """Score of rows with themselves, from their squared norms."""
@@ -70,13 +77,17 @@ class Cosine:
     """Cosine similarity; a zero row's is 0 with anything."""
 
     centred = False
+    scale_free = True
 
     def pair(self, a: Array, b: Array) -> Array:
-        left, right = squared_norms(a), squared_norms(b)
-        if min(left.min(), right.min()) < _SHORT:
-            a, b = _level(a), _level(b)
-            left, right = squared_norms(a), squared_norms(b)
-        dot, norms = np.einsum("nf,nf->n", a, b), left * right
+        sums = self.sums(a, b)
+        return self.of_sums(sums if sums[1:].min() >= _SHORT else self.sums(_level(a), _level(b)))
+
+    def sums(self, a: Array, b: Array) -> Array:
+        return np.stack([np.einsum("nf,nf->n", a, b), squared_norms(a), squared_norms(b)])
+
+    def of_sums(self, sums: Array) -> Array:
+        dot, norms = sums[0], sums[1] * sums[2]
         # The root comes last: for integer features the quotient is of exact numbers, so that equal cosines tie.
         square = np.divide(dot * dot, norms, out=np.zeros_like(dot), where=norms > 0)
         return np.copysign(np.sqrt(np.minimum(square, 1)), dot)
@@ -105,9 +116,16 @@ class InnerProduct:
     """Inner product."""
 
     centred = False
+    scale_free = False
 
     def pair(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.einsum("nf,nf->n", a, b))
+        return self.of_sums(self.sums(a, b))
+
+    def sums(self, a: Array, b: Array) -> Array:
+        return np.einsum("nf,nf->n", a, b)[None]
+
+    def of_sums(self, sums: Array) -> Array:
+        return sums[0]
 
     def own(self, squares: Array) -> Array:
         return squares
@@ -132,9 +150,16 @@ class Euclidean:
     """Euclidean distance; the score is minus its square, the weight the distance itself."""
 
     centred = True
+    scale_free = False
 
     def pair(self, a: Array, b: Array) -> Array:
-        return -squared_norms(a - b)
+        return self.of_sums(self.sums(a, b))
+
+    def sums(self, a: Array, b: Array) -> Array:
+        return squared_norms(a - b)[None]
+
+    def of_sums(self, sums: Array) -> Array:
+        return -sums[0]
 
     def own(self, squares: Array) -> Array:
         return np.zeros_like(squares)

@@ -14,6 +14,7 @@ __all__ = ["gram", "gram_blocks", "product_blocks", "unit_roundoff"]
 
 _PANEL = 1024  # rows per panel of the Gram matrix: large enough for the BLAS, small enough that half is saved
 _CACHED = 1 << 22  # entries of a block of scores: about 16 MB, so that what follows the product finds it in cache
+_BLOCK_BYTES = 1 << 27  # of a block of scores that is computed for itself: large enough for the BLAS
 
 
 def gram(y: Float[Tensor, "C F"]) -> Float[Tensor, "C C"]:
@@ -44,7 +45,7 @@ def product_blocks(space: Space, device: torch.device, budget: int) -> Iterator[
     num_rows, width = len(space.base), space.width
     held = 4 * num_rows * width <= budget // 2
     whole = torch.from_numpy(space.single(space.base)).to(device) if held else None
-    step = max(1, min(len(space.centres), budget // 4 // (4 * (num_rows + width))))
+    step = max(1, min(len(space.centres), min(budget // 8, _BLOCK_BYTES) // (4 * (num_rows + width))))
     # One buffer for all blocks: the allocator keeps large pieces that are freed and asked for again and again.
     buffer = torch.empty(num_rows * step, device=device)
     for start in range(0, len(space.centres), step):

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -15,6 +16,21 @@ from drepm_pyg.typing import Tensor
 __all__ = ["FeatureRows", "Features", "Rows", "blocks_of", "check_matrix", "present", "squared_norms"]
 
 Features = Tensor | NDArray[Any]
+
+
+class PairMetric(Protocol):
+    """What rows ask of a metric (see :class:`drepm_pyg.graph.metrics.Metric`)."""
+
+    scale_free: bool
+
+    def pair(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores of row n with row n."""
+
+    def sums(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What a score is made of."""
+
+    def of_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The scores."""
 
 
 @runtime_checkable
@@ -40,6 +56,9 @@ class Rows(Protocol):
 
     def mean(self) -> NDArray[np.float64]:
         """A point amid the rows, to measure distances from."""
+
+    def pair_scores(self, metric: PairMetric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Exact scores of pairs of rows, each from its two rows alone; there is one pair at least."""
 
 
 class FeatureRows:
@@ -82,20 +101,39 @@ class FeatureRows:
             total += self.double(block).sum(axis=0)
         return total / max(1, len(self.ties))
 
+    def columns(self, ids: NDArray[np.int64], columns: slice) -> NDArray[np.float64]:
+        """Some columns of rows ``ids`` in float64."""
+        out = self._read(self.ties.first[ids], columns)
+        return np.ldexp(out, -self.exponent) if self.exponent else out
+
+    def pair_scores(self, metric: PairMetric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+        """See :class:`Rows`."""
+        threads = torch.get_num_threads()
+        step = max(1, self._block_bytes // (32 * self.width * threads))
+
+        def part(start: int) -> NDArray[np.float64]:
+            inside = slice(start, start + step)
+            ids, place = np.unique(np.stack([left[inside], right[inside]]), return_inverse=True)
+            rows, place = self.double(ids), place.reshape(2, -1)
+            return metric.pair(rows[place[0]], rows[place[1]])
+
+        with ThreadPoolExecutor(threads) as pool:  # NumPy releases the lock; a part is one thread's
+            return np.concatenate(list(pool.map(part, range(0, len(left), step))))
+
     def _group(self, nodes: NDArray[np.int64]) -> None:
         blocks = blocks_of(len(nodes), self.width, self._block_bytes)
         squares = np.concatenate([np.zeros(0), *(squared_norms(self._scaled(nodes[block])) for block in blocks)])
         self.ties = Ties.group(int(self._starts[-1]), nodes, self._keys(nodes, squares))
         self.squares = squares[np.searchsorted(nodes, self.ties.first)]
 
-    def _read(self, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _read(self, nodes: NDArray[np.int64], columns: slice = slice(None)) -> NDArray[np.float64]:
         if len(self._parts) == 1:
-            return _take(self._parts[0], nodes)
-        out = np.empty((len(nodes), self.width))
+            return _take(self._parts[0][:, columns], nodes)
+        out = np.empty((len(nodes), len(range(self.width)[columns])))
         part = np.searchsorted(self._starts, nodes, side="right") - 1
         for place, x in enumerate(self._parts):
             inside = part == place
-            out[inside] = _take(x, nodes[inside] - self._starts[place])
+            out[inside] = _take(x[:, columns], nodes[inside] - self._starts[place])
         return out
 
     def _scaled(self, nodes: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -63,7 +63,8 @@ def rank(space: Space, lists: Iterable[Shortlist], count: int, *, score_all: boo
         decided = part.ceiling < floor
         keep = decided[:, None] & (upper >= floor[:, None])
         again = keep if score_all else keep & _overlap(lower, upper)
-        waiting.append((part.block, part.index, np.where(keep, part.score, -np.inf), again))
+        # A copy: small pieces that stay, amid large ones that go, would keep the allocator from using these again.
+        waiting.append((part.block, part.index.copy(), np.where(keep, part.score, -np.inf), again))
         undecided.append(np.flatnonzero(~decided) + part.block.start)
         held += _WAITING_BYTES * keep.size + _SCORED_BYTES * int(again.sum())
         if held > budget:

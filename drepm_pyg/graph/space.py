@@ -1,10 +1,8 @@
 """Rows under a metric: prepared for matrix products, and scored exactly pair by pair."""
 
 import copy
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from drepm_pyg.graph.metrics import Metric, rounding
@@ -89,17 +87,9 @@ class Space:
         # A pair is the same both ways; sorted pairs share more rows, which a user's mean makes worth reading once.
         pair = np.minimum(left, right) * len(self) + np.maximum(left, right)
         pair, place = np.unique(pair, return_inverse=True)
-        threads = torch.get_num_threads()
-        step = max(1, self.block_bytes // (32 * self.width * threads))
-        parts = [pair[start : start + step] for start in range(0, len(pair), step)]
-        with ThreadPoolExecutor(threads) as pool:  # NumPy releases the lock; a part is one thread's
-            scores = list(pool.map(self._score, parts))
-        return np.concatenate([np.zeros(0), *scores])[place]
-
-    def _score(self, pair: NDArray[np.int64]) -> NDArray[np.float64]:
-        ids, position = np.unique(np.divmod(pair, len(self)), return_inverse=True)
-        rows, position = self.rows.double(ids), position.reshape(2, -1)
-        return self.metric.pair(rows[position[0]], rows[position[1]])
+        if not len(pair):
+            return np.zeros(0)
+        return self.rows.pair_scores(self.metric, *np.divmod(pair, len(self)))[place]
 
     def _prepared_squares(self) -> NDArray[np.float64]:
         if not self.metric.centred:

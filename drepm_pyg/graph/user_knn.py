@@ -170,7 +170,7 @@ def user_knn_graph(
     user, item = edge_index.detach().cpu().numpy()
     weight = _pair_weights(edge_weight, len(user))
     items = options.rows(present(len(x_item), mask), x_item=x_item)
-    rows = MeanRows(items, user, item, weight, num_users, block_bytes=memory_budget // 8)
+    rows = MeanRows(items, user, item, weight, num_users, block_bytes=memory_budget // 16)
     check_k(k, len(rows.ties.nodes), loop=loop, what="users")
     found = find(rows, k, options.how(x_item, mean_route), loop=loop)
     return options.finish(x_item, Edges.of(found.neighbors), found.info, found.exponent)

@@ -40,4 +40,4 @@ def test_the_peak_stays_within_the_budget(kind: str, tmp_path: Path) -> None:
     budget = 64 << 20
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "x.npy"), kind, str(budget)]
     used = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert used < budget
+    assert used < budget, used
