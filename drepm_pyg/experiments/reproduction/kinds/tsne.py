@@ -109,7 +109,7 @@ def _draw(path: Path, panels: dict[str, _Panel]) -> None:
             # One line with gaps instead of a thousand lines.
             gaps = np.full((len(behavior), 2), np.nan)
             joined = np.stack([behavior, modal, gaps], axis=1).reshape(-1, 2)
-            axes.plot(joined[:, 0], joined[:, 1], "--", color="0.6", linewidth=0.4, alpha=0.6, zorder=1)
+            axes.plot(joined[:, 0], joined[:, 1], "--", color="0.7", linewidth=0.25, zorder=1)
             for points, marker, color, label in (
                 (behavior, "s", COLORS[0], "behaviour"),
                 (modal, "o", COLORS[5], "modal"),
@@ -125,12 +125,12 @@ def _draw(path: Path, panels: dict[str, _Panel]) -> None:
                     label=label,
                     zorder=2,
                 )
-            axes.set_title(row, fontsize=10)
+            axes.set_title(row, fontsize=10, pad=22)
             axes.set_xticks([])
             axes.set_yticks([])
             axes.grid(visible=False)
             axes.set_xlabel("t-SNE 1 (no unit)")
             axes.set_ylabel("t-SNE 2 (no unit)")
-            axes.legend(frameon=True, fontsize=8, loc="upper right")
+            axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
         for axes in drawn[len(panels) :]:
             axes.set_axis_off()
