@@ -18,6 +18,7 @@ __all__ = ["FeatureRows", "Features", "Rows", "blocks_of", "check_matrix", "pres
 Features = Tensor | NDArray[Any]
 
 
+@runtime_checkable  # the shape checker asks
 class PairMetric(Protocol):
     """What rows ask of a metric (see :class:`drepm_pyg.graph.metrics.Metric`)."""
 
