@@ -48,7 +48,9 @@ def run_all(places: Mapping[str, Place], context: Context, *, jobs: int, progres
         write_config(place.folder, place.experiment.to_config())  # what a process of its own reads
     try:
         failures = {}
-        outcomes = _one_by_one(todo, context) if jobs == 1 else _at_once(todo, context, jobs)
+        # A terminal shows the epochs of the run at hand; in a log file they would bury the lines of the runs.
+        bar = progress and sys.stderr.isatty()
+        outcomes = _one_by_one(todo, context, bar) if jobs == 1 else _at_once(todo, context, jobs)
         for key, error, seconds in outcomes:
             if error is not None:
                 failures[key] = error
@@ -59,7 +61,7 @@ def run_all(places: Mapping[str, Place], context: Context, *, jobs: int, progres
     return failures
 
 
-def _one_by_one(todo: Mapping[str, Place], context: Context) -> Iterator[tuple[str, str | None, float]]:
+def _one_by_one(todo: Mapping[str, Place], context: Context, bar: bool) -> Iterator[tuple[str, str | None, float]]:
     graphs: object = None
     ready = context.data
     for key, place in todo.items():
@@ -68,7 +70,7 @@ def _one_by_one(todo: Mapping[str, Place], context: Context) -> Iterator[tuple[s
             if graphs != (run.model_class.graph_nodes, run.graphs):  # runs of one model mostly want the same
                 graphs, ready = None, _with_graphs(place, context)
                 graphs = (run.model_class.graph_nodes, run.graphs)
-            train_run(place, ready, progress=False)
+            train_run(place, ready, progress=bar)
             error = None if place.finished else "it did not record what was asked for"
         except Exception as problem:
             error = f"{type(problem).__name__}: {' '.join(str(problem).split())}"
