@@ -61,26 +61,25 @@ class WithBMA(RecommenderModel):
         self.alignment = BehaviorModalAlignment(bma, weights=weights, mask_false_negatives=mask_false_negatives)
 
     @classmethod
-    def from_data(
-        cls,
-        data: HeteroData,
-        *,
-        model: Mapping[str, Any],
-        weights: Mapping[str, float] | None = None,
-        mask_false_negatives: bool = False,
-        **bma: Any,
-    ) -> "WithBMA":
+    def from_data(cls, data: HeteroData, **hyper_parameters: Any) -> "WithBMA":
         """Build the inner model from ``data``, too: how a run folder keeps a model with alignment.
 
         Args:
             data: the schema's HeteroData.
-            model: ``{"class_path": ..., "init_args": {...}}`` of the inner model, the class by its name.
-            weights: as in the constructor.
-            mask_false_negatives: as in the constructor.
-            bma: arguments of :class:`~drepm_pyg.nn.losses.BMALoss`.
+            hyper_parameters: ``model``, ``{"class_path": ..., "init_args": {...}}`` of the inner model, the class
+                by its name; ``weights`` and ``mask_false_negatives`` as in the constructor; the rest are arguments of
+                :class:`~drepm_pyg.nn.losses.BMALoss`.
+
+        Raises:
+            ValueError: without ``model``.
         """
         from drepm_pyg.models import get_model  # which knows this class
 
+        if "model" not in hyper_parameters:
+            raise ValueError(f"WithBMA.from_data needs the inner 'model' (got {sorted(hyper_parameters)}).")
+        bma = dict(hyper_parameters)
+        model, weights = bma.pop("model"), bma.pop("weights", None)
+        mask_false_negatives = bma.pop("mask_false_negatives", False)
         inner = get_model(model["class_path"].rpartition(".")[2]).from_data(data, **model.get("init_args", {}))
         return cls(inner, BMALoss(**bma), weights=weights, mask_false_negatives=mask_false_negatives)
 
