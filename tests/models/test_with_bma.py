@@ -55,7 +55,7 @@ class NoisyModel(RecommenderModel):
 
 @pytest.mark.parametrize("make", [bare, lambda data: NoisyModel()], ids=["DRepMRec", "with dropout"])
 def test_weights_of_zero_are_bit_equal_to_the_model_alone(make: Any) -> None:
-    data = toy.toy.toy_data()
+    data = toy.toy_data()
     batch, results = toy.toy_batch(data), []
     for wrap in (False, True):
         torch.manual_seed(1)
@@ -84,14 +84,14 @@ def test_it_adds_what_drepmrec_adds() -> None:
 
 
 def test_intra_alone_leaves_the_other_parts_at_zero() -> None:
-    data = toy.toy.toy_data()
+    data = toy.toy_data()
     parts = WithBMA(bare(data), BMALoss(0.1, 0.0, 0.0)).loss(data, toy.toy_batch(data)).parts
     assert parts["bma_intra"] > 0
     assert parts["bma_inter"] == parts["bma_sss"] == 0
 
 
 def test_the_model_is_propagated_once_a_loss() -> None:
-    data = toy.toy.toy_data()
+    data = toy.toy_data()
     model, alone = NoisyModel(), NoisyModel()
     WithBMA(model, BMALoss(0.1, 0.1, 0.1)).loss(data, toy.toy_batch(data))
     alone.loss(data, toy.toy_batch(data))
@@ -99,7 +99,7 @@ def test_the_model_is_propagated_once_a_loss() -> None:
 
 
 def test_it_ranks_as_the_model_does() -> None:
-    data = toy.toy.toy_data()
+    data = toy.toy_data()
     model = bare(data)
     wrapped, user = WithBMA(model, BMALoss(0.1, 0.1, 0.1)), torch.tensor([1, 4])
     assert torch.equal(wrapped(data).user, model(data).user)
@@ -109,7 +109,7 @@ def test_it_ranks_as_the_model_does() -> None:
 
 @pytest.mark.errors
 def test_a_model_without_a_modal_line_is_refused() -> None:
-    data = toy.toy.toy_data()
+    data = toy.toy_data()
     wrapped = WithBMA(LightGCN.from_data(data), BMALoss(0.1, 0.0, 0.0))
     with pytest.raises(ValueError, match="no 'behavior_user' and 'behavior_item'"):
         wrapped.loss(data, toy.toy_batch(data))
