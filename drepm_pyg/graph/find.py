@@ -90,8 +90,9 @@ def feature_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Sho
     slack = space.slack(space.norms, unit_roundoff(how.device))
     fits = fits_budget(len(space), space.width, how.memory_budget)
     if space.whole and (how.index == "gram" or (how.index != "blocks" and fits)):
-        products = gram(torch.from_numpy(space.single(space.base)).to(how.device))
-        return "gram", shortlists(gram_blocks(products), space, slack, count)
+        rows, factor = space.factors()
+        products = gram(torch.from_numpy(rows).to(how.device))
+        return "gram", shortlists(gram_blocks(products, factor), space, slack, count)
     return "blocks", shortlists(product_blocks(space, how.device, how.memory_budget), space, slack, count)
 
 

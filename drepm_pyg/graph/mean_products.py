@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from drepm_pyg.graph.find import How, feature_route, fits_budget
 from drepm_pyg.graph.mean_rows import MeanRows
-from drepm_pyg.graph.metrics import METRICS, rounding
+from drepm_pyg.graph.metrics import rounding
 from drepm_pyg.graph.products import gram, unit_roundoff
-from drepm_pyg.graph.rows import blocks_of, squared_norms
 from drepm_pyg.graph.shortlist import Shortlist, shortlists
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
@@ -40,35 +39,34 @@ def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortl
     if how.index == "blocks" or (how.index == "auto" and not (fits and by_gram < directly)):
         # No Gram matrix of the users here: a row of theirs is itself a sum.
         return feature_route(space, replace(how, index="blocks"), count)
-    y = np.empty((len(items.ties), items.width), dtype=np.float32)
-    length = np.empty(len(y))
-    for block in blocks_of(len(y), items.width, space.block_bytes):
-        centred = items.double(block) - space.center
-        y[block[0] : block[-1] + 1] = centred
-        length[block] = np.sqrt(squared_norms(centred))
-    # What the metric makes of a user's row it makes of the user's weights: the cosine divides by the mean's norm.
-    scale = np.ones(len(space)) if space.metric is not METRICS["cosine"] else _inverse(np.sqrt(rows.squares))
-    scale = scale / rows.degree
+    source = Space(items, space.metric, block_bytes=space.block_bytes)
+    by = space.metric.scale(items.squares)
+    length = np.divide(1, by, out=np.zeros_like(by), where=by > 0)  # a row is its prepared form times this
+    scale = space.metric.scale(rows.squares) / rows.degree
     unit = unit_roundoff(device)
     # Rounding is relative to the items' norms, which may exceed the norm of their mean.
-    reach = np.asarray(rows.counts @ length) * scale
+    reach = np.asarray(rows.counts @ (length * source.norms)) * scale
     p, q = space.slack(reach, unit)
     p = p * (1 + 2 * rounding(int(np.diff(rows.counts.indptr).max()), unit) / rounding(items.width, unit))
-    products = gram(torch.from_numpy(y).to(device))
-    return "gram", shortlists(_mean_blocks(products, space, rows, scale), space, (p, q), count)
-
-
-def _inverse(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(1, values, out=np.zeros_like(values), where=values > 0)
+    features, factor = source.factors()
+    products = gram(torch.from_numpy(features).to(device))
+    return "gram", shortlists(_mean_blocks(products, space, rows, length * factor, scale), space, (p, q), count)
 
 
 def _mean_blocks(
-    products: Float[Tensor, "I I"], space: Space, rows: MeanRows, scale: NDArray[np.float64]
+    products: Float[Tensor, "I I"],
+    space: Space,
+    rows: MeanRows,
+    factor: NDArray[np.float64],
+    scale: NDArray[np.float64],
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Blocks of P G P^T: both factors are sparse, so a bag of rows of G, then of the block's transpose."""
+    """Blocks of P G P^T, with P's columns multiplied by ``factor``, its rows by ``scale``.
+
+    Both sides are sparse, so a bag of rows of G, then of the block's transpose.
+    """
     device = products.device
-    item, start, weight = _bags(rows, space.base, scale, device)
-    own_item, own_start, own_weight = _bags(rows, space.centres, scale, device)
+    item, start, weight = _bags(rows, space.base, factor, scale, device)
+    own_item, own_start, own_weight = _bags(rows, space.centres, factor, scale, device)
     bounds = own_start.tolist()
     step = max(1, _CACHED // max(1, len(space.base), products.size(0)))
     for first in range(0, len(space.centres), step):
@@ -81,11 +79,15 @@ def _mean_blocks(
 
 
 def _bags(
-    rows: MeanRows, ids: NDArray[np.int64], scale: NDArray[np.float64], device: torch.device
+    rows: MeanRows,
+    ids: NDArray[np.int64],
+    factor: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    device: torch.device,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Rows of P, scaled, as columns, starts and values."""
     counts = rows.counts[ids]
-    weight = counts.data * np.repeat(scale[ids], np.diff(counts.indptr))
+    weight = counts.data * factor[counts.indices] * np.repeat(scale[ids], np.diff(counts.indptr))
     return (
         torch.from_numpy(counts.indices.astype(np.int32)).to(device),
         torch.from_numpy(counts.indptr.astype(np.int32)).to(device),

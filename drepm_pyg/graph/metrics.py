@@ -51,8 +51,8 @@ class Metric(Protocol):
     def own(self, squares: Array) -> Array:
         """Score of rows with themselves, from their squared norms."""
 
-    def prepare(self, rows: Array, squares: Array) -> Array:
-        """Rows for the matrix product (already centred, where ``centred``)."""
+    def scale(self, squares: Array) -> Array:
+        """What each row is multiplied with for the matrix product, from its squared norm."""
 
     def adjust(self, scores: Tensor, base: Tensor, centre: Tensor) -> None:
         """Make products ``[C, B]`` scores, in place.
@@ -95,9 +95,8 @@ class Cosine:
     def own(self, squares: Array) -> Array:
         return (squares > 0).astype(np.float64)
 
-    def prepare(self, rows: Array, squares: Array) -> Array:
-        norm = np.sqrt(squares)[:, None]
-        return np.divide(rows, norm, out=np.zeros_like(rows), where=norm > 0)
+    def scale(self, squares: Array) -> Array:
+        return np.divide(1, np.sqrt(squares), out=np.zeros_like(squares), where=squares > 0)
 
     def adjust(self, scores: Tensor, base: Tensor, centre: Tensor) -> None:
         pass
@@ -130,8 +129,8 @@ class InnerProduct:
     def own(self, squares: Array) -> Array:
         return squares
 
-    def prepare(self, rows: Array, squares: Array) -> Array:
-        return rows
+    def scale(self, squares: Array) -> Array:
+        return np.ones_like(squares)
 
     def adjust(self, scores: Tensor, base: Tensor, centre: Tensor) -> None:
         pass
@@ -164,8 +163,8 @@ class Euclidean:
     def own(self, squares: Array) -> Array:
         return np.zeros_like(squares)
 
-    def prepare(self, rows: Array, squares: Array) -> Array:
-        return rows
+    def scale(self, squares: Array) -> Array:
+        return np.ones_like(squares)
 
     def adjust(self, scores: Tensor, base: Tensor, centre: Tensor) -> None:
         scores.mul_(2).sub_(base[:, None]).sub_(centre)

@@ -29,12 +29,15 @@ def gram(y: Float[Tensor, "C F"]) -> Float[Tensor, "C C"]:
     return out
 
 
-def gram_blocks(products: Float[Tensor, "C C"]) -> Iterator[tuple[slice, Tensor]]:
-    """Column blocks of a Gram matrix."""
+def gram_blocks(products: Float[Tensor, "C C"], factor: NDArray[np.float64]) -> Iterator[tuple[slice, Tensor]]:
+    """Column blocks of a Gram matrix, rows and columns multiplied by ``factor``; a block lasts until the next one."""
+    by = torch.from_numpy(factor).float().to(products.device)
     step = max(1, _CACHED // max(1, len(products)))
+    buffer = products.new_empty(len(products) * min(step, len(products)))
     for start in range(0, len(products), step):
         block = slice(start, min(start + step, len(products)))
-        yield block, products[:, block]
+        scores = buffer[: len(products) * len(by[block])].view(len(products), -1)
+        yield block, torch.mul(products[:, block], by[:, None], out=scores).mul_(by[block])
 
 
 def product_blocks(space: Space, device: torch.device, budget: int) -> Iterator[tuple[slice, Tensor]]:

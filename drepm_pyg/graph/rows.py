@@ -17,6 +17,8 @@ __all__ = ["FeatureRows", "Features", "Rows", "blocks_of", "check_matrix", "pres
 
 Features = Tensor | NDArray[Any]
 
+_MODERATE = 20  # a norm is moderate between 2 to the power of minus this and of this
+
 
 @runtime_checkable  # the shape checker asks
 class PairMetric(Protocol):
@@ -95,6 +97,22 @@ class FeatureRows:
         """Rows ``ids`` (class ids) in float64."""
         return self._scaled(self.ties.first[ids])
 
+    def uncopied(self) -> NDArray[np.float32] | None:
+        """The features as they are given, where a float32 product of them is as good as one of scaled rows.
+
+        That is one contiguous float32 matrix, all rows distinct and in use, and no norm (but 0) so far from 1 that
+        products would overflow or vanish. They are 2 to the power of ``exponent`` times these rows.
+        """
+        x = self._parts[0]
+        if len(self._parts) > 1 or len(self.ties) < len(x):
+            return None
+        level = np.frexp(self.squares[self.squares > 0])[1] + 2 * self.exponent
+        if np.abs(level).max(initial=0) > 2 * _MODERATE:
+            return None
+        if isinstance(x, torch.Tensor):
+            return x.numpy() if x.dtype == torch.float32 and x.is_contiguous() else None
+        return x if x.dtype == np.float32 and x.flags.c_contiguous and x.flags.writeable else None  # as torch wants it
+
     def mean(self) -> NDArray[np.float64]:
         """The mean row."""
         total = np.zeros(self.width)
@@ -145,19 +163,21 @@ class FeatureRows:
 
     def _scan(self, nodes: NDArray[np.int64]) -> int:
         """Refuse what is not finite; return the exponent of the largest magnitude."""
-        largest, bad = 0.0, []
-        for block in blocks_of(len(nodes), self.width, self._block_bytes):
-            rows = self._read(nodes[block])
-            finite = np.atleast_1d(np.isfinite(rows).all(axis=1))
-            bad += nodes[block[~finite]].tolist()
-            largest = max(largest, float(np.abs(rows).max(where=finite[:, None], initial=0.0)))
-        if bad:
-            part = int(np.searchsorted(self._starts, bad[0], side="right")) - 1
-            inside = [node - int(self._starts[part]) for node in bad if node < self._starts[part + 1]]
-            raise ValueError(
-                f"'{self._names[part]}' holds NaN or infinite values in {len(inside)} of {len(self._parts[part])} rows "
-                f"(first: {inside[:5]}). Repair these rows, or mask them."
-            )
+        largest = 0.0
+        for name, x, start in zip(self._names, self._parts, self._starts, strict=False):
+            own, bad = nodes[(nodes >= start) & (nodes < start + len(x))] - start, []
+            for block in blocks_of(len(own), self.width, self._block_bytes):
+                rows = _select(x, own[block])
+                magnitude = max(-float(rows.min()), float(rows.max()))  # NaN where one is among them
+                if np.isfinite(magnitude):
+                    largest = max(largest, magnitude)
+                else:
+                    bad += own[block][~np.isfinite(_take(x, own[block])).all(axis=1)].tolist()
+            if bad:
+                raise ValueError(
+                    f"'{name}' holds NaN or infinite values in {len(bad)} of {len(x)} rows "
+                    f"(first: {bad[:5]}). Repair these rows, or mask them."
+                )
         return min(max(int(np.frexp(largest)[1]), -1000), 1000)  # so that its power of two is a float64, too
 
     def _keys(self, nodes: NDArray[np.int64], squares: NDArray[np.float64]) -> Iterator[object]:
@@ -204,9 +224,15 @@ def _common_width(parts: Mapping[str, Features]) -> int:
 
 
 def _take(x: Features, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
-    if isinstance(x, torch.Tensor):
-        return x[torch.from_numpy(nodes)].to(torch.float64).numpy()
-    return np.asarray(x[nodes], dtype=np.float64)  # an index of ids copies, so this is never the caller's
+    rows = _select(x, nodes)  # may be the caller's memory: so a copy in any case
+    return rows.to(torch.float64, copy=True).numpy() if isinstance(rows, torch.Tensor) else np.array(rows, np.float64)
+
+
+def _select(x: Features, nodes: NDArray[np.int64]) -> Features:
+    """Some rows; those that follow each other are not copied."""
+    if len(nodes) and nodes[-1] - nodes[0] == len(nodes) - 1 and (np.diff(nodes) == 1).all():
+        return x[int(nodes[0]) : int(nodes[-1]) + 1]
+    return x[torch.from_numpy(nodes)] if isinstance(x, torch.Tensor) else x[nodes]
 
 
 def present(num_nodes: int, mask: Features | None, name: str = "mask") -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drepm_pyg.graph.metrics import Metric, rounding
-from drepm_pyg.graph.rows import Rows, blocks_of, squared_norms
+from drepm_pyg.graph.rows import FeatureRows, Rows, blocks_of, squared_norms
 
 __all__ = ["Space"]
 
@@ -53,7 +53,7 @@ class Space:
     @property
     def whole(self) -> bool:
         """Whether every row is searched for among all rows."""
-        return len(self.centres) == len(self.base) == len(self)
+        return len(self.base) == len(self) and np.array_equal(self.centres, self.base)
 
     @property
     def width(self) -> int:
@@ -63,7 +63,10 @@ class Space:
     def prepared(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """Rows ``ids`` as the matrix product takes them, in float64."""
         rows = self.rows.double(ids)
-        return self.metric.prepare(rows - self.center if self.metric.centred else rows, self.rows.squares[ids])
+        if self.metric.centred:
+            return rows - self.center
+        rows *= self.metric.scale(self.rows.squares[ids])[:, None]
+        return rows
 
     def single(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Prepared rows ``ids`` in float32."""
@@ -71,6 +74,16 @@ class Space:
         for block in blocks_of(len(ids), self.width, self.block_bytes):
             out[block[0] : block[-1] + 1] = self.prepared(ids[block])
         return out
+
+    def factors(self) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        r"""Float32 rows :math:`y` and numbers :math:`s` such that row i, prepared, is :math:`s_i \mathbf{y}_i`.
+
+        The features themselves where they serve, so that nothing is copied; otherwise prepared rows and ones.
+        """
+        given = self.rows.uncopied() if isinstance(self.rows, FeatureRows) and not self.metric.centred else None
+        if given is None:
+            return self.single(np.arange(len(self))), np.ones(len(self))
+        return given, np.ldexp(self.metric.scale(self.rows.squares), -self.rows.exponent)
 
     def slack(self, reach: NDArray[np.float64], unit: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Factors whose product bounds the error of fast scores: of the centre, of the neighbour."""
