@@ -15,7 +15,7 @@ from drepm_pyg.graph.faiss_index import faiss_installed
 from drepm_pyg.graph.faiss_search import FaissSearch
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.neighbors import Neighbors, choose
-from drepm_pyg.graph.products import gram, gram_blocks, product_blocks, unit_roundoff
+from drepm_pyg.graph.products import gram_blocks, gram_of, product_blocks, unit_roundoff
 from drepm_pyg.graph.recall import exact_sample, recall_of, tune
 from drepm_pyg.graph.result import KNNInfo
 from drepm_pyg.graph.rows import Rows
@@ -90,9 +90,8 @@ def feature_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Sho
     slack = space.slack(space.norms, unit_roundoff(how.device))
     fits = fits_budget(len(space), space.width, how.memory_budget)
     if space.whole and (how.index == "gram" or (how.index != "blocks" and fits)):
-        rows, factor = space.factors()
-        products = gram(torch.from_numpy(rows).to(how.device))
-        return "gram", shortlists(gram_blocks(products, factor), space, slack, count)
+        blocks = gram_blocks(*gram_of(space, how.device))
+        return "gram", shortlists(blocks, space, slack, count)
     return "blocks", shortlists(product_blocks(space, how.device, how.memory_budget), space, slack, count)
 
 

@@ -1,9 +1,11 @@
 """The graph of nearest neighbours of feature rows (DRepMRec, Eq. 5)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Unpack, overload
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from drepm_pyg._checks import check_choice
 from drepm_pyg.graph.batch import find_in_groups, groups_of, info_of
@@ -12,7 +14,7 @@ from drepm_pyg.graph.find import feature_route, find
 from drepm_pyg.graph.neighbors import check_k
 from drepm_pyg.graph.options import MEMORY_BUDGET, KNNOptions, Options
 from drepm_pyg.graph.result import KNNInfo, KNNOutput
-from drepm_pyg.graph.rows import Features, check_matrix, present
+from drepm_pyg.graph.rows import FeatureRows, Features, check_matrix, present
 from drepm_pyg.typing import Int, Tensor
 
 __all__ = ["knn_graph", "knn_graphs"]
@@ -156,17 +158,24 @@ def knn_graph(
         memory_budget=memory_budget,
     )
     check_matrix(x, "x")
-    nodes, how = present(len(x), mask), options.how(x, feature_route)
+    nodes = present(len(x), mask)
     if batch is None:
-        check_k(k, len(nodes), loop=loop, what="rows")
-        rows = options.rows(nodes, x=x)
-        found = [find(rows, k, how, loop=loop)]
-    else:
-        groups = groups_of(batch, nodes, len(x))
-        rows = options.rows(nodes, x=x)
-        found = find_in_groups(rows, groups, k, how, loop=loop)
+        return knn_graph_of(x, nodes, lambda: options.rows(nodes, x=x), options, loop=loop)
+    groups, how = groups_of(batch, nodes, len(x)), options.how(x, feature_route)
+    rows = options.rows(nodes, x=x)
+    found = find_in_groups(rows, groups, k, how, loop=loop)
     edges = Edges.together([Edges.of(part.neighbors) for part in found])
     return options.finish(x, edges, info_of(found, how), rows.exponent)
+
+
+def knn_graph_of(
+    x: Features, nodes: NDArray[np.int64], read: Callable[[], FeatureRows], options: Options, *, loop: bool
+) -> KNNOutput:
+    """:func:`knn_graph` of those rows of ``x`` that ``read`` gives once all else is checked."""
+    check_k(options.k, len(nodes), loop=loop, what="rows")
+    rows = read()
+    found = find(rows, options.k, options.how(x, feature_route), loop=loop)
+    return options.finish(x, Edges.of(found.neighbors), found.info, rows.exponent)
 
 
 def knn_graphs(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from drepm_pyg.graph.find import How, feature_route, fits_budget
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import rounding
-from drepm_pyg.graph.products import gram, unit_roundoff
+from drepm_pyg.graph.products import gram_of, unit_roundoff
 from drepm_pyg.graph.shortlist import Shortlist, shortlists
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
@@ -25,16 +25,17 @@ _CACHED = 1 << 22  # entries of a block of scores: about 16 MB, so that what fol
 def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortlist]]:
     """Inner products of users as P G P^T, or from blocks of means: what is cheaper, within the memory budget.
 
-    G takes a multiply-add per pair of items and column (each product serves both halves), the sparse products of a
-    block one per entry of P and item, then user, and the direct way one per pair of users and column. An entry of a
-    sparse product takes as long as ``_SPARSE`` multiply-adds of a dense one.
+    G, if it was not kept, takes a multiply-add per pair of items and column (each product serves both halves), the
+    sparse products of a block one per entry of P and item, then user, and the direct way one per pair of users and
+    column. An entry of a sparse product takes as long as ``_SPARSE`` multiply-adds of a dense one.
     """
     rows, device = space.rows, how.device
     assert isinstance(rows, MeanRows)  # the caller made them
     items = rows.items
     fits = fits_budget(len(items.ties), items.width, how.memory_budget)
     sparse = rows.counts.nnz * (len(items.ties) + len(space.base)) * len(space.centres) / max(1, len(space))
-    by_gram = len(items.ties) ** 2 * items.width / 2 + _SPARSE * sparse
+    made = items.kept is not None and (space.metric, device) in items.kept
+    by_gram = (0 if made else len(items.ties) ** 2 * items.width / 2) + _SPARSE * sparse
     directly = len(space.centres) * len(space.base) * items.width
     if how.index == "blocks" or (how.index == "auto" and not (fits and by_gram < directly)):
         # No Gram matrix of the users here: a row of theirs is itself a sum.
@@ -48,8 +49,7 @@ def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortl
     reach = np.asarray(rows.counts @ (length * source.norms)) * scale
     p, q = space.slack(reach, unit)
     p = p * (1 + 2 * rounding(int(np.diff(rows.counts.indptr).max()), unit) / rounding(items.width, unit))
-    features, factor = source.factors()
-    products = gram(torch.from_numpy(features).to(device))
+    products, factor = gram_of(source, device)
     return "gram", shortlists(_mean_blocks(products, space, rows, length * factor, scale), space, (p, q), count)
 
 

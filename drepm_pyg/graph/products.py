@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg.graph.rows import blocks_of
+from drepm_pyg.graph.rows import FeatureRows, blocks_of
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["gram", "gram_blocks", "product_blocks", "unit_roundoff"]
+__all__ = ["gram", "gram_blocks", "gram_of", "product_blocks", "unit_roundoff"]
 
 _PANEL = 1024  # rows per panel of the Gram matrix: large enough for the BLAS, small enough that half is saved
 _CACHED = 1 << 22  # entries of a block of scores: about 16 MB, so that what follows the product finds it in cache
@@ -27,6 +27,17 @@ def gram(y: Float[Tensor, "C F"]) -> Float[Tensor, "C C"]:
             _matmul(y[start:stop], y[stop:], out[start:stop, stop:])
             out[stop:, start:stop] = out[start:stop, stop:].T
     return out
+
+
+def gram_of(space: Space, device: torch.device) -> tuple[Float[Tensor, "C C"], NDArray[np.float64]]:
+    """A Gram matrix of all rows, prepared but for the factors that its rows and columns are to be multiplied by."""
+    rows, factor = space.factors()
+    kept = space.rows.kept if isinstance(space.rows, FeatureRows) else None
+    found = None if kept is None else kept.get((space.metric, device))
+    products = gram(torch.from_numpy(rows).to(device)) if found is None else found
+    if kept is not None:
+        kept[space.metric, device] = products
+    return products, factor
 
 
 def gram_blocks(products: Float[Tensor, "C C"], factor: NDArray[np.float64]) -> Iterator[tuple[slice, Tensor]]:

@@ -72,6 +72,9 @@ class FeatureRows:
         nodes: ids of the rows that take part, ascending; what the others hold is never looked at.
         block_bytes: how much memory a block of float64 rows may take.
 
+    Attributes:
+        kept: products of all rows by metric and device, for the next graph; None: they are not kept.
+
     Raises:
         TypeError: if a part is no dense floating-point matrix.
         ValueError: if a shape is wrong, or a row that takes part holds NaN or infinity.
@@ -85,11 +88,13 @@ class FeatureRows:
         self._parts = [x.detach().cpu() if isinstance(x, torch.Tensor) else x for x in parts.values()]
         self._starts = np.cumsum([0, *(len(x) for x in self._parts)])
         self.exponent = self._scan(nodes)
+        self.kept: dict[tuple[object, torch.device], Tensor] | None = None
         self._group(nodes)
 
     def within(self, nodes: NDArray[np.int64]) -> "FeatureRows":
         """The same rows on the same scale, for some of the nodes alone."""
         view = copy.copy(self)
+        view.kept = None
         view._group(nodes)
         return view
 

@@ -1,5 +1,6 @@
 """The graph of nearest neighbours among users, whose features are the mean of their items' (DRepMRec, Eq. 5)."""
 
+from collections.abc import Callable
 from typing import Any, Literal, Unpack, overload
 
 import numpy as np
@@ -14,7 +15,7 @@ from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.neighbors import check_k
 from drepm_pyg.graph.options import MEMORY_BUDGET, KNNOptions, Options
 from drepm_pyg.graph.result import KNNInfo, KNNOutput
-from drepm_pyg.graph.rows import Features, check_matrix, present
+from drepm_pyg.graph.rows import FeatureRows, Features, check_matrix, present
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["user_knn_graph"]
@@ -163,16 +164,38 @@ def user_knn_graph(
         memory_budget=memory_budget,
     )
     check_matrix(x_item, "x_item")
+    nodes = present(len(x_item), mask)
+    return user_knn_graph_of(
+        x_item,
+        lambda: options.rows(nodes, x_item=x_item),
+        edge_index,
+        num_users,
+        options,
+        loop=loop,
+        edge_weight=edge_weight,
+    )
+
+
+def user_knn_graph_of(
+    x_item: Features,
+    read: Callable[[], FeatureRows],
+    edge_index: Int[Tensor, "2 E"],
+    num_users: int,
+    options: Options,
+    *,
+    loop: bool,
+    edge_weight: Float[Tensor, " E"] | None = None,
+) -> KNNOutput:
+    """:func:`user_knn_graph` of those rows of ``x_item`` that ``read`` gives once all else is checked."""
     check_at_least(0, num_users=num_users)
     check_edge_index(edge_index)
     check_ids(num_users, what="users", **{"edge_index[0]": edge_index[0]})
     check_ids(len(x_item), what="items", **{"edge_index[1]": edge_index[1]})
     user, item = edge_index.detach().cpu().numpy()
     weight = _pair_weights(edge_weight, len(user))
-    items = options.rows(present(len(x_item), mask), x_item=x_item)
-    rows = MeanRows(items, user, item, weight, num_users, block_bytes=memory_budget // 16)
-    check_k(k, len(rows.ties.nodes), loop=loop, what="users")
-    found = find(rows, k, options.how(x_item, mean_route), loop=loop)
+    rows = MeanRows(read(), user, item, weight, num_users, block_bytes=options.memory_budget // 16)
+    check_k(options.k, len(rows.ties.nodes), loop=loop, what="users")
+    found = find(rows, options.k, options.how(x_item, mean_route), loop=loop)
     return options.finish(x_item, Edges.of(found.neighbors), found.info, found.exponent)
 
 

@@ -1,6 +1,8 @@
 """Similarity graphs as a transform on the heterogeneous data of DESIGN's schema."""
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch_geometric.data import HeteroData
@@ -8,13 +10,27 @@ from torch_geometric.transforms import BaseTransform
 
 from drepm_pyg.data import USER_ITEM, modalities, modality_mask, similar
 from drepm_pyg.graph.cache import cached, fingerprint
-from drepm_pyg.graph.knn import knn_graph
-from drepm_pyg.graph.options import MEMORY_BUDGET, KNNOptions, Options, PathLike
+from drepm_pyg.graph.knn import knn_graph_of
+from drepm_pyg.graph.options import MEMORY_BUDGET, Options, PathLike
+from drepm_pyg.graph.rows import FeatureRows, present
 from drepm_pyg.graph.transforms.stored import NODES, check_nodes
-from drepm_pyg.graph.user_knn import user_knn_graph
+from drepm_pyg.graph.user_knn import user_knn_graph_of
 from drepm_pyg.typing import Tensor
 
 __all__ = ["AddSimilarityGraphs"]
+
+#: The options that a graph depends on.
+_DECISIVE = (
+    "k",
+    "metric",
+    "index",
+    "return_weight",
+    "min_similarity",
+    "radius",
+    "mutual",
+    "symmetric",
+    "target_recall",
+)
 
 
 class AddSimilarityGraphs(BaseTransform):
@@ -74,17 +90,19 @@ class AddSimilarityGraphs(BaseTransform):
         cache_dir: PathLike | None = None,
     ) -> None:
         check_nodes(nodes)
-        Options(
+        self.options = Options(
             k,
             metric=metric,
             index=index,
+            device=device,
+            return_weight=return_weight,
             min_similarity=min_similarity,
             radius=radius,
             mutual=mutual,
             symmetric=symmetric,
             target_recall=target_recall,
             memory_budget=memory_budget,
-        )  # checks them before there are data
+        )
         if metric == "l2" and return_weight:
             raise ValueError(
                 "'return_weight' must be False for metric='l2' (got True): its weights are distances, which "
@@ -94,20 +112,7 @@ class AddSimilarityGraphs(BaseTransform):
             raise ValueError(
                 "'cache_dir' needs an index by name (got a FAISS index, whose content no key covers). Leave one out."
             )
-        self.k, self.modalities, self.nodes = k, modalities, nodes
-        self.return_weight, self.cache_dir = return_weight, cache_dir
-        self.options: KNNOptions = {
-            "metric": metric,
-            "loop": loop,
-            "index": index,
-            "device": device,
-            "min_similarity": min_similarity,
-            "radius": radius,
-            "mutual": mutual,
-            "symmetric": symmetric,
-            "target_recall": target_recall,
-            "memory_budget": memory_budget,
-        }
+        self.modalities, self.nodes, self.loop, self.cache_dir = modalities, nodes, loop, cache_dir
 
     def forward(self, data: HeteroData) -> HeteroData:
         """Add the graphs to (a shallow copy of) ``data``."""
@@ -125,38 +130,49 @@ class AddSimilarityGraphs(BaseTransform):
                 f"user graphs need data{list(USER_ITEM)}.edge_index. Add it, or leave 'user' out of 'nodes'."
             )
         for modality in wanted:
+            read = functools.cache(functools.partial(self._read, data, modality))
             for node in self.nodes:
                 store = data[similar(node, modality)]
-                store.edge_index, store.edge_weight = self._graph(data, node, modality)
+                store.edge_index, store.edge_weight = self._graph(data, node, modality, read)
         return data
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(k={self.k}, metric={self.options['metric']!r}, loop={self.options['loop']})"
+        return f"{type(self).__name__}(k={self.options.k}, metric={self.options.metric!r}, loop={self.loop})"
 
-    def _graph(self, data: HeteroData, node: str, modality: str) -> tuple[Tensor, Tensor]:
+    def _read(self, data: HeteroData, modality: str) -> FeatureRows:
+        """The items' rows; what is multiplied for one graph is there for the other."""
+        x = data["item"][modality]
+        rows = self.options.rows(present(len(x), modality_mask(data, modality)), x=x)
+        rows.kept = {} if len(self.nodes) > 1 else None
+        return rows
+
+    def _graph(
+        self, data: HeteroData, node: str, modality: str, read: Callable[[], FeatureRows]
+    ) -> tuple[Tensor, Tensor]:
         if self.cache_dir is None:
-            return self._build(data, node, modality)
+            return self._build(data, node, modality, read)
         arrays = {"x": data["item"][modality], "mask": modality_mask(data, modality)}
         if node == "user":
             arrays["edge_index"] = data[USER_ITEM].edge_index
-        parameters = {name: value for name, value in self.options.items() if name not in ("device", "memory_budget")}
-        parameters |= {"k": self.k, "return_weight": self.return_weight}
         num_nodes = len(arrays["x"]) if node == "item" else data["user"].num_nodes
-        key = fingerprint(arrays, {**parameters, "node": node, "num_nodes": num_nodes})
-        edge_index, edge_weight = cached(self.cache_dir, key, num_nodes, lambda: self._build(data, node, modality))
+        parameters = {name: getattr(self.options, name) for name in _DECISIVE}
+        key = fingerprint(arrays, {**parameters, "loop": self.loop, "node": node, "num_nodes": num_nodes})
+        edge_index, edge_weight = cached(
+            self.cache_dir, key, num_nodes, lambda: self._build(data, node, modality, read)
+        )
         device = data["item"][modality].device
         return edge_index.to(device), edge_weight.to(device)
 
-    def _build(self, data: HeteroData, node: str, modality: str) -> tuple[Tensor, Tensor]:
+    def _build(
+        self, data: HeteroData, node: str, modality: str, read: Callable[[], FeatureRows]
+    ) -> tuple[Tensor, Tensor]:
         x = data["item"][modality]
-        options: KNNOptions = {**self.options, "mask": modality_mask(data, modality)}
         if node == "item":
-            if self.return_weight:
-                return knn_graph(x, self.k, return_weight=True, **options)
-            edge_index = knn_graph(x, self.k, **options)
+            nodes = present(len(x), modality_mask(data, modality))
+            built = knn_graph_of(x, nodes, read, self.options, loop=self.loop)
         else:
             pairs, num_users = data[USER_ITEM].edge_index, data["user"].num_nodes
-            if self.return_weight:
-                return user_knn_graph(x, pairs, num_users, self.k, return_weight=True, **options)
-            edge_index = user_knn_graph(x, pairs, num_users, self.k, **options)
-        return edge_index, torch.ones(edge_index.size(1), device=edge_index.device)
+            built = user_knn_graph_of(x, read, pairs, num_users, self.options, loop=self.loop)
+        if isinstance(built, torch.Tensor):
+            return built, torch.ones(built.size(1), device=built.device)
+        return cast("tuple[Tensor, Tensor]", built)

@@ -10,7 +10,7 @@ import torch_geometric.transforms as T
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.data import USER_ITEM
-from drepm_pyg.graph import AddSimilarityGraphs, knn_graph, user_knn_graph
+from drepm_pyg.graph import AddSimilarityGraphs, knn_graph, products, user_knn_graph
 
 
 @pytest.fixture
@@ -36,6 +36,23 @@ def test_a_graph_per_modality_and_kind_of_node(data: HeteroData) -> None:
     assert torch.equal(item.edge_index, knn_graph(data["item"].image, 4))
     assert torch.equal(user.edge_index, user_knn_graph(data["item"].text, pairs, 20, 4, mask=mask))
     assert torch.equal(item.edge_weight, torch.ones(120))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+@pytest.mark.parametrize("nodes", [("item", "user"), ("user", "item")])
+def test_both_graphs_of_a_modality_share_its_products(
+    data: HeteroData, metric: str, nodes: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    plain = products.gram
+    monkeypatch.setattr(products, "gram", lambda y: made.append(len(y)) or plain(y))
+    out = AddSimilarityGraphs(k=4, nodes=nodes, metric=metric, index="gram")(data)
+    assert made == [30, int(data["item"].text_mask.sum())]
+    image, pairs = data["item"].image, data[USER_ITEM].edge_index
+    item = knn_graph(image, 4, metric=metric, index="blocks")
+    user = user_knn_graph(image, pairs, 20, 4, metric=metric, index="blocks")
+    assert torch.equal(out["item", "similar_image", "item"].edge_index, item)
+    assert torch.equal(out["user", "similar_image", "user"].edge_index, user)
 
 
 def test_items_without_the_modality_have_no_edges(data: HeteroData) -> None:
