@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 STAMP := $(VENV)/.installed
 EXT := $(VENV)/.ext
+# A process per core, and no threads in it: they would wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadscope
 EXTRAS := cpu,text,plot,parquet,tensorboard,sweep,dev,docs
 
 .DEFAULT_GOAL := help
@@ -34,8 +36,8 @@ demo: $(STAMP)  ## MovieLens-100k: most-popular, BPR, LightGCN and DRepMRec trai
 	$(BIN)/drepm demo $(DEMO_FLAGS)
 
 test: $(STAMP)  ## the whole suite, then once more under the shape checker
-	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest -q -m "not compile and not errors and not slow" --jaxtyping-packages=drepm_pyg,beartype.beartype tests/nn tests/models tests/evaluation
+	$(PYTEST)
+	$(PYTEST) -q -m "not compile and not errors and not slow" --jaxtyping-packages=drepm_pyg,beartype.beartype tests/nn tests/models tests/evaluation
 
 lint: $(STAMP) types  ## ruff, mypy --strict and the import layering
 	$(BIN)/ruff check .
