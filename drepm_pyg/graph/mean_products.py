@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from drepm_pyg.graph.find import How, feature_route, fits_budget
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import rounding
-from drepm_pyg.graph.products import gram_of, unit_roundoff
+from drepm_pyg.graph.products import gram_of, transpose, unit_roundoff
 from drepm_pyg.graph.shortlist import Shortlist, shortlists
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
@@ -69,13 +69,15 @@ def _mean_blocks(
     own_item, own_start, own_weight = _bags(rows, space.centres, factor, scale, device)
     bounds = own_start.tolist()
     step = max(1, _CACHED // max(1, len(space.base), products.size(0)))
+    buffer = products.new_empty(len(products) * min(step, len(space.centres)))
     for first in range(0, len(space.centres), step):
         block = slice(first, min(first + step, len(space.centres)))
         inside = slice(bounds[block.start], bounds[block.stop])
         offsets = own_start[block] - bounds[block.start]
         half = F.embedding_bag(own_item[inside], products, offsets, mode="sum", per_sample_weights=own_weight[inside])
-        half = half.T.contiguous()
-        yield block, F.embedding_bag(item, half, start[:-1], mode="sum", per_sample_weights=weight)
+        table = buffer[: half.numel()].view(-1, len(half))
+        transpose(half, table)
+        yield block, F.embedding_bag(item, table, start[:-1], mode="sum", per_sample_weights=weight)
 
 
 def _bags(

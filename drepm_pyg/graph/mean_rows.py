@@ -17,7 +17,7 @@ __all__ = ["MeanRows"]
 
 _PANEL = 64  # columns at a time: a table of thousands of items stays in cache
 _PAIRS = 4096  # pairs that are scored at a time
-_SHORT = -300  # rows whose largest entry is below 2 to the power of this
+_SHORT = 2.0**-600  # of a squared norm: the product of two such is no float64
 
 
 class MeanRows:
@@ -58,10 +58,13 @@ class MeanRows:
         self.counts = counts[self.ties.first]
         self.degree: NDArray[np.float64] = self.counts.sum(axis=1)
         self._block_bytes = block_bytes
-        self.squares = np.zeros(len(self.ties))
-        self._level = np.zeros(len(self.ties), dtype=np.int64)
+        self._total = np.zeros(len(self.ties))  # squared norm of the sum, of which the mean is a part
         for block in blocks_of(len(self.ties), _PANEL * torch.get_num_threads(), block_bytes):
             self._measure(block)
+        self.squares = self._total / self.degree**2
+        self._level = np.zeros(len(self.ties), dtype=np.int64)
+        short = np.flatnonzero(self._total < _SHORT)
+        self._level[short] = _Bags(self, short).level()
 
     def double(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """Rows ``ids`` (class ids) in float64."""
@@ -80,36 +83,30 @@ class MeanRows:
     def _score(self, metric: PairMetric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         ids, place = np.unique(np.stack([left, right]), return_inverse=True)
         place, bags = place.reshape(2, -1), _Bags(self, ids)
-        short = metric.scale_free and bool(self._level[ids].min() < _SHORT)
+        parts = [place[:, start : start + _PAIRS] for start in range(0, place.shape[1], _PAIRS)]
+        known = metric.scale_free and not self._level[ids].any()
 
         def sums(columns: slice) -> NDArray[np.float64]:
             rows = bags.sums(columns)
+            if known:  # but for the inner product
+                return np.concatenate([_inner(rows[part[0]], rows[part[1]]) for part in parts])
             if not metric.scale_free:
                 rows /= self.degree[ids, None]
-            elif short:  # their squares would vanish
+            else:  # their squares would vanish
                 rows = np.ldexp(rows, -self._level[ids, None])
-            parts = [place[:, start : start + _PAIRS] for start in range(0, place.shape[1], _PAIRS)]
             return np.concatenate([metric.sums(rows[part[0]], rows[part[1]]) for part in parts], axis=1)
 
         # Panels are added in their order, whichever thread is done first.
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            return metric.of_sums(reduce(np.add, pool.map(sums, _panels(self.width))))
+            total = reduce(np.add, pool.map(sums, _panels(self.width)))
+        return metric.of_sums(np.stack([total, *self._total[ids][place]]) if known else total)
 
     def _measure(self, ids: NDArray[np.int64]) -> None:
-        """Squared norms of the means, and the exponent of the largest entry of each."""
+        """Squared norms of the sums."""
         bags = _Bags(self, ids)
-
-        def measured(columns: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-            rows = bags.sums(columns)
-            rows /= self.degree[ids, None]
-            return squared_norms(rows), np.abs(rows, out=rows).max(axis=1)
-
-        largest = np.zeros(len(ids))
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            for squares, entry in pool.map(measured, _panels(self.width)):
-                self.squares[ids] += squares
-                np.maximum(largest, entry, out=largest)
-        self._level[ids] = np.frexp(largest)[1]
+            for squares in pool.map(lambda columns: squared_norms(bags.sums(columns)), _panels(self.width)):
+                self._total[ids] += squares
 
     def mean(self) -> NDArray[np.float64]:
         """The items' mean row: users' rows lie around it, too."""
@@ -132,6 +129,17 @@ class _Bags:
         table = torch.from_numpy(self.rows.columns(self.items, columns))
         total = F.embedding_bag(self.column, table, self.offsets, mode="sum", per_sample_weights=self.weight)
         return np.asarray(total.numpy())
+
+    def level(self) -> NDArray[np.int64]:
+        """The exponent of each user's largest entry."""
+        largest = np.zeros(len(self.offsets))
+        for columns in _panels(self.rows.width):
+            np.maximum(largest, np.abs(self.sums(columns)).max(axis=1), out=largest)
+        return np.frexp(largest)[1].astype(np.int64)
+
+
+def _inner(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.einsum("nf,nf->n", a, b))
 
 
 def _panels(width: int) -> Iterator[slice]:

@@ -10,9 +10,10 @@ from drepm_pyg.graph.rows import FeatureRows, blocks_of
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["gram", "gram_blocks", "gram_of", "product_blocks", "unit_roundoff"]
+__all__ = ["gram", "gram_blocks", "gram_of", "product_blocks", "transpose", "unit_roundoff"]
 
 _PANEL = 1024  # rows per panel of the Gram matrix: large enough for the BLAS, small enough that half is saved
+_STRIP = 512  # columns that are transposed at a time
 _CACHED = 1 << 22  # entries of a block of scores: about 16 MB, so that what follows the product finds it in cache
 _BLOCK_BYTES = 1 << 27  # of a block of scores that is computed for itself: large enough for the BLAS
 
@@ -25,8 +26,14 @@ def gram(y: Float[Tensor, "C F"]) -> Float[Tensor, "C C"]:
         _matmul(y[start:stop], y[start:stop], out[start:stop, start:stop])
         if stop < len(y):
             _matmul(y[start:stop], y[stop:], out[start:stop, stop:])
-            out[stop:, start:stop] = out[start:stop, stop:].T
+            transpose(out[start:stop, stop:], out[stop:, start:stop])
     return out
+
+
+def transpose(x: Float[Tensor, "R C"], out: Float[Tensor, "C R"]) -> None:
+    """``x.T`` into ``out`` by strips: at once, every entry written would miss the cache."""
+    for start in range(0, len(out), _STRIP):
+        out[start : start + _STRIP] = x[:, start : start + _STRIP].T
 
 
 def gram_of(space: Space, device: torch.device) -> tuple[Float[Tensor, "C C"], NDArray[np.float64]]:

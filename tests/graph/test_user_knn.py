@@ -165,3 +165,13 @@ class TestErrors:
         x[2] = torch.nan
         with pytest.raises(ValueError, match=r"'x_item' holds NaN or infinite values in 1 of 3 rows \(first: \[2\]\)"):
             user_knn_graph(x, torch.tensor([[0, 1], [0, 1]]), 2, 1)
+
+
+@pytest.mark.parametrize("index", ["gram", "blocks"])
+def test_cosines_of_users_whose_squares_vanish(index: str, generator: torch.Generator) -> None:
+    x = torch.randn(20, 6, generator=generator, dtype=torch.float64)
+    pairs = interactions(12, 10, 30)
+    pairs = torch.cat([pairs, pairs + torch.tensor([[12], [10]])], dim=1)  # 12 more users, of the other items alone
+    expected = user_knn_graph(x, pairs, 24, 5, index=index)
+    x[10:] *= 1e-120
+    assert torch.equal(user_knn_graph(x, pairs, 24, 5, index=index), expected)
