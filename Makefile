@@ -51,6 +51,7 @@ docs: $(STAMP)  ## build the documentation, warnings are errors
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 bench: $(STAMP)  ## every benchmark, hours (BENCH_FLAGS=--quick: minutes); tables on stdout, JSON under benchmarks/results
+	-$(PIP) install --quiet --constraint constraints.txt --editable ".[bench]"  # a peer that does not build is told in its row
 	for script in benchmarks/*.py; do $(BIN)/python $$script $(BENCH_FLAGS) || exit 1; done
 
 clean:  ## remove the environment and everything built

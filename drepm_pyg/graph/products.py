@@ -13,7 +13,7 @@ from drepm_pyg.typing import Float, Tensor
 __all__ = ["gram", "gram_blocks", "gram_of", "product_blocks", "transpose", "unit_roundoff"]
 
 _PANEL = 1024  # rows per panel of the Gram matrix: large enough for the BLAS, small enough that half is saved
-_STRIP = 512  # columns that are transposed at a time
+_STRIP = 64  # rows that are transposed at a time
 _CACHED = 1 << 22  # entries of a block of scores: about 16 MB, so that what follows the product finds it in cache
 _BLOCK_BYTES = 1 << 27  # of a block of scores that is computed for itself: large enough for the BLAS
 
@@ -32,8 +32,8 @@ def gram(y: Float[Tensor, "C F"]) -> Float[Tensor, "C C"]:
 
 def transpose(x: Float[Tensor, "R C"], out: Float[Tensor, "C R"]) -> None:
     """``x.T`` into ``out`` by strips: at once, every entry written would miss the cache."""
-    for start in range(0, len(out), _STRIP):
-        out[start : start + _STRIP] = x[:, start : start + _STRIP].T
+    for start in range(0, len(x), _STRIP):
+        out[:, start : start + _STRIP] = x[start : start + _STRIP].T
 
 
 def gram_of(space: Space, device: torch.device) -> tuple[Float[Tensor, "C C"], NDArray[np.float64]]:
