@@ -1,7 +1,6 @@
 """The k largest of each row, equal ones by the smaller column: torch.topk leaves their order open."""
 
 import torch
-from torch.nn import functional as F
 
 from drepm_pyg.typing import Float, Int, Tensor
 
@@ -33,15 +32,16 @@ def _unordered_ties(scores: Float[Tensor, "B I"], k: int) -> tuple[Float[Tensor,
     size = int((columns / k) ** 0.5)
     if size < 4:  # nothing to win
         return scores.topk(k, dim=1)
-    groups = -(-columns // size)
+    groups = columns // size
+    whole = groups * size
     # Group j holds the columns j, j + g, j + 2g, ...: maxima are taken over whole rows of memory.
-    grouped = F.pad(scores, (0, groups * size - columns), value=-torch.inf).view(rows, size, groups)
+    grouped = scores[:, :whole].view(rows, size, groups)
     group = grouped.amax(dim=1).topk(k, dim=1, sorted=False).indices
     entries = grouped.gather(2, group.unsqueeze(1).expand(-1, size, -1)).flatten(1)
-    values, place = entries.topk(k, dim=1)
+    # The few columns beyond the groups are candidates, too.
+    values, place = torch.cat([entries, scores[:, whole:]], dim=1).topk(k, dim=1)
     ids = place.div(k, rounding_mode="floor") * groups + group.gather(1, place % k)
-    # A padded column is chosen only where a row has fewer than k finite scores; the ties of -inf are settled later.
-    return values, ids
+    return values, torch.where(place < k * size, ids, place - k * size + whole)
 
 
 def _settle(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from drepm_pyg.typing import Tensor
@@ -44,6 +45,8 @@ def memoize(key: Hashable, compute: Callable[[], T], anchor: Tensor, *others: Te
     by_key = _entries.setdefault(anchor, {})
     entry = by_key.get(key)
     if entry is None or not entry.holds(anchor, others):
+        if torch.compiler.is_compiling():  # once per data set, and by SciPy in places: nothing to trace
+            compute = torch.compiler.disable(compute)
         entry = by_key[key] = _Entry(_version(anchor), others, tuple(map(_version, others)), compute())
     value: T = entry.value
     return value
