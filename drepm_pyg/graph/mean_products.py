@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from drepm_pyg.graph.find import How, feature_route, fits_budget
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import rounding
-from drepm_pyg.graph.products import gram_of, transpose, unit_roundoff
+from drepm_pyg.graph.products import CACHED, gram_of, transpose, unit_roundoff
 from drepm_pyg.graph.shortlist import Shortlist, shortlists
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
@@ -19,7 +19,6 @@ from drepm_pyg.typing import Float, Tensor
 __all__ = ["mean_route"]
 
 _SPARSE = 60
-_CACHED = 1 << 22  # entries of a block of scores: about 16 MB, so that what follows finds it in cache
 
 
 def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortlist]]:
@@ -68,7 +67,7 @@ def _mean_blocks(
     item, start, weight = _bags(rows, space.base, factor, scale, device)
     own_item, own_start, own_weight = _bags(rows, space.centres, factor, scale, device)
     bounds = own_start.tolist()
-    step = max(1, _CACHED // max(1, len(space.base), products.size(0)))
+    step = max(1, CACHED // max(1, len(space.base), products.size(0)))
     buffer = products.new_empty(len(products) * min(step, len(space.centres)))
     for first in range(0, len(space.centres), step):
         block = slice(first, min(first + step, len(space.centres)))

@@ -10,11 +10,13 @@ from drepm_pyg.graph.rows import FeatureRows, blocks_of
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["gram", "gram_blocks", "gram_of", "product_blocks", "transpose", "unit_roundoff"]
+__all__ = ["CACHED", "gram", "gram_blocks", "gram_of", "product_blocks", "transpose", "unit_roundoff"]
+
+#: Entries of a block of scores: about 16 MB, so that what follows the product finds it in cache.
+CACHED = 1 << 22
 
 _PANEL = 1024  # rows per panel of the Gram matrix: large enough for the BLAS, small enough that half is saved
 _STRIP = 64  # rows that are transposed at a time
-_CACHED = 1 << 22  # entries of a block of scores: about 16 MB, so that what follows the product finds it in cache
 _BLOCK_BYTES = 1 << 27  # of a block of scores that is computed for itself: large enough for the BLAS
 
 
@@ -38,19 +40,21 @@ def transpose(x: Float[Tensor, "R C"], out: Float[Tensor, "C R"]) -> None:
 
 def gram_of(space: Space, device: torch.device) -> tuple[Float[Tensor, "C C"], NDArray[np.float64]]:
     """A Gram matrix of all rows, prepared but for the factors that its rows and columns are to be multiplied by."""
-    rows, factor = space.factors()
     kept = space.rows.kept if isinstance(space.rows, FeatureRows) else None
-    found = None if kept is None else kept.get((space.metric, device))
-    products = gram(torch.from_numpy(rows).to(device)) if found is None else found
+    key = space.metric, device
+    if kept is not None and key in kept:
+        return kept[key]
+    rows, factor = space.factors()
+    found = gram(torch.from_numpy(rows).to(device)), factor
     if kept is not None:
-        kept[space.metric, device] = products
-    return products, factor
+        kept[key] = found
+    return found
 
 
 def gram_blocks(products: Float[Tensor, "C C"], factor: NDArray[np.float64]) -> Iterator[tuple[slice, Tensor]]:
     """Column blocks of a Gram matrix, rows and columns multiplied by ``factor``; a block lasts until the next one."""
     by = torch.from_numpy(factor).float().to(products.device)
-    step = max(1, _CACHED // max(1, len(products)))
+    step = max(1, CACHED // max(1, len(products)))
     buffer = products.new_empty(len(products) * min(step, len(products)))
     for start in range(0, len(products), step):
         block = slice(start, min(start + step, len(products)))

@@ -73,7 +73,7 @@ class FeatureRows:
         block_bytes: how much memory a block of float64 rows may take.
 
     Attributes:
-        kept: products of all rows by metric and device, for the next graph; None: they are not kept.
+        kept: what :func:`gram_of` gave by metric and device, for the next graph; None: it is not kept.
 
     Raises:
         TypeError: if a part is no dense floating-point matrix.
@@ -88,7 +88,7 @@ class FeatureRows:
         self._parts = [x.detach().cpu() if isinstance(x, torch.Tensor) else x for x in parts.values()]
         self._starts = np.cumsum([0, *(len(x) for x in self._parts)])
         self.exponent = self._scan(nodes)
-        self.kept: dict[tuple[object, torch.device], Tensor] | None = None
+        self.kept: dict[tuple[object, torch.device], tuple[Tensor, NDArray[np.float64]]] | None = None
         self._group(nodes)
 
     def within(self, nodes: NDArray[np.int64]) -> "FeatureRows":
