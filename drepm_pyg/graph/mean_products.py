@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from drepm_pyg._arrays import large_empty
 from drepm_pyg.graph.find import How, feature_route, fits_budget
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import rounding
@@ -68,7 +69,7 @@ def _mean_blocks(
     own_item, own_start, own_weight = _bags(rows, space.centres, factor, scale, device)
     bounds = own_start.tolist()
     step = max(1, CACHED // max(1, len(space.base), products.size(0)))
-    buffer = products.new_empty(len(products) * min(step, len(space.centres)))
+    buffer = large_empty(len(products) * min(step, len(space.centres)), device=device)
     for first in range(0, len(space.centres), step):
         block = slice(first, min(first + step, len(space.centres)))
         inside = slice(bounds[block.start], bounds[block.stop])

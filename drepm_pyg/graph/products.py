@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from drepm_pyg._arrays import large_empty, product_into
 from drepm_pyg.graph.rows import FeatureRows, blocks_of
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
@@ -22,12 +23,12 @@ _BLOCK_BYTES = 1 << 27  # of a block of scores that is computed for itself: larg
 
 def gram(y: Float[Tensor, "C F"]) -> Float[Tensor, "C C"]:
     """All inner products of the rows of ``y``; each is computed once and mirrored, half the work of ``y @ y.T``."""
-    out = y.new_empty(len(y), len(y))
+    out = large_empty(len(y), len(y), dtype=y.dtype, device=y.device)
     for start in range(0, len(y), _PANEL):
         stop = min(start + _PANEL, len(y))
-        _matmul(y[start:stop], y[start:stop], out[start:stop, start:stop])
+        product_into(y[start:stop], y[start:stop], out[start:stop, start:stop])
         if stop < len(y):
-            _matmul(y[start:stop], y[stop:], out[start:stop, stop:])
+            product_into(y[start:stop], y[stop:], out[start:stop, stop:])
             transpose(out[start:stop, stop:], out[stop:, start:stop])
     return out
 
@@ -55,7 +56,7 @@ def gram_blocks(products: Float[Tensor, "C C"], factor: NDArray[np.float64]) -> 
     """Column blocks of a Gram matrix, rows and columns multiplied by ``factor``; a block lasts until the next one."""
     by = torch.from_numpy(factor).float().to(products.device)
     step = max(1, CACHED // max(1, len(products)))
-    buffer = products.new_empty(len(products) * min(step, len(products)))
+    buffer = large_empty(len(products) * min(step, len(products)), device=products.device)
     for start in range(0, len(products), step):
         block = slice(start, min(start + step, len(products)))
         scores = buffer[: len(products) * len(by[block])].view(len(products), -1)
@@ -72,17 +73,17 @@ def product_blocks(space: Space, device: torch.device, budget: int) -> Iterator[
     whole = torch.from_numpy(space.single(space.base)).to(device) if held else None
     step = max(1, min(len(space.centres), min(budget // 8, _BLOCK_BYTES) // (4 * (num_rows + width))))
     # One buffer for all blocks: the allocator keeps large pieces that are freed and asked for again and again.
-    buffer = torch.empty(num_rows * step, device=device)
+    buffer = large_empty(num_rows * step, device=device)
     for start in range(0, len(space.centres), step):
         block = slice(start, min(start + step, len(space.centres)))
         # All rows are searched for among themselves: what is prepared already serves both ends.
         centres = whole[block] if whole is not None and space.whole else _prepared(space, space.centres[block], device)
         scores = buffer[: num_rows * len(centres)].view(num_rows, len(centres))
         if whole is not None:
-            _matmul(whole, centres, scores)
+            product_into(whole, centres, scores)
         else:
             for part in blocks_of(num_rows, width, budget // 8):
-                _matmul(_prepared(space, space.base[part], device), centres, scores[part[0] : part[-1] + 1])
+                product_into(_prepared(space, space.base[part], device), centres, scores[part[0] : part[-1] + 1])
         yield block, scores
 
 
@@ -99,11 +100,3 @@ def unit_roundoff(device: torch.device) -> float:
 
 def _prepared(space: Space, ids: NDArray[np.int64], device: torch.device) -> Tensor:
     return torch.from_numpy(space.prepared(ids).astype(np.float32)).to(device)
-
-
-def _matmul(a: Tensor, b: Tensor, out: Tensor) -> None:
-    """``a @ b.T`` into ``out``: on a CPU through NumPy, whose BLAS was measured faster than torch's and knows SYRK."""
-    if out.device.type == "cpu":
-        np.matmul(a.numpy(), b.numpy().T, out=out.numpy())
-    else:
-        torch.mm(a, b.T, out=out)

@@ -12,11 +12,12 @@ import torch
 from torch.nn import functional as F
 from torch_geometric.data import HeteroData
 
+from drepm_pyg._arrays import large_empty
 from drepm_pyg._checks import check_at_least
 from drepm_pyg.data import USER_ITEM
 from drepm_pyg.models.multimodal import item_masks, select_modalities
 from drepm_pyg.nn import resolve_weights
-from drepm_pyg.nn.functional import FactoredSimilarity
+from drepm_pyg.nn.functional import FactoredSimilarity, ImplicitSimilarity, IndexedSimilarity
 from drepm_pyg.nn.functional.gram import add_gram_
 from drepm_pyg.nn.memo import memoize
 from drepm_pyg.nn.structure import SparseStructure, mean_structure
@@ -28,7 +29,7 @@ _ROWS_AT_ONCE = 4096  # raw features formed beside the table that they go into
 
 
 class SimilarityTargets:
-    """Eq. 12's target among a batch's users or items: a matrix or its factors, whichever costs less; both are exact.
+    """Eq. 12's target among a batch's users or items: looked up or by factors, whichever costs less; both are exact.
 
     What depends on the data alone (the users' summed features, the similarities of all nodes) is computed at the first
     call for a data set and kept as long as its ``edge_index``.
@@ -46,7 +47,7 @@ class SimilarityTargets:
 
     def __call__(
         self, data: HeteroData, node: str, ids: Int[Tensor, " B"], like: Float[Tensor, "_ D"]
-    ) -> Float[Tensor, "B B"] | FactoredSimilarity:
+    ) -> ImplicitSimilarity:
         """The target among the nodes ``ids`` of type ``node`` ("user" or "item") for the representations ``like``."""
         names = select_modalities(data, None if self.weights is None else list(self.weights))
         weights = resolve_weights(names, self.weights)
@@ -118,7 +119,7 @@ class _Nodes:
         self.whole: Tensor | None = None
         self.table: Tensor | None = None
 
-    def target(self, ids: Int[Tensor, " B"], *, embedding_dim: int) -> Tensor | FactoredSimilarity:
+    def target(self, ids: Int[Tensor, " B"], *, embedding_dim: int) -> ImplicitSimilarity:
         """The cheaper of the two exact forms; the numbers are operations per row of the batch."""
         # A B x B matrix costs several passes through memory, about as much as 26 products of width D (measured).
         gathered = 26 * len(ids) * embedding_dim
@@ -126,7 +127,7 @@ class _Nodes:
         if self.whole_fits and gathered < factored:
             if self.whole is None:
                 self.whole = self._matrix()
-            return _submatrix(self.whole, ids)
+            return IndexedSimilarity(self.whole, ids)
         if self.table is None and self.table_fits:
             self.table = self._factors(torch.arange(self.root_alpha.size(1), device=ids.device))
         factors = self._factors(ids) if self.table is None else self.table.index_select(0, ids)
@@ -134,7 +135,7 @@ class _Nodes:
 
     def _factors(self, ids: Int[Tensor, " B"]) -> Float[Tensor, "B F"]:
         """:math:`f_m` of all modalities, side by side."""
-        factors = self.root_alpha.new_empty(len(ids), self.width)
+        factors = large_empty(len(ids), self.width, dtype=self.root_alpha.dtype, device=self.root_alpha.device)
         parts = factors.split([modality.x.size(1) for modality in self.rows], dim=1)
         for root, modality, part in zip(self.root_alpha, self.rows, parts, strict=True):
             for some, out in zip(ids.split(_ROWS_AT_ONCE), part.split(_ROWS_AT_ONCE), strict=True):
@@ -146,13 +147,6 @@ class _Nodes:
 
     def _matrix(self) -> Float[Tensor, "N N"]:
         """The target among all nodes."""
-        num_nodes = self.root_alpha.size(1)
-        total = self.root_alpha.new_zeros(num_nodes, num_nodes)
+        num_nodes, like = self.root_alpha.size(1), self.root_alpha
+        total = large_empty(num_nodes, num_nodes, dtype=like.dtype, device=like.device).zero_()
         return add_gram_(total, self._factors(torch.arange(num_nodes, device=total.device)))
-
-
-def _submatrix(matrix: Float[Tensor, "N N"], ids: Int[Tensor, " B"]) -> Float[Tensor, "B B"]:
-    """``matrix[ids][:, ids]``, looked up in ascending order: a matrix larger than the caches is read faster so."""
-    ascending, order = ids.sort()
-    place = order.argsort()
-    return matrix[ascending.unsqueeze(1), ascending][place.unsqueeze(1), place]

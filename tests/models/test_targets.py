@@ -9,7 +9,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.models.targets import SimilarityTargets
-from drepm_pyg.nn.functional import FactoredSimilarity
+from drepm_pyg.nn.functional import FactoredSimilarity, ImplicitSimilarity, IndexedSimilarity
 from tests import toy
 
 WEIGHTS = {"image": 0.3, "text": 0.7}
@@ -38,15 +38,15 @@ def definition(data: HeteroData, node: str, ids: Tensor) -> Tensor:
     return target
 
 
-def dense(target: Tensor | FactoredSimilarity) -> Tensor:
-    return target.dense() if isinstance(target, FactoredSimilarity) else target
+def dense(target: ImplicitSimilarity) -> Tensor:
+    return target.dense()
 
 
 @pytest.mark.parametrize("node", ["user", "item"])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize(
     ("widths", "memory_budget", "form"),
-    [(toy.WIDTHS, 2**20, FactoredSimilarity), (WIDE, 2**20, Tensor), (WIDE, 0, FactoredSimilarity)],
+    [(toy.WIDTHS, 2**20, FactoredSimilarity), (WIDE, 2**20, IndexedSimilarity), (WIDE, 0, FactoredSimilarity)],
     ids=["narrow", "wide", "wide without memory"],
 )
 def test_every_form_is_the_definition(

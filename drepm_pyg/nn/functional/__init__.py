@@ -3,6 +3,8 @@
 from drepm_pyg.nn.functional.batch import false_negative_mask, first_occurrences
 from drepm_pyg.nn.functional.contrast import info_nce, inter_alignment, intra_alignment
 from drepm_pyg.nn.functional.factored import FactoredSimilarity, PooledRows
+from drepm_pyg.nn.functional.implicit import ImplicitSimilarity
+from drepm_pyg.nn.functional.indexed import IndexedSimilarity
 from drepm_pyg.nn.functional.penalty import L2_FORMS, embedding_l2
 from drepm_pyg.nn.functional.ranking import bpr
 from drepm_pyg.nn.functional.rows import normalize_rows
@@ -12,6 +14,8 @@ __all__ = [
     "L2_FORMS",
     "METRICS",
     "FactoredSimilarity",
+    "ImplicitSimilarity",
+    "IndexedSimilarity",
     "PooledRows",
     "bpr",
     "embedding_l2",

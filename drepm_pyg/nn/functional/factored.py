@@ -6,6 +6,7 @@ from functools import reduce
 import torch
 
 from drepm_pyg.nn.functional.gram import add_gram_, gram_squared_norm
+from drepm_pyg.nn.functional.implicit import ImplicitSimilarity
 from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["FactoredSimilarity", "PooledRows"]
@@ -65,7 +66,7 @@ class PooledRows:
             yield scale * torch.sparse.mm(pool, columns.to(dtype))
 
 
-class FactoredSimilarity:
+class FactoredSimilarity(ImplicitSimilarity):
     r"""A target :math:`T = \sum_m w_m F_m F_m^\top`, as the weighted sum of the modalities' cosines is (Eq. 12).
 
     Its squared distance from :math:`Z Z^\top` needs no B x B matrix where the factors are narrow:
@@ -127,8 +128,12 @@ class FactoredSimilarity:
         """The matrix of some rows and the same columns."""
         return FactoredSimilarity([factor[rows] for factor in self.factors])
 
-    def squared_distance(self, z: Float[Tensor, "B D"]) -> Float[Tensor, ""]:
-        r""":math:`\|Z Z^\top - T\|_F^2`: products in the type of ``z``, sums in float64, never below 0."""
+    def squared_distance(self, z: Float[Tensor, "B D"], *, accurate: bool = False) -> Float[Tensor, ""]:
+        r""":math:`\|Z Z^\top - T\|_F^2`: products in the type of ``z``, sums in float64, never below 0.
+
+        Its three terms cancel where the fit is good: ``accurate`` makes their products in float64, too.
+        """
+        z = z.double() if accurate else z
         own, constant = _squared_norm(z.T @ z), self._constant(z.dtype)
         cross = torch.stack([_squared_norm(_project(factor, z)) for factor in self.factors]).sum()
         return (own - 2 * cross + constant).clamp(min=0)

@@ -4,7 +4,7 @@ import torch
 
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["add_gram_", "gram_squared_norm"]
+__all__ = ["add_gram_", "gram_squared_norm", "squared_norm"]
 
 _STRIP = 256  # rows of the result at a time: products of this height run at full rate
 
@@ -25,10 +25,10 @@ def gram_squared_norm(x: Float[Tensor, "N F"]) -> Float[Tensor, ""]:
     total = x.new_zeros((), dtype=torch.promote_types(x.dtype, torch.float64))
     for start in range(0, len(x), _STRIP):
         own = x[start : start + _STRIP]
-        total += _squared_norm(own @ own.T) + 2 * _squared_norm(own @ x[:start].T)
+        total += squared_norm(own @ own.T) + 2 * squared_norm(own @ x[:start].T)
     return total
 
 
-def _squared_norm(x: Tensor) -> Tensor:
-    # Row norms read the matrix once and write no float64 copy of it.
+def squared_norm(x: Float[Tensor, "R C"]) -> Float[Tensor, ""]:
+    r""":math:`\|X\|_F^2` in float64: row norms read the matrix once and write no float64 copy of it."""
     return torch.linalg.vector_norm(x, dim=1).double().square().sum()

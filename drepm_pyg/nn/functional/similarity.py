@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from drepm_pyg._checks import check_choice
-from drepm_pyg.nn.functional.factored import FactoredSimilarity
+from drepm_pyg.nn.functional.implicit import ImplicitSimilarity
 from drepm_pyg.nn.functional.numerics import full_precision, refuse_second_derivative, widen
 from drepm_pyg.nn.functional.rows import check_rows, normalize_rows
 from drepm_pyg.typing import Float, Tensor
@@ -19,7 +19,7 @@ METRICS = ("cosine", "dot")
 
 def similarity_supervised(
     representation: Float[Tensor, "B D"],
-    similarity: Float[Tensor, "B B"] | FactoredSimilarity,
+    similarity: Float[Tensor, "B B"] | ImplicitSimilarity,
     *,
     metric: str = "cosine",
 ) -> Float[Tensor, "B B"]:
@@ -29,7 +29,7 @@ def similarity_supervised(
 
     Args:
         representation: :math:`\bar{e}`, float ``[B, D]``.
-        similarity: the target :math:`T`, float ``[B, B]`` or by its factors.
+        similarity: the target :math:`T`, float ``[B, B]``, by its factors, or as part of a larger matrix.
         metric: ``"cosine"`` normalises the rows of ``representation``, ``"dot"`` takes them as they are.
 
     Returns:
@@ -47,12 +47,13 @@ def similarity_supervised(
 
 def similarity_distance(
     representation: Float[Tensor, "B D"],
-    similarity: Float[Tensor, "B B"] | FactoredSimilarity,
+    similarity: Float[Tensor, "B B"] | ImplicitSimilarity,
     *,
     metric: str = "cosine",
     accurate: bool = False,
 ) -> Float[Tensor, ""]:
-    r""":math:`\|\Delta\|_F^2` of :func:`similarity_supervised`, with one B x B matrix or, by factors, with none.
+    r""":math:`\|\Delta\|_F^2` of :func:`similarity_supervised`, with one B x B matrix or, where the target is
+    none, without.
 
     Differentiable once.
 
@@ -60,7 +61,7 @@ def similarity_distance(
         representation: as :func:`similarity_supervised`.
         similarity: as :func:`similarity_supervised`.
         metric: as :func:`similarity_supervised`.
-        accurate: multiply the factors in float64. Their three terms cancel where the fit is good, and a square root
+        accurate: multiply factors in float64. Their three terms cancel where the fit is good, and a square root
             magnifies what is left.
 
     Raises:
@@ -69,8 +70,8 @@ def similarity_distance(
     _check(representation, similarity, metric)
     with full_precision(representation):
         z = _compared(representation, metric)
-        if isinstance(similarity, FactoredSimilarity):
-            return similarity.squared_distance(z.double() if accurate else z).to(z.dtype)
+        if isinstance(similarity, ImplicitSimilarity):
+            return similarity.squared_distance(z, accurate=accurate).to(z.dtype)
         target = similarity.detach().to(z.dtype)
         if torch.compiler.is_compiling():
             return (z @ z.T - target).square().sum()  # as info_nce
@@ -102,7 +103,7 @@ def _compared(representation: Tensor, metric: str) -> Tensor:
     return normalize_rows(representation) if metric == "cosine" else widen(representation)
 
 
-def _check(representation: Tensor, similarity: Tensor | FactoredSimilarity, metric: str) -> None:
+def _check(representation: Tensor, similarity: Tensor | ImplicitSimilarity, metric: str) -> None:
     check_choice(METRICS, metric=metric)
     check_rows(representation=representation)
     if torch.compiler.is_compiling():

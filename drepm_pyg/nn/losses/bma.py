@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from drepm_pyg._checks import check_non_negative
-from drepm_pyg.nn.functional import FactoredSimilarity, first_occurrences
+from drepm_pyg.nn.functional import ImplicitSimilarity, first_occurrences
 from drepm_pyg.nn.functional.rows import check_mask
 from drepm_pyg.nn.losses.alignment import InterAlignmentLoss, IntraAlignmentLoss
 from drepm_pyg.nn.losses.similarity_supervised import SimilaritySupervisedLoss
@@ -16,7 +16,7 @@ from drepm_pyg.typing import Bool, Float, Int, Tensor
 __all__ = ["BMALoss", "BMALossOutput"]
 
 #: A target over the batch's rows or over its distinct ids, or what gives one for these ids.
-Similarity = Tensor | FactoredSimilarity | Callable[[Tensor], Tensor | FactoredSimilarity]
+Similarity = Tensor | ImplicitSimilarity | Callable[[Tensor], Tensor | ImplicitSimilarity]
 
 
 class BMALossOutput(NamedTuple):
@@ -49,7 +49,7 @@ class BMALoss(nn.Module):
 
     Shapes:
         behavior_user, behavior_item, modal_user, modal_item: float ``[B, D]``, the rows of the batch's pairs; user,
-        item: long ``[B]`` ids; user_similarity, item_similarity: the targets of SSS, dense or factored, ``[B, B]`` over
+        item: long ``[B]`` ids; user_similarity, item_similarity: the targets of SSS, dense or implicit, ``[B, B]`` over
         the rows or ``[n, n]`` over the distinct ids in the order of their first rows, or a callable that is given these
         ids and returns the latter; mask: bool ``[B, B]``, True = not a negative of the intra-alignment
 
@@ -163,15 +163,15 @@ def _check_given(**similarities: Similarity | None) -> None:
         )
 
 
-def _target(name: str, similarity: Similarity | None, ids: Tensor, rows: Tensor) -> Tensor | FactoredSimilarity:
+def _target(name: str, similarity: Similarity | None, ids: Tensor, rows: Tensor) -> Tensor | ImplicitSimilarity:
     """The target among the chosen rows: it may come for the whole batch or for these rows alone."""
     assert similarity is not None
-    if not isinstance(similarity, Tensor | FactoredSimilarity):
+    if not isinstance(similarity, Tensor | ImplicitSimilarity):
         return similarity(ids[rows])
     size, batch = tuple(similarity.shape), len(ids)
     # The batch's size comes first: it is a number under torch.compile, where len(rows) is a symbol.
     if size == (batch, batch):
-        return similarity[rows] if isinstance(similarity, FactoredSimilarity) else similarity[rows[:, None], rows]
+        return similarity[rows] if isinstance(similarity, ImplicitSimilarity) else similarity[rows[:, None], rows]
     if size == (len(rows), len(rows)):
         return similarity
     raise ValueError(

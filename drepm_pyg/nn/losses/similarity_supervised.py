@@ -38,8 +38,9 @@ class SimilaritySupervisedLoss(nn.Module):
             (``"frobenius_per_row"``).
 
     Shapes:
-        representation: float ``[B, D]``; similarity: float ``[B, B]`` or a
-        :class:`drepm_pyg.nn.functional.FactoredSimilarity`, which never forms ``[B, B]``; returns a scalar
+        representation: float ``[B, D]``; similarity: float ``[B, B]``, or a
+        :class:`drepm_pyg.nn.functional.FactoredSimilarity` or
+        :class:`drepm_pyg.nn.functional.IndexedSimilarity`, which never form ``[B, B]``; returns a scalar
 
     Raises:
         ValueError: where the shapes do not fit.
@@ -52,7 +53,7 @@ class SimilaritySupervisedLoss(nn.Module):
         self.metric, self.reduction = metric, reduction
 
     def forward(
-        self, representation: Float[Tensor, "B D"], similarity: Float[Tensor, "B B"] | functional.FactoredSimilarity
+        self, representation: Float[Tensor, "B D"], similarity: Float[Tensor, "B B"] | functional.ImplicitSimilarity
     ) -> Float[Tensor, ""]:
         squared = functional.similarity_distance(
             representation, similarity, metric=self.metric, accurate=self.reduction != "mean"

@@ -1,0 +1,102 @@
+"""A similarity matrix as part of a larger one: looked up, compared and forgotten strip by strip."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from drepm_pyg.nn.functional.gram import squared_norm
+from drepm_pyg.nn.functional.implicit import ImplicitSimilarity
+from drepm_pyg.nn.functional.numerics import full_precision, refuse_second_derivative
+from drepm_pyg.typing import Float, Int, Tensor
+
+__all__ = ["IndexedSimilarity"]
+
+_STRIP = 256  # rows at a time: a strip of a batch of thousands stays in cache, its products run at full rate
+
+
+class IndexedSimilarity(ImplicitSimilarity):
+    r"""A target :math:`T_{bc} = S_{n_b n_c}` by the similarities :math:`S` of all nodes and the ids :math:`n` of some.
+
+    As both matrices are symmetric, its squared distance from :math:`Z Z^\top` and the gradient
+
+    .. math:: \nabla_Z \|Z Z^\top - T\|^2 = 4 (Z Z^\top - T) Z
+
+    take the entries on and below the diagonal alone, in one pass over strips of rows. Differentiable once.
+
+    Args:
+        matrix: :math:`S`, float ``[N, N]``, symmetric; no gradient reaches it.
+        ids: :math:`n`, long ``[B]``.
+
+    Raises:
+        ValueError: where the shapes do not fit.
+
+    Example:
+        >>> matrix = torch.tensor([[1.0, 0.2, 0.3], [0.2, 1.0, 0.4], [0.3, 0.4, 1.0]])
+        >>> IndexedSimilarity(matrix, torch.tensor([2, 0])).dense()
+        tensor([[1.0000, 0.3000],
+                [0.3000, 1.0000]])
+    """
+
+    def __init__(self, matrix: Float[Tensor, "N N"], ids: Int[Tensor, " B"]) -> None:
+        if matrix.ndim != 2 or matrix.size(0) != matrix.size(1) or ids.ndim != 1:
+            raise ValueError(
+                f"'matrix' must be square [N, N] and 'ids' [B] (got {list(matrix.shape)} and {list(ids.shape)})."
+            )
+        self.matrix, self.ids = matrix.detach(), ids
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the part."""
+        return len(self.ids), len(self.ids)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the matrix."""
+        return self.matrix.dtype
+
+    def dense(self, dtype: torch.dtype | None = None) -> Float[Tensor, "B B"]:
+        """The part as a matrix, in its own type or another one."""
+        return self.matrix[self.ids.unsqueeze(1), self.ids].to(dtype or self.dtype)
+
+    def __getitem__(self, rows: Tensor) -> "IndexedSimilarity":
+        """The matrix of some rows and the same columns."""
+        return IndexedSimilarity(self.matrix, self.ids[rows])
+
+    def squared_distance(self, z: Float[Tensor, "B D"], *, accurate: bool = False) -> Float[Tensor, ""]:
+        r""":math:`\|Z Z^\top - T\|_F^2` in the type of ``z``; the entries' differences are accurate as they are."""
+        if torch.compiler.is_compiling():  # which fuses the plain form by itself
+            return (z @ z.T - self.dense(z.dtype)).square().sum()
+        ids, order = self.ids.sort()  # a matrix larger than the caches is read faster so, and any order serves
+        return _distance(z.index_select(0, order), self.matrix, ids)
+
+
+class _Distance(torch.autograd.Function):
+    """The gradient is made with the value, while a strip is in cache: nothing of size B x B is kept."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, matrix: Tensor, ids: Tensor) -> Tensor:
+        slope = torch.zeros_like(z) if ctx.needs_input_grad[0] else None
+        total = torch.zeros((), dtype=torch.float64, device=z.device)
+        step = _STRIP if z.device.type == "cpu" else max(1, len(z))  # elsewhere calls cost more than entries
+        for start in range(0, len(z), step):
+            stop = min(start + step, len(z))
+            own, below = z[start:stop], z[:start]
+            square = (own @ own.T).sub_(matrix[ids[start:stop].unsqueeze(1), ids[start:stop]])
+            gap = (own @ below.T).sub_(matrix[ids[start:stop].unsqueeze(1), ids[:start]])
+            total += squared_norm(square) + 2 * squared_norm(gap)
+            if slope is not None:
+                slope[start:stop].addmm_(square, own).addmm_(gap, below)
+                slope[:start].addmm_(gap.T, own)
+        ctx.save_for_backward(slope)
+        return total.to(z.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        refuse_second_derivative("similarity_distance")
+        (slope,) = ctx.saved_tensors
+        with full_precision(slope):
+            return 4 * grad * slope, None, None
+
+
+_distance: Callable[[Tensor, Tensor, Tensor], Tensor] = _Distance.apply

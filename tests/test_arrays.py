@@ -1,0 +1,30 @@
+"""Large tables, and products into them."""
+
+import pytest
+import torch
+
+from drepm_pyg._arrays import large_empty, product_into
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int32, torch.bool])
+@pytest.mark.parametrize("shape", [(0,), (3, 5), (1000, 1100)])
+def test_it_is_a_tensor_like_any_other(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    x = large_empty(*shape, dtype=dtype)
+    assert (tuple(x.shape), x.dtype, x.is_contiguous()) == (shape, dtype, True)
+    assert x.data_ptr() % 64 == 0
+    assert torch.equal(x.fill_(1), torch.ones(shape, dtype=dtype))
+
+
+def test_it_outlives_the_name_it_was_given() -> None:
+    part = large_empty(2048, 1024).fill_(7.0)[100:200]
+    other = large_empty(2048, 1024).fill_(1.0)
+    assert part.eq(7).all()
+    assert other.eq(1).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_products_are_those_of_torch(dtype: torch.dtype, generator: torch.Generator) -> None:
+    a, b = (torch.randn(rows, 7, generator=generator).to(dtype) for rows in (5, 9))
+    for left, right in ((a, b), (a[::2], b[:, :7]), (b.T.contiguous().T, a), (a, a), (a[:0], b)):
+        out = product_into(left, right, left.new_empty(len(left), len(right)))
+        torch.testing.assert_close(out, left @ right.T)
