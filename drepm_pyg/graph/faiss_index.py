@@ -103,7 +103,15 @@ def given_index(faiss: Any, space: Space, index: Any) -> Any:
         raise ValueError(
             f"'index' must be empty, or hold one vector per node (got {index.ntotal}, expected {space.num_base_nodes})."
         )
-    return index if index.ntotal else faiss.clone_index(index)
+    if index.ntotal:
+        return index
+    try:
+        return faiss.clone_index(index)
+    except RuntimeError as error:
+        raise ValueError(
+            f"'index' must be one that FAISS can copy, where it is empty (got {type(index).__name__}). Fill it first: "
+            "one vector per node."
+        ) from error
 
 
 def on_gpu(faiss: Any, index: Any, device: torch.device) -> Any:
@@ -121,9 +129,20 @@ def on_gpu(faiss: Any, index: Any, device: torch.device) -> Any:
 
 
 def filled(space: Space, index: Any) -> Any:
-    """The index with all base rows in it."""
-    for block in blocks_of(len(space.base), space.width, space.block_bytes):
-        index.add(vectors(space, space.base[block]))
+    """The index with all base rows in it.
+
+    Raises:
+        ValueError: if it takes rows only with ids of their own, as 'IDMap' does.
+    """
+    try:
+        for block in blocks_of(len(space.base), space.width, space.block_bytes):
+            index.add(vectors(space, space.base[block]))
+    except RuntimeError as error:
+        reason = str(error).rsplit(": ", 1)[-1].strip()
+        raise ValueError(
+            f"'index' must take rows by their order (got {type(index).__name__}; FAISS: {reason}). Leave 'IDMap' out: "
+            "ids are those of the rows."
+        ) from error
     return index
 
 

@@ -18,6 +18,7 @@ _QUERIES = 4096
 _ON_CPU_ALONE = ("hnsw", "nsg")
 _COMPRESSED = 4  # candidates per neighbour where distances are those of a code
 _WIDEST = 32
+_PROBES_ON_GPU = 2048  # FAISS' own limit there
 
 
 class FaissSearch:
@@ -26,9 +27,10 @@ class FaissSearch:
     Args:
         space: the rows.
         index: 'flat', 'ivf', 'hnsw', 'nsg', 'ivfpq', a factory string, or a trained ``faiss.Index``: empty (a copy is
-            filled), or holding one vector per node in the order of the nodes (of unit length for the cosine).
+            filled), or holding one vector per node in the order of the nodes (of unit length for the cosine), which is
+            searched where it lies.
         count: how many candidates a search will want.
-        device: where the index lies; graph indexes lie on the CPU.
+        device: where an index of ours lies; graph indexes lie on the CPU.
 
     Attributes:
         exact: whether it finds the exact neighbours.
@@ -50,7 +52,9 @@ class FaissSearch:
         else:
             built = given_index(self._faiss, space, index)
             self._holds_nodes = built is index
-        self.device = torch.device("cpu") if self.name.lower().startswith(_ON_CPU_ALONE) else device
+        # A filled index is searched where it lies, which may be on GPUs; they take arrays, too.
+        stays = self._holds_nodes or self.name.lower().startswith(_ON_CPU_ALONE)
+        self.device = torch.device("cpu") if stays else device
         if self.device.type != "cpu":
             built = on_gpu(self._faiss, built, self.device)
         self._index = built if self._holds_nodes else filled(space, built)
@@ -58,7 +62,8 @@ class FaissSearch:
         full = self.name in ("flat", "ivf", "hnsw", "nsg") or self.name.endswith("Flat") or not isinstance(index, str)
         self._widening = 1 if full else _COMPRESSED
         self.spare = self.exact or self._holds_nodes or not full
-        self._knob = self._find_knob()
+        self._knobs = list(_knobs(self._faiss, self._index))
+        self._limit = self._furthest()
         if self.name in ("ivf", "ivfpq"):
             self._set(min(self._limit, 8 + self._limit // 16))
         elif self.name in ("hnsw", "nsg"):
@@ -67,12 +72,12 @@ class FaissSearch:
     @property
     def parameters(self) -> dict[str, int]:
         """How far it looks."""
-        return {} if self._knob is None else {self._knob[1]: int(getattr(*self._knob))}
+        return {name: int(getattr(holder, name)) for holder, name in self._knobs[:1]}
 
     def efforts(self) -> Iterator[None]:
         """Make it look further and further; every step stands until the next."""
-        if self._knob is not None:
-            effort = 1 if self._knob[1] == "nprobe" else 16
+        if self._knobs:
+            effort = 1 if self._knobs[0][1] == "nprobe" else 16
             while effort < self._limit:
                 self._set(effort)
                 yield
@@ -102,6 +107,11 @@ class FaissSearch:
             distance, found = self._searched(
                 native_vectors(space, ids) if self._holds_nodes else vectors(space, ids), count
             )
+            if found.max(initial=-1) >= len(place_of):
+                raise ValueError(
+                    f"'index' must answer with ids of rows, below {len(place_of)} (got {found.max()}). "
+                    "Fill it by the order of the rows, or with their ids."
+                )
             candidate = np.where(found >= 0, place_of[found], -1)
             if self.exact:
                 score = np.asarray(-distance if space.metric is METRICS["l2"] else distance, dtype=np.float64)
@@ -125,24 +135,37 @@ class FaissSearch:
         distance, found = self._index.search(torch.from_numpy(queries).to(self.device), count)
         return distance.cpu().numpy(), found.cpu().numpy()
 
-    def _find_knob(self) -> tuple[Any, str] | None:
-        """What decides how far the index looks: the lists it probes, or the breadth of its walk."""
-        inner = self._faiss.downcast_index(self._index)
-        if isinstance(inner, self._faiss.IndexPreTransform):
-            inner = self._faiss.downcast_index(inner.index)
-        if hasattr(inner, "nprobe"):
-            self._limit = int(inner.nlist)
-            return inner, "nprobe"
-        self._limit = min(4096, int(self._index.ntotal))
-        if hasattr(inner, "hnsw"):
-            return inner.hnsw, "efSearch"
-        if hasattr(inner, "nsg"):
-            return inner.nsg, "search_L"
-        return None
+    def _furthest(self) -> int:
+        """The effort beyond which an index looks no further, or would take long to."""
+        lists = [int(holder.nlist) for holder, name in self._knobs if name == "nprobe"]
+        if not lists:
+            return min(4096, int(self._index.ntotal))
+        return max(lists) if self.device.type == "cpu" else min(max(lists), _PROBES_ON_GPU)
 
     def _set(self, effort: int) -> None:
-        if self._knob is not None:
-            setattr(*self._knob, effort)
+        for holder, name in self._knobs:
+            setattr(holder, name, min(effort, int(holder.nlist)) if name == "nprobe" else effort)
+
+
+def _knobs(faiss: Any, index: Any) -> Iterator[tuple[Any, str]]:
+    """What decides how far an index looks, by object and attribute: its lists to probe, or the breadth of its walk.
+
+    Shards and replicas have one each.
+    """
+    inner = faiss.downcast_index(index)
+    if isinstance(inner, faiss.IndexPreTransform | faiss.IndexIDMap):
+        yield from _knobs(faiss, inner.index)
+    elif isinstance(inner, faiss.IndexRefine):
+        yield from _knobs(faiss, inner.base_index)
+    elif isinstance(inner, faiss.IndexShards | faiss.IndexReplicas):
+        for part in range(inner.count()):
+            yield from _knobs(faiss, inner.at(part))
+    elif hasattr(inner, "nprobe"):
+        yield inner, "nprobe"
+    elif hasattr(inner, "hnsw"):
+        yield inner.hnsw, "efSearch"
+    elif hasattr(inner, "nsg"):
+        yield inner.nsg, "search_L"
 
 
 def _once(candidate: NDArray[np.int64]) -> NDArray[np.int64]:

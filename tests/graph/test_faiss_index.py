@@ -113,6 +113,17 @@ class TestErrors:
             knn_graph(x[:20], 5, index="IVF100,Flat")
 
     @pytest.mark.usefixtures("faiss")
+    def test_an_index_with_ids_of_its_own(self, x: Tensor) -> None:
+        with pytest.raises(ValueError, match=r"must take rows by their order \(got IndexIDMap.* Leave 'IDMap' out"):
+            knn_graph(x, 5, index="IDMap,Flat")
+
+    def test_ids_that_are_no_rows(self, x: Tensor, faiss) -> None:
+        index = faiss.IndexIDMap(faiss.IndexFlatIP(16))
+        index.add_with_ids(x.numpy(), np.arange(600) + 1000)
+        with pytest.raises(ValueError, match=r"must answer with ids of rows, below 600 \(got 1\d\d\d\)"):
+            knn_graph(x, 5, index=index)
+
+    @pytest.mark.usefixtures("faiss")
     def test_something_else(self, x: Tensor) -> None:
         with pytest.raises(TypeError, match=r"'index' must be a string or a faiss.Index \(got int\)"):
             knn_graph(x, 5, index=3)
