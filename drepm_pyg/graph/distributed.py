@@ -1,11 +1,15 @@
 """Several processes, each with a share of the rows that are searched for."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from drepm_pyg.graph.neighbors import Neighbors
 
-__all__ = ["check_initialized", "gathered", "share"]
+__all__ = ["check_initialized", "gathered", "share", "together"]
+
+_T = TypeVar("_T")
 
 
 def check_initialized() -> None:
@@ -30,13 +34,18 @@ def share(nodes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.array_split(nodes, distributed.get_world_size())[distributed.get_rank()]
 
 
-def gathered(mine: Neighbors) -> Neighbors:
-    """The neighbours of all processes' nodes, in every process."""
+def gathered(mine: _T) -> list[_T]:
+    """What every process has, in the order of the ranks, in every process."""
     from torch import distributed
 
-    parts: list[Neighbors | None] = [None] * distributed.get_world_size()
+    parts: list[_T | None] = [None] * distributed.get_world_size()
     distributed.all_gather_object(parts, mine)
-    every = [part for part in parts if part is not None]
+    return [part for part in parts if part is not None]
+
+
+def together(mine: Neighbors) -> Neighbors:
+    """The neighbours of all processes' nodes, in every process."""
+    every = gathered(mine)
     return Neighbors(
         np.concatenate([part.nodes for part in every]),
         np.concatenate([part.index for part in every]),

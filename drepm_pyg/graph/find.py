@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg.graph.distributed import gathered, share
+from drepm_pyg.graph.distributed import gathered, share, together
 from drepm_pyg.graph.faiss_index import faiss_installed
 from drepm_pyg.graph.faiss_search import FaissSearch
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.neighbors import Neighbors, choose
 from drepm_pyg.graph.products import gram_blocks, gram_of, product_blocks, unit_roundoff
-from drepm_pyg.graph.recall import exact_sample, recall_of, tune
+from drepm_pyg.graph.recall import Sample, exact_sample, recall_of, tune
 from drepm_pyg.graph.result import KNNInfo
 from drepm_pyg.graph.rows import Rows
-from drepm_pyg.graph.search import rank
+from drepm_pyg.graph.search import Ranking, rank
 from drepm_pyg.graph.shortlist import Shortlist, shortlists
 from drepm_pyg.graph.space import Space
 
@@ -124,27 +124,31 @@ def find(
     base = np.flatnonzero(ties.size)
     base = base[np.argsort(ties.members[ties.start[base]])]
     centres, place = np.unique(own_class, return_inverse=True)
-    space = Space(
+    # What is decided and tuned by the centres is so by those of all processes, lest each made a graph of its own kind.
+    everyone = Space(
         rows,
         METRICS[how.metric],
         block_bytes=block_bytes(how.memory_budget),
-        centres=centres,
+        centres=np.unique(rows.ties.class_of[np.searchsorted(rows.ties.nodes, asked)]) if how.distributed else centres,
         base=base,
         num_base_nodes=num_offered,
     )
+    space = everyone.of(centres)
     count = min(k + 1, len(ties.members))
     # Room for near ties: a shortlist that is too short costs a comparison with all rows in float64.
     wanted = count + max(8, count // 2)
     budget = how.memory_budget // 4
-    index, target = _chosen(space, how)
+    index, target = _chosen(everyone, how)
     searcher, sample = None, None
     if isinstance(index, str) and index in EXACT:
         name, lists = how.route(space, how, wanted)
+        if how.index == "auto":
+            _log.info("index='auto' is %r, which is exact, for %s", name, _size(everyone, how))
     else:
         name = index if isinstance(index, str) else type(index).__name__
         searcher = FaissSearch(space, index, wanted, how.device)
-        if not searcher.exact and (how.measure_recall or target is not None):
-            sample = exact_sample(space, how.measure_recall or _SAMPLE, count, how.device, how.memory_budget)
+        if not searcher.exact and len(asked) and (how.measure_recall or target is not None):
+            sample = exact_sample(everyone, how.measure_recall or _SAMPLE, count, how.device, how.memory_budget)
         if sample is not None and target is not None:
             tune(searcher, sample, target, budget)
         lists = searcher.shortlists(space, wanted if searcher.spare else count)
@@ -159,12 +163,20 @@ def find(
         exact=exact,
         device=str(how.device if searcher is None else searcher.device),
         seconds=time.perf_counter() - started,
-        recall=recall if sample is None else recall_of(ranking, space, sample),
+        recall=recall if sample is None else _recall(ranking, space, sample, distributed=how.distributed),
         rescored=ranking.rescored,
         searched_again=ranking.searched_again,
         parameters={} if searcher is None else searcher.parameters,
     )
-    return Found(gathered(neighbors) if how.distributed else neighbors, info, rows.exponent)
+    return Found(together(neighbors) if how.distributed else neighbors, info, rows.exponent)
+
+
+def _recall(ranking: Ranking, space: Space, sample: Sample, *, distributed: bool) -> float:
+    """The recall of all processes together."""
+    found, wanted = recall_of(ranking, space, sample)
+    if distributed:
+        found, wanted = (sum(part) for part in zip(*gathered((found, wanted)), strict=True))
+    return found / wanted
 
 
 def _chosen(space: Space, how: How) -> tuple[Any, float | None]:
@@ -172,13 +184,17 @@ def _chosen(space: Space, how: How) -> tuple[Any, float | None]:
     if not (isinstance(how.index, str) and how.index == "auto"):
         return how.index, how.target_recall
     work = len(space.centres) * len(space.base) * space.width
-    size = f"{len(space.centres):,} x {len(space.base):,} rows of width {space.width}, {how.metric}, on {how.device}"
     if work <= _EXACT_WORK or how.device.type != "cpu":
-        _log.info("index='auto' is exact for %s", size)
         return "auto", how.target_recall
+    size = _size(space, how)
     if not faiss_installed():
         _log.warning("index='auto' is exact for %s, which is slow; an approximate index needs FAISS", size)
         return "auto", how.target_recall
     target = _AUTO_RECALL if how.target_recall is None else how.target_recall
     _log.warning("index='auto' is 'ivf' tuned for a recall of %.2f for %s; 'blocks' is exact", target, size)
     return "ivf", target
+
+
+def _size(space: Space, how: How) -> str:
+    centres, base = len(space.centres), len(space.base)
+    return f"{centres:,} x {base:,} rows of width {space.width}, {how.metric}, on {how.device}"

@@ -4,14 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from drepm_pyg._checks import check_at_least, check_choice
 from drepm_pyg.graph.faiss_index import load_faiss
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.options import MEMORY_BUDGET, PathLike
-from drepm_pyg.graph.rows import Features, blocks_of, check_matrix
+from drepm_pyg.graph.rows import Features, blocks_of, check_matrix, take_double
 
 __all__ = ["on_disk_index"]
 
@@ -29,7 +28,8 @@ def on_disk_index(
     """Build an IVF index of the rows of ``x`` block by block, its inverted lists in a file.
 
     The index goes to :func:`knn_graph` as ``index``, with ``target_recall``; memory holds the centroids, a block, and
-    what of the lists the system keeps cached. ``faiss.read_index(directory / "index.faiss")`` opens it again.
+    what of the lists the system keeps cached. ``faiss.read_index(str(directory / "index.faiss"))`` opens it again; in
+    another place than it was written to, with ``faiss.IO_FLAG_ONDISK_SAME_DIR`` as second argument.
 
     Args:
         x: the features, usually a memory-mapped array.
@@ -47,7 +47,7 @@ def on_disk_index(
     Raises:
         MissingExtraError: if FAISS is not installed.
         TypeError: if ``x`` is no dense floating-point matrix.
-        ValueError: if a row holds NaN or infinity, or there are fewer rows than lists.
+        ValueError: if a row holds NaN, infinity or what float32 cannot hold, or there are fewer rows than lists.
 
     Example:
         >>> features = np.load("features.npy", mmap_mode="r")  # doctest: +SKIP
@@ -59,21 +59,23 @@ def on_disk_index(
     num_rows, width = x.shape
     lists = max(1, min(round(4 * num_rows**0.5), num_rows // _PER_LIST)) if lists is None else lists
     check_at_least(1, lists=lists, memory_budget=memory_budget)
+    if not num_rows:
+        raise ValueError(f"'x' must have a row at least (got {list(x.shape)}).")
     if lists > num_rows:
         raise ValueError(f"'lists' must be at most the number of rows, {num_rows} (got {lists}).")
     faiss = load_faiss("on_disk_index")
     from faiss.contrib.ondisk import merge_ondisk
 
-    directory = Path(directory)
+    directory = Path(directory).resolve()  # the index names its lists by their path
     directory.mkdir(parents=True, exist_ok=True)
     index = faiss.index_factory(
         width, f"IVF{lists},Flat", faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT
     )
-    sample = min(num_rows, lists * _PER_LIST, max(lists, memory_budget // (8 * width)))
+    sample = min(num_rows, lists * _PER_LIST, max(lists, memory_budget // (16 * width)))
     index.train(_vectors(x, np.unique(np.linspace(0, num_rows - 1, sample).astype(np.int64)), metric))
     empty = faiss.serialize_index(index)
     blocks = []
-    for number, block in enumerate(blocks_of(num_rows, width, memory_budget // 2)):
+    for number, block in enumerate(blocks_of(num_rows, width, memory_budget // 4)):
         part = faiss.deserialize_index(empty)
         part.add_with_ids(_vectors(x, block, metric), block)
         blocks.append(directory / f"block-{number}.faiss")
@@ -86,12 +88,14 @@ def on_disk_index(
 
 
 def _vectors(x: Features, ids: NDArray[np.int64], metric: str) -> NDArray[np.float32]:
-    rows = x[torch.from_numpy(ids)].detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x[ids])
-    rows = rows.astype(np.float32)
+    rows = take_double(x, ids)
     if not np.isfinite(rows).all():
         bad = ids[~np.isfinite(rows).all(axis=1)]
         raise ValueError(f"'x' holds NaN or infinite values in row {bad[0]}. Repair these rows first.")
-    if metric == "cosine":
-        norm = np.linalg.norm(rows, axis=1, keepdims=True)
-        np.divide(rows, norm, out=rows, where=norm > 0)
-    return rows
+    if metric == "cosine":  # in float64, and after a division by the largest entry, lest squares overflow or vanish
+        for order in (np.inf, 2):
+            norm = np.linalg.norm(rows, order, axis=1, keepdims=True)
+            np.divide(rows, norm, out=rows, where=norm > 0)
+    elif np.abs(rows).max() > np.finfo(np.float32).max:
+        raise ValueError("'x' holds values that float32, and so a FAISS index, cannot hold. Scale it down.")
+    return rows.astype(np.float32)

@@ -24,12 +24,10 @@ class Sample:
 
     Attributes:
         space: the rows with these centres.
-        place: which of all centres they are.
         index: their nearest rows, themselves left out ``[S, T]``.
     """
 
     space: Space
-    place: NDArray[np.int64]
     index: NDArray[np.int64]
 
 
@@ -40,12 +38,20 @@ def exact_sample(space: Space, size: int, count: int, device: torch.device, budg
     slack = some.slack(some.norms, unit_roundoff(device))
     lists = shortlists(product_blocks(some, device, budget), some, slack, count + max(8, count // 2))
     ranking = rank(some, lists, count, score_all=False, budget=budget // 4)
-    return Sample(some, place, _others(ranking.index, some.centres))
+    return Sample(some, _others(ranking.index, some.centres))
 
 
-def recall_of(ranking: Ranking, space: Space, sample: Sample) -> float:
-    """The share of the sample's exact neighbours that a search of all centres found."""
-    return _share(_others(ranking.index[sample.place], space.centres[sample.place]), sample.index)
+def recall_of(ranking: Ranking, space: Space, sample: Sample) -> tuple[int, int]:
+    """How many of the sample's exact neighbours a search found, and how many it was to find.
+
+    Args:
+        ranking: what was found for the centres of ``space``.
+        space: the rows; of the sample's centres, those count that are among its own.
+        sample: the exact answer.
+    """
+    mine = np.isin(sample.space.centres, space.centres)
+    place, exact = np.searchsorted(space.centres, sample.space.centres[mine]), sample.index[mine]
+    return _found(_others(ranking.index[place], space.centres[place]), exact), exact.size
 
 
 def tune(searcher: FaissSearch, sample: Sample, target: float, budget: int) -> None:
@@ -55,7 +61,7 @@ def tune(searcher: FaissSearch, sample: Sample, target: float, budget: int) -> N
         lists = searcher.shortlists(sample.space, sample.index.shape[1] + 1)
         count = min(sample.index.shape[1] + 1, len(sample.space.base))
         ranking = rank(sample.space, lists, count, score_all=True, budget=budget)
-        found = _share(_others(ranking.index, sample.space.centres), sample.index)
+        found = _found(_others(ranking.index, sample.space.centres), sample.index) / sample.index.size
         _log.info("%s finds %.4f of the exact neighbours with %s", searcher.name, found, searcher.parameters)
         if found >= target:
             return
@@ -68,5 +74,5 @@ def _others(index: NDArray[np.int64], centres: NDArray[np.int64]) -> NDArray[np.
     return np.take_along_axis(index, order, axis=1)
 
 
-def _share(found: NDArray[np.int64], exact: NDArray[np.int64]) -> float:
-    return float((exact[:, :, None] == found[:, None, :]).any(axis=2).mean())
+def _found(found: NDArray[np.int64], exact: NDArray[np.int64]) -> int:
+    return int((exact[:, :, None] == found[:, None, :]).any(axis=2).sum())

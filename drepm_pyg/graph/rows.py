@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from drepm_pyg.graph.ties import Ties
 from drepm_pyg.typing import Tensor
 
-__all__ = ["FeatureRows", "Features", "Rows", "blocks_of", "check_matrix", "present", "squared_norms"]
+__all__ = ["FeatureRows", "Features", "Rows", "blocks_of", "check_matrix", "present", "squared_norms", "take_double"]
 
 Features = Tensor | NDArray[Any]
 
@@ -152,12 +152,12 @@ class FeatureRows:
 
     def _read(self, nodes: NDArray[np.int64], columns: slice = slice(None)) -> NDArray[np.float64]:
         if len(self._parts) == 1:
-            return _take(self._parts[0][:, columns], nodes)
+            return take_double(self._parts[0][:, columns], nodes)
         out = np.empty((len(nodes), len(range(self.width)[columns])))
         part = np.searchsorted(self._starts, nodes, side="right") - 1
         for place, x in enumerate(self._parts):
             inside = part == place
-            out[inside] = _take(x[:, columns], nodes[inside] - self._starts[place])
+            out[inside] = take_double(x[:, columns], nodes[inside] - self._starts[place])
         return out
 
     def _scaled(self, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -177,7 +177,7 @@ class FeatureRows:
                 if np.isfinite(magnitude):
                     largest = max(largest, magnitude)
                 else:
-                    bad += own[block][~np.isfinite(_take(x, own[block])).all(axis=1)].tolist()
+                    bad += own[block][~np.isfinite(take_double(x, own[block])).all(axis=1)].tolist()
             if bad:
                 raise ValueError(
                     f"'{name}' holds NaN or infinite values in {len(bad)} of {len(x)} rows "
@@ -209,9 +209,10 @@ def blocks_of(count: int, width: int, block_bytes: int) -> Iterator[NDArray[np.i
 
 def check_matrix(x: Features, name: str) -> None:
     """Features are a dense floating-point matrix."""
-    if not isinstance(x, torch.Tensor | np.ndarray):
+    if not isinstance(x, torch.Tensor | np.ndarray) or isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"'{name}' must be a torch tensor or a NumPy array (got {type(x).__name__}).")
-    floating = x.is_floating_point() if isinstance(x, torch.Tensor) else x.dtype.kind == "f"
+    # The 8-bit formats have no arithmetic.
+    floating = x.is_floating_point() and x.dtype.itemsize > 1 if isinstance(x, torch.Tensor) else x.dtype.kind == "f"
     if isinstance(x, torch.Tensor) and x.layout != torch.strided:
         raise TypeError(f"'{name}' must be dense (got the layout {x.layout}). Convert it with .to_dense().")
     if not floating:
@@ -228,9 +229,12 @@ def _common_width(parts: Mapping[str, Features]) -> int:
     return next(iter(widths.values()))
 
 
-def _take(x: Features, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
+def take_double(x: Features, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Some rows in float64."""
     rows = _select(x, nodes)  # may be the caller's memory: so a copy in any case
-    return rows.to(torch.float64, copy=True).numpy() if isinstance(rows, torch.Tensor) else np.array(rows, np.float64)
+    if isinstance(rows, torch.Tensor):
+        return rows.detach().cpu().to(torch.float64, copy=True).numpy()
+    return np.array(rows, np.float64)
 
 
 def _select(x: Features, nodes: NDArray[np.int64]) -> Features:

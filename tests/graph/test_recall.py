@@ -2,6 +2,7 @@
 
 import logging
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -52,6 +53,29 @@ def test_a_target_is_reached_with_no_more_effort_than_it_takes(x: Tensor, index:
     assert low_info.parameters[effort] <= high_info.parameters[effort]
 
 
+@pytest.mark.parametrize("index", ["IVF60,PQ8x4np,RFlat", "PCA8,IVF60,PQ4x4np,Refine(SQ8)", "IVF60_HNSW8,Flat"])
+def test_what_lies_around_an_index_does_not_keep_it_from_looking_further(x: Tensor, index: str) -> None:
+    info = knn_graph(x, 5, index=index, target_recall=0.97, return_info=True)[1]
+    assert info.parameters["nprobe"] > 1
+    assert info.recall >= 0.97
+
+
+@pytest.mark.parametrize("split", ["IndexShards", "IndexReplicas"])
+def test_every_shard_or_replica_looks_further(x: Tensor, split: str) -> None:
+    import faiss
+
+    unit = torch.nn.functional.normalize(x).numpy()
+    whole, parts = getattr(faiss, split)(16), []
+    for rows in (unit[:1500], unit[1500:]) if split == "IndexShards" else (unit, unit):
+        parts.append(faiss.index_factory(16, "IVF30,Flat", faiss.METRIC_INNER_PRODUCT))
+        parts[-1].train(unit)
+        parts[-1].add(rows)
+        whole.add_shard(parts[-1]) if split == "IndexShards" else whole.add_replica(parts[-1])
+    info = knn_graph(x, 5, index=whole, target_recall=0.97, return_info=True)[1]
+    assert info.recall >= 0.97
+    assert {part.nprobe for part in parts} == {info.parameters["nprobe"]}
+
+
 def test_a_target_out_of_reach_is_said(x: Tensor, caplog: pytest.LogCaptureFixture) -> None:
     coarse = torch.randn(3000, 16, generator=torch.Generator().manual_seed(1))
     with caplog.at_level(logging.WARNING):
@@ -74,7 +98,8 @@ def test_auto_is_exact_until_that_takes_too_long(
 ) -> None:
     with caplog.at_level(logging.INFO, logger="drepm_pyg"):
         assert knn_graph(x, 5, return_info=True)[1].exact
-        assert "index='auto' is exact for 3,000 x 3,000 rows of width 16, cosine, on cpu" in caplog.text
+        said = "index='auto' is 'gram', which is exact, for 3,000 x 3,000 rows of width 16, cosine, on cpu"
+        assert said in caplog.text
         monkeypatch.setattr(find, "_EXACT_WORK", 1e6)
         info = knn_graph(x, 5, return_info=True)[1]
     assert (info.index, info.exact) == ("ivf", False)
@@ -108,10 +133,46 @@ def test_an_index_on_disk(x: Tensor, metric: str, tmp_path) -> None:
     assert torch.equal(knn_graph(x, 5, metric=metric, index=again), knn_graph(x, 5, metric=metric, index=index))
 
 
+@pytest.mark.parametrize("form", [torch.bfloat16, torch.float16, torch.float64])
+def test_an_index_on_disk_of_any_floats(x: Tensor, form: torch.dtype, tmp_path) -> None:
+    x = x[:500].to(form).requires_grad_()
+    index = on_disk_index(x, tmp_path)
+    assert knn_graph(x, 5, index=index, target_recall=0.95, return_info=True)[1].recall >= 0.95
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e60])
+def test_an_index_on_disk_for_the_cosine_does_not_care_for_length(x: Tensor, scale: float, tmp_path) -> None:
+    import faiss
+
+    short = on_disk_index(scale * x[:500].double(), tmp_path / "short")
+    plain = on_disk_index(x[:500].double(), tmp_path / "plain")
+    unit = torch.nn.functional.normalize(x[:50]).numpy()
+    short.nprobe = plain.nprobe = plain.nlist
+    np.testing.assert_allclose(short.search(unit, 3)[0], plain.search(unit, 3)[0], rtol=1e-5)
+    assert isinstance(short, faiss.IndexIVFFlat)
+
+
+def test_an_index_on_disk_is_found_from_elsewhere(x: Tensor, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import faiss
+
+    monkeypatch.chdir(tmp_path)
+    on_disk_index(x[:500], "here")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert faiss.read_index("../here/index.faiss").ntotal == 500
+    (tmp_path / "here").rename(tmp_path / "moved")
+    moved = str(tmp_path / "moved" / "index.faiss")
+    assert faiss.read_index(moved, faiss.IO_FLAG_ONDISK_SAME_DIR).ntotal == 500
+
+
 @pytest.mark.errors
 def test_an_index_on_disk_needs_finite_rows_and_fewer_lists(x: Tensor, tmp_path) -> None:
     with pytest.raises(ValueError, match=r"'lists' must be at most the number of rows, 3000 \(got 4000\)"):
         on_disk_index(x, tmp_path, lists=4000)
+    with pytest.raises(ValueError, match=r"'x' must have a row at least \(got \[0, 16\]\)"):
+        on_disk_index(x[:0], tmp_path)
+    with pytest.raises(ValueError, match="'x' holds values that float32, and so a FAISS index, cannot hold"):
+        on_disk_index(1e60 * x.double(), tmp_path, metric="l2")
     x[7, 0] = float("inf")
     with pytest.raises(ValueError, match="'x' holds NaN or infinite values in row 7"):
         on_disk_index(x, tmp_path)
