@@ -2,7 +2,8 @@
 
 import importlib
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from numbers import Integral
 from types import ModuleType
 from typing import Any
@@ -24,6 +25,7 @@ __all__ = [
     "check_same_shape",
     "list_faults",
     "require",
+    "said_of",
 ]
 
 
@@ -125,10 +127,21 @@ def check_ids(size: int, *, what: str, **tensors: Tensor) -> None:
 
 def check_edge_index(edge_index: Tensor, *, name: str = "edge_index") -> None:
     """A long tensor ``[2, E]``."""
+    if not isinstance(edge_index, Tensor):
+        raise TypeError(f"'{name}' must be a long tensor (got {type(edge_index).__name__}).")
     if edge_index.ndim != 2 or edge_index.size(0) != 2:
         raise ValueError(f"'{name}' must have the shape [2, E] (got {list(edge_index.shape)}).")
     if edge_index.dtype != torch.long:
         raise TypeError(f"'{name}' must be a long tensor (got {edge_index.dtype}).")
+
+
+@contextmanager
+def said_of(name: str) -> Iterator[None]:
+    """What is wrong with one of several inputs is said with its name."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from error
 
 
 def list_faults(subject: str, faults: Iterable[str]) -> None:

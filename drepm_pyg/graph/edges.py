@@ -51,9 +51,9 @@ class Edges:
         """Row 0 the neighbour (source), row 1 the centre (target)."""
         return torch.from_numpy(np.stack([self.neighbour, self.centre]))
 
-    def above(self, floor: float) -> "Edges":
-        """The edges whose score is at least ``floor``."""
-        return self._taken(np.flatnonzero(self.score >= floor))
+    def where(self, kept: NDArray[np.bool_]) -> "Edges":
+        """The edges for which ``kept`` is True."""
+        return self._taken(np.flatnonzero(kept))
 
     def symmetric(self, how: str) -> "Edges":
         """With the reverse of every edge ('union'), or without the edges that lack theirs ('intersection').

@@ -7,6 +7,7 @@ from torch_geometric.data import HeteroData
 from drepm_pyg._checks import check_at_least, check_choice, check_edge_index, check_ids
 from drepm_pyg.data import USER_ITEM, similar
 from drepm_pyg.data.schema import graph_modalities
+from drepm_pyg.graph.transforms.stored import node_count
 from drepm_pyg.typing import Bool, Int, Tensor
 
 __all__ = ["edge_homophily", "shares_a_neighbour"]
@@ -50,7 +51,7 @@ def edge_homophily(data: HeteroData, modality: str | None = None, node: str = "i
         raise ValueError(f"'modality' must name a '{node}' graph of the data, one of {present} (got {modality!r}).")
     edge_index = data[similar(node, modality)].edge_index
     pairs = data[USER_ITEM].edge_index
-    shared = shares_a_neighbour(edge_index, pairs.flip(0) if node == "item" else pairs, data[node].num_nodes)
+    shared = shares_a_neighbour(edge_index, pairs.flip(0) if node == "item" else pairs, node_count(data, node))
     return float(shared[edge_index[0] != edge_index[1]].double().mean())
 
 

@@ -80,12 +80,15 @@ def write_graph(
         edge_weight: ``[E]``, optional.
 
     Raises:
+        FileNotFoundError: if the folder of ``path`` does not exist.
         MissingExtraError: if ``path`` ends in ``.parquet`` and pyarrow is not installed.
         TypeError: if ``edge_index`` is not long.
         ValueError: if the shapes do not match, or ``path`` has another suffix.
     """
     form = format_of(path)
     check_edge_index(edge_index)
+    if not Path(path).absolute().parent.is_dir():
+        raise FileNotFoundError(f"'path' names a folder that does not exist ('{Path(path).parent}'). Create it first.")
     if edge_weight is not None and edge_weight.shape != edge_index[0].shape:
         raise ValueError(
             f"'edge_weight' must have one entry per edge (got {list(edge_weight.shape)} for "

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._checks import check_choice
+from drepm_pyg._checks import check_choice, said_of
 from drepm_pyg.graph.batch import find_in_groups, groups_of, info_of
 from drepm_pyg.graph.edges import Edges
 from drepm_pyg.graph.find import feature_route, find
@@ -98,16 +98,17 @@ def knn_graph(
         index: 'auto': exact and without FAISS up to 5e13 multiply-adds, beyond them on a CPU 'ivf' tuned to a recall of
             0.95 (the log says so). 'gram', 'blocks': the exact routes, all products at once or block by block. 'flat':
             exact, through FAISS. 'ivf', 'hnsw', 'nsg', 'ivfpq', any FAISS factory string, or a trained ``faiss.Index``,
-            either empty or holding one vector per row of ``x`` (of unit length for the cosine): what an approximate
-            index finds is scored anew in float64; rows for which it finds too few are searched exactly.
+            either empty or holding one vector per row of ``x`` (of unit length for the cosine), which is searched
+            where it lies: what an approximate index finds is scored anew in float64; rows for which it finds too few
+            are searched exactly.
         device: where products are computed; default: where ``x`` is. The CUDA routes, FAISS' included, are in place,
-            but no GPU has run them yet.
+            but no GPU has run them yet; exact scores are computed on the CPU, to which such an ``x`` is copied.
         return_weight: also return the similarities (for 'l2' the distances), float64 where ``x`` is, else float32.
         return_info: also return a :class:`KNNInfo`.
         mask: True where a row is present; the others have no edges, and what they hold does not matter.
         batch: which graph each row belongs to; neighbours are sought within it. A graph of ``k`` rows or fewer is
             connected wholly, as PyG's functions do.
-        min_similarity: drop edges of a smaller similarity ('cosine', 'ip').
+        min_similarity: drop edges of a smaller similarity ('cosine', 'ip'), compared in float64.
         radius: drop edges of a larger distance ('l2').
         mutual: keep an edge only if both ends choose each other; the same as ``symmetric='intersection'``.
         symmetric: 'none', 'union' (add the reverse of every edge) or 'intersection'.
@@ -117,7 +118,7 @@ def knn_graph(
         distributed: every process of ``torch.distributed`` seeks the neighbours of a share of the rows, and all get the
             graph that one process would; all must make the same call.
         memory_budget: bytes of working memory beside ``x`` and the result. ``x`` is never copied whole where its
-            float32 form exceeds half of them.
+            float32 form exceeds half of them. 'gram' and FAISS' indexes, asked for by name, take what they need.
 
     Shapes:
         x: float ``[N, F]``, mask: bool ``[N]``, batch: long ``[N]``; returns edge_index: long ``[2, E]`` and
@@ -178,38 +179,74 @@ def knn_graph_of(
     return options.finish(x, Edges.of(found.neighbors), found.info, rows.exponent)
 
 
+@overload
 def knn_graphs(
     features: Mapping[str, Features],
     k: int,
     *,
     masks: Mapping[str, Features] | None = None,
+    return_weight: Literal[False] = False,
+    batch: Int[Tensor, " N"] | None = None,
     **options: Unpack[KNNOptions],
-) -> dict[str, Tensor]:
+) -> dict[str, Tensor]: ...
+@overload
+def knn_graphs(
+    features: Mapping[str, Features],
+    k: int,
+    *,
+    masks: Mapping[str, Features] | None = None,
+    return_weight: Literal[True],
+    batch: Int[Tensor, " N"] | None = None,
+    **options: Unpack[KNNOptions],
+) -> dict[str, tuple[Tensor, Tensor]]: ...
+def knn_graphs(
+    features: Mapping[str, Features],
+    k: int,
+    *,
+    masks: Mapping[str, Features] | None = None,
+    return_weight: bool = False,
+    batch: Int[Tensor, " N"] | None = None,
+    **options: Unpack[KNNOptions],
+) -> dict[str, Tensor] | dict[str, tuple[Tensor, Tensor]]:
     """The graph of every modality, as :class:`~drepm_pyg.nn.ModalEncoder` takes them.
 
     Args:
         features: a matrix per modality.
         k: neighbours per row.
         masks: True where a row has the modality, for those modalities that some rows lack.
+        return_weight: also return the similarities (for 'l2' the distances).
+        batch: which graph each row belongs to, the same for all modalities.
         options: those of :func:`knn_graph`.
 
     Shapes:
-        features: float ``[N, F_m]`` each, masks: bool ``[N]`` each; returns long ``[2, E_m]`` each
+        features: float ``[N, F_m]`` each, masks: bool ``[N]`` each, batch: long ``[N]``; returns edge_index: long
+        ``[2, E_m]`` each, or pairs of it and edge_weight: float ``[E_m]``
 
     Raises:
-        TypeError: see :func:`knn_graph`.
-        ValueError: see :func:`knn_graph`; if a mask has no features.
+        TypeError: see :func:`knn_graph`; the message begins with the modality.
+        ValueError: likewise; if a mask has no features.
 
     Example:
         >>> graphs = knn_graphs({"image": torch.eye(3), "text": torch.eye(3)}, k=1)
         >>> sorted(graphs)
         ['image', 'text']
     """
+    if not isinstance(features, Mapping):
+        raise TypeError(f"'features' must be a mapping from modalities to matrices (got {type(features).__name__}).")
     masks = {} if masks is None else masks
     for name in masks:
         check_choice(list(features), **{"a key of masks": name})
-    graphs = {}
+    for name, x in features.items():  # of all of them, before the first is searched
+        with said_of(f"features[{name!r}]"):
+            check_matrix(x, "x")
+            present(len(x), masks.get(name))
+    graphs: dict[str, Any] = {}
     for name, x in features.items():
         own: KNNOptions = {**options, "mask": masks.get(name)}
-        graphs[name] = knn_graph(x, k, **own)
+        with said_of(f"features[{name!r}]"):
+            graphs[name] = (
+                knn_graph(x, k, return_weight=True, batch=batch, **own)
+                if return_weight
+                else knn_graph(x, k, batch=batch, **own)
+            )
     return graphs

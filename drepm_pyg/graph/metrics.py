@@ -69,9 +69,6 @@ class Metric(Protocol):
     def weight(self, score: Array, exponent: int) -> Array:
         """The number users see for a score of rows that were scaled by ``2 ** -exponent``."""
 
-    def score(self, weight: float, exponent: int) -> float:
-        """The score of such a number: the inverse of :meth:`weight`."""
-
 
 class Cosine:
     """Cosine similarity; a zero row's is 0 with anything."""
@@ -107,9 +104,6 @@ class Cosine:
     def weight(self, score: Array, exponent: int) -> Array:
         return score
 
-    def score(self, weight: float, exponent: int) -> float:
-        return weight
-
 
 class InnerProduct:
     """Inner product."""
@@ -140,9 +134,6 @@ class InnerProduct:
 
     def weight(self, score: Array, exponent: int) -> Array:
         return np.ldexp(score, 2 * exponent)
-
-    def score(self, weight: float, exponent: int) -> float:
-        return float(np.ldexp(weight, -2 * exponent))
 
 
 class Euclidean:
@@ -176,9 +167,6 @@ class Euclidean:
 
     def weight(self, score: Array, exponent: int) -> Array:
         return np.ldexp(np.sqrt(np.maximum(-score, 0)), exponent)
-
-    def score(self, weight: float, exponent: int) -> float:
-        return -(float(np.ldexp(weight, -exponent)) ** 2)
 
 
 def _level(rows: Array) -> Array:

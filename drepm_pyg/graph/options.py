@@ -75,6 +75,8 @@ class Options:
         check_at_least(0, measure_recall=self.measure_recall)
         check_choice(METRICS, metric=self.metric)
         check_choice(SYMMETRIC, symmetric=self.symmetric)
+        if self.device is not None:
+            check_device(self.device)
         if self.mutual and self.symmetric == "union":
             raise ValueError(
                 "'mutual' must be False for symmetric='union' (got True): one drops edges, the other adds."
@@ -118,15 +120,32 @@ class Options:
     def finish(self, x: Features, edges: Edges, info: KNNInfo, exponent: int) -> KNNOutput:
         """Cut off, make mutual or symmetric; then ``edge_index`` and what else was asked for."""
         metric = METRICS[self.metric]
-        limit = self.radius if self.metric == "l2" else self.min_similarity
-        if limit is not None:
-            edges = edges.above(metric.score(limit, exponent))
+        # Compared as the weights that are returned: the square of a limit may round to either side of the score.
+        if self.radius is not None:
+            edges = edges.where(metric.weight(edges.score, exponent) <= self.radius)
+        if self.min_similarity is not None:
+            edges = edges.where(metric.weight(edges.score, exponent) >= self.min_similarity)
         edges = edges.symmetric("intersection" if self.mutual else self.symmetric)
         edge_index = edges.edge_index().to(home(x))
         if not self.return_weight:
             return (edge_index, info) if self.return_info else edge_index
         weight = torch.from_numpy(metric.weight(edges.score, exponent)).to(home(x), output_dtype(x))
         return (edge_index, weight, info) if self.return_info else (edge_index, weight)
+
+
+def check_device(device: torch.device | str) -> None:
+    """Tensors can be made on the device.
+
+    Raises:
+        ValueError: if they cannot.
+    """
+    try:
+        usable = torch.empty(0, device=device).device.type != "meta"
+        reason = "holds no values"
+    except (AssertionError, RuntimeError) as error:
+        usable, reason = False, str(error).splitlines()[0].split(". ")[0].rstrip(".")
+    if not usable:
+        raise ValueError(f"'device' must be one that this torch can use, such as 'cpu' (got '{device}': {reason}).")
 
 
 def home(x: Features) -> torch.device:

@@ -202,6 +202,8 @@ def user_knn_graph_of(
 def _pair_weights(edge_weight: Float[Tensor, " E"] | None, num_pairs: int) -> NDArray[np.float64]:
     if edge_weight is None:
         return np.ones(num_pairs)
+    if not isinstance(edge_weight, torch.Tensor):
+        raise TypeError(f"'edge_weight' must be a tensor (got {type(edge_weight).__name__}).")
     if edge_weight.shape != (num_pairs,):
         raise ValueError(f"'edge_weight' must have one entry per pair, [{num_pairs}] (got {list(edge_weight.shape)}).")
     weight = edge_weight.detach().cpu().double().numpy()

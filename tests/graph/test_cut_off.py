@@ -39,6 +39,15 @@ def test_a_cut_off_drops_what_is_too_far_and_keeps_the_order(x: Tensor, metric: 
     assert torch.equal(knn_graph(x, 7, metric=metric, loop=loop, **option), found)
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_weight_of_an_edge_is_a_limit_that_keeps_it(x: Tensor, metric: str) -> None:
+    edge_index, weight = knn_graph(x, 7, metric=metric, return_weight=True)
+    for limit in weight[:100].tolist():  # the squares of some distances are rounded down
+        option = {"radius": limit} if metric == "l2" else {"min_similarity": limit}
+        kept = weight <= limit if metric == "l2" else weight >= limit
+        assert torch.equal(knn_graph(x, 7, metric=metric, **option), edge_index[:, kept])
+
+
 def test_a_limit_is_part_of_the_graph(x: Tensor) -> None:
     square = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 5.0], [100.0, 0.0]])
     assert edges(knn_graph(square, 2, metric="l2", radius=5.0)) == {(1, 0), (2, 0), (0, 1), (2, 1), (0, 2), (1, 2)}
@@ -116,6 +125,11 @@ def test_modalities_in_one_call(x: Tensor) -> None:
     graphs = knn_graphs({"text": x, "image": x[:, :2]}, 3, masks={"image": mask}, metric="l2")
     assert torch.equal(graphs["text"], knn_graph(x, 3, metric="l2"))
     assert torch.equal(graphs["image"], knn_graph(x[:, :2], 3, metric="l2", mask=mask))
+    batch = torch.arange(80) // 20
+    edge_index, weight = knn_graphs({"text": x}, 3, return_weight=True, batch=batch)["text"]
+    expected, expected_weight = knn_graph(x, 3, return_weight=True, batch=batch)
+    assert torch.equal(edge_index, expected)
+    assert torch.equal(weight, expected_weight)
 
 
 @pytest.mark.errors
@@ -142,6 +156,14 @@ class TestErrors:
     def test_a_batch_of_floats(self, x: Tensor) -> None:
         with pytest.raises(TypeError, match="'batch' must be a long tensor"):
             knn_graph(x, 3, batch=torch.zeros(80))
+
+    def test_the_modality_at_fault_is_named(self, x: Tensor) -> None:
+        with pytest.raises(ValueError, match=r"features\['image'\]: 'x' holds NaN or infinite values in 80 of 80 rows"):
+            knn_graphs({"text": x, "image": x * torch.nan}, 3)
+        with pytest.raises(TypeError, match=r"features\['image'\]: 'x' must hold floating-point features"):
+            knn_graphs({"text": x, "image": x.long()}, 3)
+        with pytest.raises(TypeError, match=r"'features' must be a mapping from modalities to matrices \(got Tensor\)"):
+            knn_graphs(x, 3)  # type: ignore[call-overload]
 
     def test_a_mask_without_features(self, x: Tensor) -> None:
         with pytest.raises(ValueError, match="'a key of masks' must be one of 'text'"):

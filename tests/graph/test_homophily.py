@@ -54,6 +54,13 @@ def test_a_single_graph_needs_no_name() -> None:
     assert edge_homophily(data) == expected
 
 
+def test_the_number_of_items_is_told_by_their_features() -> None:
+    data = toy.toy_data()
+    expected = edge_homophily(data, "text")
+    del data["item"].num_nodes
+    assert edge_homophily(data, "text") == expected
+
+
 def test_self_loops_alone_have_no_homophily() -> None:
     data = toy.toy_data()
     data["item", "similar_text", "item"].edge_index = torch.arange(11).repeat(2, 1)

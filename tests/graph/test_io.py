@@ -174,3 +174,7 @@ class TestErrors:
     def test_weights_that_are_not_finite(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"'cos' of 'g.npz' must hold finite numbers"):
             read_graph(self.write(tmp_path, row=[0], col=[1], cos=[np.nan]), num_nodes=3, weight="cos")
+
+    def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match=r"'path' names a folder that does not exist \('.*no'\)"):
+            write_graph(tmp_path / "no" / "g.npz", torch.tensor([[0], [1]]))

@@ -324,6 +324,18 @@ class TestErrors:
         with pytest.raises(TypeError, match=r"'mask' must be boolean"):
             knn_graph(torch.rand(3, 2), 1, mask=torch.ones(3))
 
+    def test_types_that_would_be_misread(self) -> None:
+        with pytest.raises(TypeError, match=r"'x' must hold floating-point features \(got torch.float8_e4m3fn\)"):
+            knn_graph(torch.rand(3, 2).to(torch.float8_e4m3fn), 1)
+        with pytest.raises(TypeError, match=r"'x' must be a torch tensor or a NumPy array \(got MaskedArray\)"):
+            knn_graph(np.ma.masked_array(np.eye(3), np.eye(3) > 0), 1)
+
+    @pytest.mark.parametrize("device", ["xla", "gpu", "meta"])
+    @pytest.mark.parametrize("index", ["auto", "ivf"])
+    def test_a_device_that_is_not_there(self, device: str, index: str) -> None:
+        with pytest.raises(ValueError, match=rf"'device' must be one that this torch can use.* \(got '{device}': "):
+            knn_graph(torch.rand(3, 2), 1, device=device, index=index)
+
     def test_options(self) -> None:
         with pytest.raises(ValueError, match=r"'metric' must be one of 'cosine', 'ip', 'l2' \(got 'dot'\)"):
             knn_graph(torch.rand(3, 2), 1, metric="dot")

@@ -160,6 +160,13 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"'edge_index' must have the shape \[2, E\]"):
             user_knn_graph(self.x, torch.zeros(3, 2, dtype=torch.long), 2, 1)
 
+    def test_arrays_where_tensors_are_needed(self) -> None:
+        pairs = torch.tensor([[0, 1], [0, 1]])
+        with pytest.raises(TypeError, match=r"'edge_index' must be a long tensor \(got ndarray\)"):
+            user_knn_graph(self.x, pairs.numpy(), 2, 1)
+        with pytest.raises(TypeError, match=r"'edge_weight' must be a tensor \(got ndarray\)"):
+            user_knn_graph(self.x, pairs, 2, 1, edge_weight=torch.ones(2).numpy())
+
     def test_nan_names_the_items(self) -> None:
         x = torch.eye(3)
         x[2] = torch.nan

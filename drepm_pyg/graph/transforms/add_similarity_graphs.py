@@ -2,18 +2,20 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, cast
 
 import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
+from drepm_pyg._checks import said_of
 from drepm_pyg.data import USER_ITEM, modalities, modality_mask, similar
 from drepm_pyg.graph.cache import cached, fingerprint
 from drepm_pyg.graph.knn import knn_graph_of
 from drepm_pyg.graph.options import MEMORY_BUDGET, Options, PathLike
 from drepm_pyg.graph.rows import FeatureRows, present
-from drepm_pyg.graph.transforms.stored import NODES, check_nodes
+from drepm_pyg.graph.transforms.stored import NODES, check_data, check_nodes, node_count, shown
 from drepm_pyg.graph.user_knn import user_knn_graph_of
 from drepm_pyg.typing import Tensor
 
@@ -90,6 +92,8 @@ class AddSimilarityGraphs(BaseTransform):
         cache_dir: PathLike | None = None,
     ) -> None:
         check_nodes(nodes)
+        if isinstance(modalities, str):
+            raise TypeError(f"'modalities' must be a list of names (got a string). Pass [{modalities!r}].")
         self.options = Options(
             k,
             metric=metric,
@@ -116,6 +120,7 @@ class AddSimilarityGraphs(BaseTransform):
 
     def forward(self, data: HeteroData) -> HeteroData:
         """Add the graphs to (a shallow copy of) ``data``."""
+        check_data(data, type(self).__name__)
         present = modalities(data)
         wanted = present if self.modalities is None else list(self.modalities)
         if not present:
@@ -132,12 +137,22 @@ class AddSimilarityGraphs(BaseTransform):
         for modality in wanted:
             read = functools.cache(functools.partial(self._read, data, modality))
             for node in self.nodes:
+                with said_of(f"the {node}s' graph of {modality!r}"):
+                    edge_index, edge_weight = self._graph(data, node, modality, read)
                 store = data[similar(node, modality)]
-                store.edge_index, store.edge_weight = self._graph(data, node, modality, read)
+                store.edge_index, store.edge_weight = edge_index, edge_weight
         return data
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(k={self.options.k}, metric={self.options.metric!r}, loop={self.loop})"
+        decisive = {name: getattr(self.options, name) for name in _DECISIVE}
+        first = {name: decisive.pop(name) for name in ("k", "metric")}
+        defaults = {field.name: field.default for field in fields(Options) if field.name in decisive}
+        given = {"modalities": self.modalities, "nodes": tuple(self.nodes)}
+        return shown(
+            self,
+            {**first, "loop": self.loop, **decisive, **given},
+            {**defaults, "modalities": None, "nodes": NODES},
+        )
 
     def _read(self, data: HeteroData, modality: str) -> FeatureRows:
         """The items' rows; what is multiplied for one graph is there for the other."""
@@ -154,7 +169,7 @@ class AddSimilarityGraphs(BaseTransform):
         arrays = {"x": data["item"][modality], "mask": modality_mask(data, modality)}
         if node == "user":
             arrays["edge_index"] = data[USER_ITEM].edge_index
-        num_nodes = len(arrays["x"]) if node == "item" else data["user"].num_nodes
+        num_nodes = len(arrays["x"]) if node == "item" else node_count(data, "user")
         parameters = {name: getattr(self.options, name) for name in _DECISIVE}
         key = fingerprint(arrays, {**parameters, "loop": self.loop, "node": node, "num_nodes": num_nodes})
         edge_index, edge_weight = cached(
@@ -171,7 +186,7 @@ class AddSimilarityGraphs(BaseTransform):
             nodes = present(len(x), modality_mask(data, modality))
             built = knn_graph_of(x, nodes, read, self.options, loop=self.loop)
         else:
-            pairs, num_users = data[USER_ITEM].edge_index, data["user"].num_nodes
+            pairs, num_users = data[USER_ITEM].edge_index, node_count(data, "user")
             built = user_knn_graph_of(x, read, pairs, num_users, self.options, loop=self.loop)
         if isinstance(built, torch.Tensor):
             return built, torch.ones(built.size(1), device=built.device)

@@ -7,7 +7,7 @@ from torch_geometric.transforms import BaseTransform
 from drepm_pyg._checks import check_at_least, check_fraction
 from drepm_pyg.data.schema import check_modality_name
 from drepm_pyg.graph.edge_drop import degree_sensitive_edge_drop
-from drepm_pyg.graph.transforms.stored import training_pairs
+from drepm_pyg.graph.transforms.stored import shown, training_pairs
 
 __all__ = ["DegreeSensitiveEdgeDrop"]
 
@@ -55,4 +55,4 @@ class DegreeSensitiveEdgeDrop(BaseTransform):
         return data
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.ratio}, seed={self.seed})"
+        return shown(self, {"ratio": self.ratio, "seed": self.seed, "name": self.name}, {"name": "pruned"})

@@ -8,7 +8,7 @@ from torch_geometric.transforms import BaseTransform
 from drepm_pyg.data import similar
 from drepm_pyg.data.schema import check_modality_name
 from drepm_pyg.graph.merge import check_merge_weights, merge_graphs
-from drepm_pyg.graph.transforms.stored import NODES, check_nodes, stored_graph, stored_modalities
+from drepm_pyg.graph.transforms.stored import NODES, check_nodes, shown, stored_graph, stored_modalities
 
 __all__ = ["MergeModalities"]
 
@@ -57,4 +57,5 @@ class MergeModalities(BaseTransform):
         return data
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.weights}, name={self.name!r})"
+        arguments = {"weights": self.weights, "name": self.name, "nodes": tuple(self.nodes)}
+        return shown(self, arguments, {"nodes": NODES})

@@ -9,7 +9,7 @@ from torch_geometric.transforms import BaseTransform
 from drepm_pyg._checks import check_choice
 from drepm_pyg.data import similar
 from drepm_pyg.graph.normalize import normalize_graph
-from drepm_pyg.graph.transforms.stored import NODES, check_nodes, node_count, stored_graph, stored_modalities
+from drepm_pyg.graph.transforms.stored import NODES, check_nodes, node_count, shown, stored_graph, stored_modalities
 
 __all__ = ["NormalizeSimilarity"]
 
@@ -59,4 +59,8 @@ class NormalizeSimilarity(BaseTransform):
         return data
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(mode={self.mode!r})"
+        return shown(
+            self,
+            {"mode": self.mode, "modalities": self.modalities, "nodes": tuple(self.nodes)},
+            {"modalities": None, "nodes": NODES},
+        )

@@ -1,6 +1,6 @@
 """The similarity graphs that a HeteroData holds already, and how many nodes they have."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from torch_geometric.data import HeteroData
 
@@ -9,9 +9,20 @@ from drepm_pyg.data import USER_ITEM, similar
 from drepm_pyg.data.schema import graph_modalities
 from drepm_pyg.typing import OptTensor, Tensor
 
-__all__ = ["NODES", "check_nodes", "node_count", "stored_graph", "stored_modalities", "training_pairs"]
+__all__ = [
+    "NODES",
+    "check_data",
+    "check_nodes",
+    "node_count",
+    "shown",
+    "stored_graph",
+    "stored_modalities",
+    "training_pairs",
+]
 
 NODES = ("item", "user")
+
+_ALWAYS = object()  # equal to nothing: the argument is shown whatever it is
 
 
 def check_nodes(nodes: Sequence[str]) -> None:
@@ -24,12 +35,30 @@ def check_nodes(nodes: Sequence[str]) -> None:
         check_choice(NODES, nodes=node)
 
 
+def check_data(data: HeteroData, need: str) -> None:
+    """Data with users and items; ``need`` says who asks for it."""
+    if not isinstance(data, HeteroData):
+        raise TypeError(
+            f"{need} needs a HeteroData with data['item'] (got {type(data).__name__}). For one matrix call knn_graph."
+        )
+
+
+def shown(transform: object, arguments: Mapping[str, object], defaults: Mapping[str, object]) -> str:
+    """The call that made a transform, but for what is at its default.
+
+    All that decides the result must stand in it: PyG compares it with what a data set was processed with.
+    """
+    given = [f"{name}={value!r}" for name, value in arguments.items() if value != defaults.get(name, _ALWAYS)]
+    return f"{type(transform).__name__}({', '.join(given)})"
+
+
 def stored_modalities(data: HeteroData, nodes: Sequence[str], wanted: Collection[str] | None) -> dict[str, list[str]]:
     """By node type, the modalities whose graphs are asked for; types of which there is no such graph are left out.
 
     Raises:
         ValueError: if none is there, or a node type has some of the ``wanted`` ones and lacks others.
     """
+    check_data(data, "this transform")
     found: dict[str, list[str]] = {}
     for node in nodes:
         present = graph_modalities(data, node)
@@ -69,6 +98,7 @@ def node_count(data: HeteroData, node: str) -> int:
 
 def training_pairs(data: HeteroData, need: str) -> Tensor:
     """The training pairs, ``data['user', 'interacts', 'item'].edge_index``; ``need`` says who asks for them."""
+    check_data(data, need)
     if USER_ITEM not in data.edge_types or "edge_index" not in data[USER_ITEM]:
         raise ValueError(f"{need} needs the training pairs, data{list(USER_ITEM)}.edge_index, which are not there.")
     pairs: Tensor = data[USER_ITEM].edge_index

@@ -7,10 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 import torch_geometric.transforms as T
-from torch_geometric.data import HeteroData
+from torch_geometric.data import Data, HeteroData, InMemoryDataset
 
 from drepm_pyg.data import USER_ITEM
-from drepm_pyg.graph import AddSimilarityGraphs, knn_graph, products, user_knn_graph
+from drepm_pyg.graph import (
+    AddSimilarityGraphs,
+    MergeModalities,
+    NormalizeSimilarity,
+    knn_graph,
+    products,
+    user_knn_graph,
+)
 
 
 @pytest.fixture
@@ -109,6 +116,35 @@ def test_composes_and_pickles(data: HeteroData) -> None:
 
 def test_says_what_it_is() -> None:
     assert repr(AddSimilarityGraphs(3, loop=True)) == "AddSimilarityGraphs(k=3, metric='cosine', loop=True)"
+    decisive = {
+        "index": "blocks",
+        "return_weight": True,
+        "min_similarity": 0.5,
+        "mutual": True,
+        "symmetric": "intersection",
+        "modalities": ["text"],
+        "nodes": ("item",),
+    }
+    shown = ", ".join(f"{name}={value!r}" for name, value in decisive.items())
+    transform = AddSimilarityGraphs(memory_budget=1 << 20, device="cpu", cache_dir="cache", **decisive)
+    assert repr(transform) == f"AddSimilarityGraphs(k=10, metric='cosine', loop=False, {shown})"
+
+
+def test_a_data_set_notices_that_it_was_processed_with_other_options(data: HeteroData, tmp_path: Path) -> None:
+    class Stored(InMemoryDataset):
+        processed_file_names = ("data.pt",)
+
+        def process(self) -> None:
+            self.save([self.pre_transform(data)], self.processed_paths[0])
+
+    steps = [AddSimilarityGraphs(k=2), NormalizeSimilarity(), MergeModalities({"image": 0.5, "text": 0.5})]
+    dataset = Stored(tmp_path, pre_transform=T.Compose(steps))
+    dataset.load(dataset.processed_paths[0], HeteroData)
+    expected = T.Compose(steps)(data)["user", "similar_merged", "user"]
+    assert torch.equal(dataset[0]["user", "similar_merged", "user"].edge_index, expected.edge_index)
+    Stored(tmp_path, pre_transform=T.Compose(steps))  # no warning
+    with pytest.warns(UserWarning, match="pre_transform"):
+        Stored(tmp_path, pre_transform=T.Compose([AddSimilarityGraphs(k=2, min_similarity=0.2), *steps[1:]]))
 
 
 @pytest.mark.parametrize("return_weight", [False, True])
@@ -158,6 +194,26 @@ class TestErrors:
         del data[USER_ITEM]
         with pytest.raises(ValueError, match=r"user graphs need data\['user', 'interacts', 'item'\].edge_index"):
             AddSimilarityGraphs(k=2)(data)
+
+    def test_the_graph_at_fault_is_named(self, data: HeteroData) -> None:
+        with pytest.raises(ValueError, match=r"the users' graph of 'image': 'k' must be at most .* 19 \(got k=25"):
+            AddSimilarityGraphs(k=25, nodes=["user"])(data)
+        data["item"].text[:] = torch.nan
+        with pytest.raises(ValueError, match=r"the items' graph of 'text': 'x' holds NaN or infinite values"):
+            AddSimilarityGraphs(k=2)(data)
+
+    def test_no_users_and_items(self) -> None:
+        with pytest.raises(TypeError, match=r"AddSimilarityGraphs needs a HeteroData .* \(got Data\)"):
+            AddSimilarityGraphs()(Data(x=torch.eye(3)))
+
+    def test_an_unknown_number_of_users(self, data: HeteroData) -> None:
+        del data["user"].num_nodes
+        with pytest.raises(ValueError, match=r"data\['user'\].num_nodes is not set"):
+            AddSimilarityGraphs(k=2)(data)
+
+    def test_modalities_in_a_string(self) -> None:
+        with pytest.raises(TypeError, match=r"'modalities' must be a list of names .* Pass \['text'\]"):
+            AddSimilarityGraphs(modalities="text")
 
     def test_nodes(self) -> None:
         with pytest.raises(ValueError, match=r"'nodes' must be one of 'item', 'user' \(got 'items'\)"):

@@ -51,7 +51,8 @@ def test_a_new_split_refuses_what_was_pruned_from_the_old_one(data: HeteroData) 
 
 
 def test_says_what_it_is() -> None:
-    assert repr(DegreeSensitiveEdgeDrop(0.8, seed=1)) == "DegreeSensitiveEdgeDrop(0.8, seed=1)"
+    assert repr(DegreeSensitiveEdgeDrop(0.8, seed=1)) == "DegreeSensitiveEdgeDrop(ratio=0.8, seed=1)"
+    assert repr(DegreeSensitiveEdgeDrop(0.8, name="thin")).endswith("seed=None, name='thin')")
 
 
 @pytest.mark.errors

@@ -49,7 +49,8 @@ def test_nodes_without_graphs_are_passed_over(data: HeteroData) -> None:
 def test_pickles_and_says_what_it_is(data: HeteroData) -> None:
     transform = pickle.loads(pickle.dumps(MergeModalities(WEIGHTS)))
     assert similar("item", "merged") in transform(data).edge_types
-    assert repr(transform) == "MergeModalities({'image': 0.1, 'text': 0.9}, name='merged')"
+    assert repr(transform) == "MergeModalities(weights={'image': 0.1, 'text': 0.9}, name='merged')"
+    assert repr(MergeModalities({"text": 1.0}, nodes=["item"])).endswith("name='merged', nodes=('item',))")
 
 
 @pytest.mark.errors

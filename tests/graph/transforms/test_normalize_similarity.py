@@ -59,6 +59,7 @@ def test_items_alone_need_no_number_of_nodes(generator: torch.Generator) -> None
 
 def test_says_what_it_is() -> None:
     assert repr(NormalizeSimilarity("row")) == "NormalizeSimilarity(mode='row')"
+    assert repr(NormalizeSimilarity(nodes=["user"])) == "NormalizeSimilarity(mode='sym', nodes=('user',))"
 
 
 @pytest.mark.errors
