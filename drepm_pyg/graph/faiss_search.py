@@ -100,7 +100,9 @@ class FaissSearch:
         place[space.base] = np.arange(len(space.base))
         place_of = np.where(class_of >= 0, place[class_of], -1)
         count = min(self._widening * count, self._index.ntotal)
-        p, q = (part[ids] for part, ids in zip(self._slack(space), (space.centres, space.base), strict=True))
+        if self.exact:
+            p, q = space.slack(space.norms, self._unit_roundoff())
+            p, q = p[space.centres], q[space.base]
         for start in range(0, len(space.centres), _QUERIES):
             block = slice(start, min(start + _QUERIES, len(space.centres)))
             ids = space.centres[block]
@@ -123,11 +125,18 @@ class FaissSearch:
                 score = np.where(candidate >= 0, 0.0, -np.inf)
                 yield Shortlist(block, candidate, score, np.zeros_like(score), np.full(len(score), -np.inf))
 
-    def _slack(self, space: Space) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return space.slack(space.norms, 2.0**-24 if self.device.type == "cpu" else 2.0**-8)
+    def _unit_roundoff(self) -> float:
+        """That of the index' products: a GPU may be set to round the factors to TF32, which a search tells."""
+        if self.device.type == "cpu":
+            return 2.0**-24
+        probe = np.full((1, 256), 1 + 2.0**-12, np.float32)
+        index = on_gpu(self._faiss, self._faiss.IndexFlatIP(256), self.device)
+        index.add(np.eye(256, dtype=np.float32))
+        return 2.0**-24 if index.search(probe, 1)[0] == probe[0, 0] else 2.0**-8
 
     def _searched(self, queries: NDArray[np.float32], count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        if self.device.type == "cpu":
+        # FAISS' torch bridge takes a tensor of the device for an index on one GPU alone, not for shards or transforms.
+        if self.device.type == "cpu" or not hasattr(self._index, "getDevice"):
             distance, found = self._index.search(queries, count)
             return distance, found
         import faiss.contrib.torch_utils  # noqa: F401 - from here on indexes take tensors where they lie

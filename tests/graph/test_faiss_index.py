@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from drepm_pyg._checks import MissingExtraError
-from drepm_pyg.graph import knn_graph, user_knn_graph
+from drepm_pyg.graph import faiss_search, knn_graph, options, user_knn_graph
 
 METRICS = ("cosine", "ip", "l2")
 
@@ -92,6 +92,18 @@ def test_an_empty_index_is_copied_before_it_is_filled(x: Tensor, faiss) -> None:
 def test_users_too(x: Tensor, generator: torch.Generator) -> None:
     pairs = torch.stack([torch.arange(80).repeat(4), torch.randint(600, (320,), generator=generator)])
     assert torch.equal(user_knn_graph(x, pairs, 80, 5, index="flat"), user_knn_graph(x, pairs, 80, 5))
+
+
+@pytest.mark.usefixtures("faiss")
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_way_to_a_gpu_with_a_cpu_in_its_place(x: Tensor, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = []
+    monkeypatch.setattr(options, "check_device", lambda device: None)
+    monkeypatch.setattr(faiss_search, "on_gpu", lambda faiss, index, device: moved.append(str(device)) or index)
+    edge_index, info = knn_graph(x, 8, metric=metric, index="flat", device="cuda", return_info=True)
+    assert torch.equal(edge_index, knn_graph(x, 8, metric=metric))
+    assert info.searched_again == 0  # products were found to be float32's
+    assert set(moved) == {info.device} == {"cuda"}
 
 
 @pytest.mark.errors
