@@ -20,6 +20,7 @@ __all__ = [
     "named_index",
     "native_vectors",
     "on_gpu",
+    "shared_out",
     "vectors",
 ]
 
@@ -121,11 +122,16 @@ def on_gpu(faiss: Any, index: Any, device: torch.device) -> Any:
             f"'device' must be 'cpu' for a FAISS index here (got '{device}'; this FAISS sees no GPU). Install "
             "\"drepm_pyg[gpu]\", or take index='auto', which computes on the device without FAISS."
         )
-    if device.index is None and faiss.get_num_gpus() > 1:
+    if shared_out(faiss, device):
         options = faiss.GpuMultipleClonerOptions()
         options.shard = True
         return faiss.index_cpu_to_all_gpus(index, co=options)
     return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), device.index or 0, index)
+
+
+def shared_out(faiss: Any, device: torch.device) -> bool:
+    """Whether the rows are shared out among several GPUs."""
+    return device.index is None and int(faiss.get_num_gpus()) > 1
 
 
 def filled(space: Space, index: Any) -> Any:

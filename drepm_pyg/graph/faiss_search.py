@@ -7,7 +7,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg.graph.faiss_index import filled, given_index, load_faiss, named_index, native_vectors, on_gpu, vectors
+from drepm_pyg.graph.faiss_index import (
+    filled,
+    given_index,
+    load_faiss,
+    named_index,
+    native_vectors,
+    on_gpu,
+    shared_out,
+    vectors,
+)
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.shortlist import Shortlist
 from drepm_pyg.graph.space import Space
@@ -55,9 +64,14 @@ class FaissSearch:
         # A filled index is searched where it lies, which may be on GPUs; they take arrays, too.
         stays = self._holds_nodes or self.name.lower().startswith(_ON_CPU_ALONE)
         self.device = torch.device("cpu") if stays else device
-        if self.device.type != "cpu":
-            built = on_gpu(self._faiss, built, self.device)
-        self._index = built if self._holds_nodes else filled(space, built)
+        if self._holds_nodes:
+            self._index = built
+        elif self.device.type == "cpu":
+            self._index = filled(space, built)
+        elif shared_out(self._faiss, self.device):
+            self._index = on_gpu(self._faiss, filled(space, built), self.device)  # shards take rows in one go alone
+        else:
+            self._index = filled(space, on_gpu(self._faiss, built, self.device))
         # Distances of whole vectors need no candidates to spare: they rank as the exact scores do but for rounding.
         full = self.name in ("flat", "ivf", "hnsw", "nsg") or self.name.endswith("Flat") or not isinstance(index, str)
         self._widening = 1 if full else _COMPRESSED

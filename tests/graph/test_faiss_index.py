@@ -106,6 +106,30 @@ def test_the_way_to_a_gpu_with_a_cpu_in_its_place(x: Tensor, metric: str, monkey
     assert set(moved) == {info.device} == {"cuda"}
 
 
+@pytest.mark.parametrize("index", ["flat", "ivf"])
+def test_the_way_to_several_gpus(x: Tensor, faiss, index: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def halves(faiss, whole, device):
+        out = faiss.IndexShards(whole.d, False, index == "flat")  # as FAISS' own: successive ids but for IVF
+        parts.append([faiss.clone_index(whole) for _ in range(2)])
+        for place, part in enumerate(parts[-1]):
+            if index == "flat":
+                part.reset()
+                part.add(whole.reconstruct_n(0, whole.ntotal)[place * whole.ntotal // 2 :][: whole.ntotal // 2])
+            else:
+                part.remove_ids(np.flatnonzero(np.arange(whole.ntotal) % 2 == place))
+            out.add_shard(part)
+        return out
+
+    parts: list[list[object]] = []
+    monkeypatch.setattr(options, "check_device", lambda device: None)
+    monkeypatch.setattr(faiss_search, "on_gpu", halves)
+    monkeypatch.setattr(faiss_search, "shared_out", lambda faiss, device: True)
+    # A small budget: the rows are added in several blocks, which shards do not take.
+    x = x.repeat(4, 1) + torch.arange(4).repeat_interleave(600)[:, None]
+    found = knn_graph(x, 8, index=index, device="cuda", memory_budget=1 << 20)
+    assert overlap(found, knn_graph(x, 8, index=index), 2400) > (0.999 if index == "flat" else 0.8)
+
+
 @pytest.mark.errors
 class TestErrors:
     def test_without_faiss_both_extras_are_named(self, x: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
