@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jsonargparse import Namespace
 
 from drepm_pyg.cli.arguments import Parser, add_format
 from drepm_pyg.cli.output import show
 from drepm_pyg.cli.stages import Stages
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["parser", "run"]
 
@@ -63,6 +66,7 @@ def run(args: Namespace) -> None:
     """Build, write, and print what was built."""
     out = Path(args.out)
     _check_outputs(out, args.plot)
+    from drepm_pyg._checks import said_of
     from drepm_pyg.cli.graph_summary import homophily, summary
     from drepm_pyg.graph import knn_graph, write_graph
 
@@ -74,7 +78,8 @@ def run(args: Namespace) -> None:
         options = {name: args[name] for name in _OPTIONS}
         if args.memory_budget is not None:
             options["memory_budget"] = args.memory_budget
-        edge_index, weight, info = knn_graph(x, args.k, mask=mask, return_weight=True, return_info=True, **options)
+        with said_of(args.features):
+            edge_index, weight, info = knn_graph(x, args.k, mask=mask, return_weight=True, return_info=True, **options)
         stage(f"writing {out}")
         write_graph(out, edge_index, weight if args.weight else None)
         stage("describing the graph")
@@ -105,15 +110,19 @@ def _check_outputs(out: Path, plot: str | None) -> None:
         require("matplotlib", extra="plot", purpose="Drawing figures")
 
 
-def _load(path: str) -> "torch.Tensor":  # noqa: F821 - the import costs seconds
+def _load(path: str) -> "NDArray[Any]":
     import numpy as np
-    import torch
 
     from drepm_pyg._checks import CorruptFileError
 
     if not Path(path).is_file():
         raise FileNotFoundError(f"'{path}' does not exist. Pass a .npy file.")
+    with open(path, "rb") as file:
+        if file.read(6) != np.lib.format.MAGIC_PREFIX:
+            raise CorruptFileError(f"'{path}' is no .npy file. Pass one array, as numpy.save writes it.")
     try:
-        return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
+        # Writable (copy on write), so that products may take it as it lies.
+        array: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
+        return array
     except (ValueError, EOFError, OSError, TypeError) as error:
         raise CorruptFileError(f"'{path}' cannot be read as a .npy array ({error}). Was the file truncated?") from error

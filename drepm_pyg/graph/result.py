@@ -12,7 +12,7 @@ __all__ = ["KNNInfo", "KNNOutput", "output_dtype"]
 
 @dataclass(frozen=True)
 class KNNInfo:
-    """How a graph was found.
+    """How a graph was found; in several processes ``seconds``, ``rescored`` and ``searched_again`` are one's own.
 
     Attributes:
         index: the route taken: 'gram' or 'blocks' (exact, by matrix products), or the FAISS index by its name.
@@ -42,4 +42,4 @@ KNNOutput = Tensor | tuple[Tensor, Tensor] | tuple[Tensor, KNNInfo] | tuple[Tens
 
 def output_dtype(x: Features) -> torch.dtype:
     """Weights are float64 where the features are, else float32."""
-    return torch.float64 if str(x.dtype).endswith("float64") else torch.float32
+    return torch.float64 if x.dtype.itemsize >= 8 else torch.float32

@@ -50,6 +50,16 @@ def test_the_summary_describes_the_graph(features: Path, capsys: pytest.CaptureF
     assert record["exact"] is True
 
 
+@pytest.mark.parametrize("form", ["<f2", ">f4", ">f8", "fortran"])
+def test_every_floating_array_is_read(features: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.load(features)
+    other = np.asfortranarray(x) if form == "fortran" else x.astype(form)
+    np.save(features.parent / "y.npy", other)
+    described(capsys, features.parent / "y.npy", "--k", 3, "--out", features.parent / "y.npz")
+    expected = knn_graph(torch.from_numpy(other.astype(np.float64)), 3)
+    assert torch.equal(read_graph(features.parent / "y.npz", num_nodes=40), expected)
+
+
 def test_ranges_of_the_histogram_double(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # On a circle, ever farther apart: the nearest of each is the one before, and of row 0 row 1.
     angle = np.array([0, 1, 3, 7, 15, 31, 63])
@@ -122,6 +132,19 @@ class TestErrors:
         plot = tmp_path / "g.pdf"
         assert "'--plot' must end in .png" in self.fails(capsys, x, "--out", tmp_path / "g.npz", "--plot", plot)
         assert "x.npy' does not exist" in self.fails(capsys, x, "--out", tmp_path / "g.npz")
+
+    def test_the_file_at_fault_is_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        np.save(tmp_path / "x.npy", np.ones((20, 3), int))
+        error = self.fails(capsys, tmp_path / "x.npy", "--out", tmp_path / "g.npz")
+        assert f"{tmp_path / 'x.npy'}: 'x' must hold floating-point features (got int64)" in error
+        whole = (tmp_path / "x.npy").read_bytes()
+        (tmp_path / "half.npy").write_bytes(whole[: len(whole) // 2])
+        assert "Was the file truncated?" in self.fails(capsys, tmp_path / "half.npy", "--out", tmp_path / "g.npz")
+        np.savez(tmp_path / "x.npz", np.ones((20, 3)))
+        (tmp_path / "x.txt").write_text("1 2 3")
+        for name in ("x.npz", "x.txt"):
+            error = self.fails(capsys, tmp_path / name, "--out", tmp_path / "g.npz")
+            assert f"{name}' is no .npy file. Pass one array" in error
 
     def test_interactions_of_other_items(self, features: Path, capsys: pytest.CaptureFixture[str]) -> None:
         shop = features.parent / "shop"

@@ -186,6 +186,7 @@ def test_arrays_memory_maps_and_strides_give_the_tensor_s_graph(tmp_path: Path) 
     for form in (x, mapped, np.asfortranarray(x), wide[:, ::2], x.astype(">f4"), torch.from_numpy(wide)[:, ::2]):
         assert torch.equal(knn_graph(form, 5), expected)
     assert torch.equal(knn_graph(mapped, 5, memory_budget=5_000), expected)
+    assert knn_graph(x.astype(">f8"), 5, return_weight=True)[1].dtype == torch.float64
 
 
 def test_the_input_is_left_alone() -> None:
