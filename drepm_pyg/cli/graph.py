@@ -67,12 +67,16 @@ def run(args: Namespace) -> None:
     out = Path(args.out)
     _check_outputs(out, args.plot)
     from drepm_pyg._checks import said_of
-    from drepm_pyg.cli.graph_summary import homophily, summary
+    from drepm_pyg.cli.graph_summary import homophily, read_interactions, summary
     from drepm_pyg.graph import knn_graph, write_graph
 
     with Stages(4 + (args.interactions is not None) + (args.plot is not None)) as stage:
         stage(f"reading {args.features}")
         x, mask = _load(args.features), None if args.mask is None else _load(args.mask)
+        interactions = None
+        if args.interactions is not None:
+            stage(f"reading {args.interactions}")
+            interactions = read_interactions(args.interactions, len(x))
         rows = " x ".join(f"{size:,}" for size in x.shape)
         stage(f"searching the {args.k} nearest of {rows}")
         options = {name: args[name] for name in _OPTIONS}
@@ -84,9 +88,8 @@ def run(args: Namespace) -> None:
         write_graph(out, edge_index, weight if args.weight else None)
         stage("describing the graph")
         record = {"output": args.out, "k": args.k, **summary(edge_index, weight, len(x), metric=args.metric)}
-        if args.interactions is not None:
-            stage(f"reading {args.interactions}")
-            record |= homophily(edge_index, args.interactions, len(x))
+        if interactions is not None:
+            record |= homophily(edge_index, interactions)
         if args.plot is not None:
             from drepm_pyg.experiments.figures import draw_similarity_graph
 

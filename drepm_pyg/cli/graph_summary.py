@@ -3,11 +3,13 @@
 from itertools import takewhile
 from typing import Any
 
+from torch_geometric.data import HeteroData
+
 from drepm_pyg.data import read_mmrec, similar
 from drepm_pyg.graph import connected_components, degree_histogram, edge_homophily, hubness, mutual_share
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["homophily", "summary"]
+__all__ = ["homophily", "read_interactions", "summary"]
 
 
 def summary(
@@ -37,8 +39,8 @@ def summary(
     }
 
 
-def homophily(edge_index: Int[Tensor, "2 E"], interactions: str, num_nodes: int) -> dict[str, float]:
-    """The share of the edges whose ends have a training user of ``interactions`` in common.
+def read_interactions(interactions: str, num_nodes: int) -> HeteroData:
+    """The data set whose items are the nodes of the graph.
 
     Raises:
         ValueError: where the data set has another number of items than the graph has nodes.
@@ -49,6 +51,11 @@ def homophily(edge_index: Int[Tensor, "2 E"], interactions: str, num_nodes: int)
             f"'{interactions}' has {data['item'].num_nodes:,} items, but there are {num_nodes:,} rows of features. "
             "Pass the data set that they belong to."
         )
+    return data
+
+
+def homophily(edge_index: Int[Tensor, "2 E"], data: HeteroData) -> dict[str, float]:
+    """The share of the edges whose ends have a training user in common."""
     data[similar("item", "given")].edge_index = edge_index
     return {"homophily": edge_homophily(data, "given")}
 

@@ -1,6 +1,7 @@
 """FAISS indexes of the rows of a search: the one module that imports it, and only when an index is asked for."""
 
 import importlib.util
+import re
 from typing import Any
 
 import numpy as np
@@ -75,10 +76,9 @@ def named_index(faiss: Any, space: Space, name: str) -> Any:
             step = -(-num_rows // _TRAINING_ROWS)
             built.train(vectors(space, space.base[::step]))
     except RuntimeError as error:
-        reason = str(error).rsplit("Error: ", 1)[-1].strip()
         raise ValueError(
             "'index' must be 'auto', 'gram', 'blocks', 'flat', 'ivf', 'hnsw', 'nsg', 'ivfpq', a FAISS factory string "
-            f"or a FAISS index (got {name!r} for {num_rows} rows of width {space.width}; FAISS: {reason})."
+            f"or a FAISS index (got {name!r} for {num_rows} rows of width {space.width}; FAISS: {_reason(error)})."
         ) from error
     return built
 
@@ -144,10 +144,9 @@ def filled(space: Space, index: Any) -> Any:
         for block in blocks_of(len(space.base), space.width, space.block_bytes):
             index.add(vectors(space, space.base[block]))
     except RuntimeError as error:
-        reason = str(error).rsplit(": ", 1)[-1].strip()
         raise ValueError(
-            f"'index' must take rows by their order (got {type(index).__name__}; FAISS: {reason}). Leave 'IDMap' out: "
-            "ids are those of the rows."
+            f"'index' must take rows by their order (got {type(index).__name__}; FAISS: {_reason(error)}). Leave "
+            "'IDMap' out: ids are those of the rows."
         ) from error
     return index
 
@@ -162,6 +161,11 @@ def native_vectors(space: Space, ids: NDArray[np.int64]) -> NDArray[np.float32]:
     if space.metric is METRICS["cosine"]:
         return vectors(space, ids)
     return np.ldexp(space.rows.double(ids), space.rows.exponent).astype(np.float32)
+
+
+def _reason(error: RuntimeError) -> str:
+    """What FAISS says, without the place in its source."""
+    return re.sub(r"^Error in .* at \S+:\d+: (Error: )?", "", str(error)).strip()
 
 
 def _subquantizers(width: int) -> int:

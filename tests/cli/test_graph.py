@@ -151,6 +151,7 @@ class TestErrors:
         write_mmrec(SyntheticMultimodal(num_users=60, num_items=30, seed=0)[0], shop)
         error = self.fails(capsys, features, "--out", features.with_suffix(".npz"), "--interactions", shop)
         assert "has 30 items, but there are 40 rows of features" in error
+        assert not features.with_suffix(".npz").exists()  # said before the search
 
     def test_a_metric_that_is_none(self, features: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["graph", str(features), "--out", "g.npz", "--metric", "dot"]) == 2
