@@ -25,6 +25,7 @@ def parser(argv: Sequence[str]) -> Parser:
     add("--jobs", type=int, default=1, help="runs at once, each with its share of the threads")
     add("--report", action="store_true", help="write one HTML page with everything, too")
     add("--short", action="store_true", help="two epochs a run and one seed, to see that everything works")
+    add("--results", type=str | None, default=None, help="a folder of finished runs without weights, read and added to")
     add("--settings", type=str | None, default=None, help="a folder of <Model>.yaml files, as a sweep writes them")
     add("--modalities", type=list[str] | None, default=None, help="which to take; default: as the settings say, or all")
     add("--label", type=str | None, default=None, help="how tables call the data; default: the last part of its path")

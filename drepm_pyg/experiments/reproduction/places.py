@@ -10,6 +10,7 @@ from drepm_pyg.experiments.reproduction.gradients_file import GRADIENTS
 from drepm_pyg.experiments.reproduction.plan import PlannedRun
 from drepm_pyg.experiments.reproduction.users_file import USERS
 from drepm_pyg.experiments.yaml_file import read_yaml
+from drepm_pyg.training.run import CONFIG, METRICS, RESULT, WEIGHTS
 
 __all__ = ["Place", "places"]
 
@@ -24,36 +25,49 @@ class Place:
         experiment: the run; its options name the folder.
         folder: the run's.
         watch: what is recorded while it trains.
+        points: files that pictures are drawn from; the weights make them again.
     """
 
     experiment: Experiment
     folder: Path
     watch: frozenset[str]
+    points: frozenset[str] = frozenset()
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing left to do."""
-        files = ["result.json", USERS, *([GRADIENTS] if "gradients" in self.watch else [])]
+        """Whether there is nothing left to do; a run that is kept without its weights must have its points."""
+        weights = (self.folder / WEIGHTS).exists()
+        files = [RESULT, USERS, *([GRADIENTS] if "gradients" in self.watch else []), *([] if weights else self.points)]
         return all((self.folder / file).exists() for file in files)
 
     @property
     def started(self) -> bool:
         """Whether an earlier call began it."""
-        return (self.folder / "metrics.csv").exists()
+        return (self.folder / METRICS).exists()
 
 
-def places(runs: Iterable[PlannedRun], root: Path) -> Mapping[str, Place]:
-    """A place for every distinct run, by its key; what the runs of several experiments watch is watched at once."""
-    wanted: dict[str, tuple[Experiment, frozenset[str]]] = {}
+def places(runs: Iterable[PlannedRun], root: Path, kept: Path | None = None) -> Mapping[str, Place]:
+    """A place for every distinct run, by its key; what the runs of several experiments watch is watched at once.
+
+    Args:
+        runs: of all experiments.
+        root: where runs are trained.
+        kept: where finished runs are kept without their weights; used where ``root`` has no finished one.
+    """
+    wanted: dict[str, tuple[Experiment, frozenset[str], frozenset[str]]] = {}
     for run in runs:
-        before = wanted[run.key][1] if run.key in wanted else frozenset()
-        wanted[run.key] = (run.experiment, before | run.watch)
+        _, watch, points = wanted.get(run.key, (run.experiment, frozenset(), frozenset()))
+        more = frozenset() if run.points is None else frozenset({run.points})
+        wanted[run.key] = (run.experiment, watch | run.watch, points | more)
     found = {}
-    for key, (experiment, watch) in wanted.items():
-        candidates = [_place(key, experiment, more, root) for more in _supersets(watch)]
+    for key, (experiment, watch, points) in wanted.items():
+        own = [_place(key, experiment, more, points, root) for more in _supersets(watch)]
+        others = (
+            [] if kept is None else [_kept_place(key, experiment, more, points, kept) for more in _supersets(watch)]
+        )
         found[key] = next(
-            (place for place in candidates if place.finished),
-            next((place for place in candidates if place.started), candidates[0]),
+            (place for place in (*own, *others) if place.finished),
+            next((place for place in own if place.started), own[0]),
         )
     return found
 
@@ -63,11 +77,15 @@ def _supersets(watch: frozenset[str]) -> list[frozenset[str]]:
     return [watch | set(more) for size in range(len(others) + 1) for more in combinations(others, size)]
 
 
-def _place(key: str, experiment: Experiment, watch: frozenset[str], root: Path) -> Place:
+def _place(key: str, experiment: Experiment, watch: frozenset[str], points: frozenset[str], root: Path) -> Place:
     name = "-".join(["runs/" + key, *sorted(watch)])
-    if (root / name / "config.yaml").exists():
+    if (root / name / CONFIG).exists():
         # A run goes on as it began: an argument may have been at its default then and be given now.
-        began = Experiment.from_config(read_yaml(root / name / "config.yaml"))
+        began = Experiment.from_config(read_yaml(root / name / CONFIG))
         experiment = replace(began, data=experiment.data, graphs=experiment.graphs)
     options = {**experiment.options, "root": str(root), "name": name, "track_lines": "lines" in watch}
-    return Place(replace(experiment, options=options), root / name, watch)
+    return Place(replace(experiment, options=options), root / name, watch, points)
+
+
+def _kept_place(key: str, experiment: Experiment, watch: frozenset[str], points: frozenset[str], kept: Path) -> Place:
+    return Place(experiment, kept / "-".join([key, *sorted(watch)]), watch, points)

@@ -9,14 +9,20 @@ from typing import Any
 
 from torch_geometric.data import HeteroData
 
+from drepm_pyg._checks import check_positive
 from drepm_pyg.data import modalities as modalities_of
 from drepm_pyg.experiments.experiment import DERIVED, Experiment
 from drepm_pyg.experiments.reproduction.identity import identity
 from drepm_pyg.experiments.reproduction.settings import base_settings, override
 from drepm_pyg.experiments.reproduction.spec import Row, Spec
-from drepm_pyg.training import fingerprint
+from drepm_pyg.training import fingerprint, fit
+from drepm_pyg.training.fit import check_options
 
-__all__ = ["Context", "PlannedRun", "first_modality", "plan"]
+__all__ = ["Context", "PlannedRun", "UnsuitedDataError", "first_modality", "plan"]
+
+
+class UnsuitedDataError(ValueError):
+    """The data lack what an experiment is about; other experiments may do with them."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class Context:
         modalities: which modalities were taken; None: all of them.
         root: where runs and results go.
         cache: where downloads and graphs are kept.
+        kept: where finished runs are kept without their weights; None: nowhere.
         settings: a folder of settings that go before the library's.
         overrides: dotted keys for every run.
         short: two epochs, one seed, two values of a setting.
@@ -42,6 +49,7 @@ class Context:
     modalities: list[str] | None
     root: Path
     cache: Path
+    kept: Path | None = None
     settings: Path | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     short: bool = False
@@ -69,6 +77,7 @@ class PlannedRun:
         experiment: the run, without the place where it stands.
         key: what it is called on disk; equal runs of several experiments have the same.
         watch: what is recorded while it trains.
+        points: the file that its picture is drawn from, see :attr:`Spec.points`.
     """
 
     row: str
@@ -77,6 +86,7 @@ class PlannedRun:
     experiment: Experiment
     key: str
     watch: frozenset[str]
+    points: str | None = None
 
 
 def plan(spec: Spec, context: Context, seeds: int | Mapping[str, int] | None = None) -> list[PlannedRun]:
@@ -88,7 +98,9 @@ def plan(spec: Spec, context: Context, seeds: int | Mapping[str, int] | None = N
         seeds: how many, or how many by the names of rows or models; None: as the experiment says.
 
     Raises:
-        ValueError: where a setting is of no use to the model.
+        UnsuitedDataError: where the data lack what the experiment varies.
+        ValueError: where a setting is of no use to the model or to its training, or the runs would not measure what the
+            experiment shows.
     """
     points = list(itertools.product(*(_ends(values) if context.short else values for values in spec.vary.values())))
     short = {"max_epochs": 2} if context.short else {}
@@ -100,10 +112,11 @@ def plan(spec: Spec, context: Context, seeds: int | Mapping[str, int] | None = N
             config = override(override(override(base, varied), context.overrides), short)
             experiment = Experiment.from_config({**config, "data": context.source, "modalities": context.modalities})
             _check_arguments(row.name, experiment)
+            _check_training(spec, row.name, experiment, context)
             for seed in range(_count(spec, row, context, seeds)):
                 seeded = replace(experiment, options={**experiment.options, "seed": seed})
                 key = f"{seeded.model_class.__name__.lower()}-{identity(seeded, context.fingerprint)}"
-                runs.append(PlannedRun(row.name, point, seed, seeded, key, spec.watch))
+                runs.append(PlannedRun(row.name, point, seed, seeded, key, spec.watch, spec.points))
     return runs
 
 
@@ -119,11 +132,11 @@ def first_modality(data: HeteroData) -> str:
     """The modality whose weight ``modality_weight`` is: ``image``, or the first by name.
 
     Raises:
-        ValueError: where the data has fewer than two.
+        UnsuitedDataError: where the data has fewer than two.
     """
     names = modalities_of(data)
     if len(names) < 2:
-        raise ValueError(f"'modality_weight' needs data with two modalities or more (got {names}).")
+        raise UnsuitedDataError(f"'modality_weight' needs data with two modalities or more (got {names}).")
     return "image" if "image" in names else names[0]
 
 
@@ -154,4 +167,26 @@ def _check_arguments(row: str, experiment: Experiment) -> None:
         raise ValueError(
             f"The row '{row}' sets {unknown} in 'model.init_args', which {model.__name__} does not take (it takes "
             f"{sorted(known)})."
+        )
+
+
+def _check_training(spec: Spec, row: str, experiment: Experiment, context: Context) -> None:
+    """What ``fit`` would refuse, and what it would not measure, is found before anything is trained."""
+    defaults = {name: each.default for name, each in inspect.signature(fit).parameters.items()}
+    options = {
+        name: experiment.options.get(name, defaults[name])
+        for name in inspect.signature(check_options).parameters
+        if name != "data"
+    }
+    try:
+        check_positive(**{name: experiment.options.get(name, defaults[name]) for name in ("lr", "lr_decay")})
+        check_options(context.data, **options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The row '{row}' of the experiment '{spec.name}' cannot be trained: {error}") from error
+    measured = [f"{metric}@{k}" for metric in options["metrics"] for k in options["ks"]]
+    missing = [metric for metric in spec.metrics if metric not in measured]
+    if spec.kind in ("table", "lines", "sweep") and missing:
+        raise ValueError(
+            f"The experiment '{spec.name}' shows {missing}, and its runs measure {measured}. Set what they measure, "
+            "such as 'set: {ks: [5, 10, 20]}' (or 'metrics')."
         )

@@ -12,6 +12,7 @@ from drepm_pyg.data import modalities
 from drepm_pyg.experiments.reproduction.measured import Measured
 from drepm_pyg.experiments.reproduction.output import Output
 from drepm_pyg.experiments.reproduction.plan import Context
+from drepm_pyg.experiments.reproduction.settings import settings_source
 from drepm_pyg.experiments.reproduction.table import Cell, Table
 from drepm_pyg.training import read_result
 from drepm_pyg.training.run import versions
@@ -40,7 +41,9 @@ figure { margin: 1rem 0; }
 figure img { max-width: 100%; height: auto; }
 figcaption, .source { color: #444; font-size: 0.9rem; }
 pre { background: #f4f4f4; padding: 0.75rem; overflow-x: auto; font-size: 0.8rem; }
-@media print { details { display: none; } h2 { break-before: page; } }
+@page { size: landscape; margin: 1cm; }
+@media print { body { max-width: none; margin: 0; } details { display: none; } h2 { break-before: page; }
+  .scroll { overflow: visible; } table { font-size: 0.55rem; } th, td { padding: 0.1rem 0.25rem; } }
 """
 
 
@@ -66,6 +69,7 @@ def write_report(
         f"{html.escape(each.spec.title)}</a></li>\n"
         for each in outputs
     )
+    models = list(dict.fromkeys(row.model for output in outputs for row in output.spec.rows))
     sections = [_section(each, measured[each.spec.name], commands[each.spec.name]) for each in outputs]
     page = [
         "<!doctype html>",
@@ -75,7 +79,7 @@ def write_report(
         '<p class="failed">Two epochs a run: made to see that everything works, its numbers mean nothing.</p>'
         if context.short
         else "",
-        _scroll(_provenance(context).to_html()),
+        _scroll(_provenance(context, models).to_html()),
         f"<nav><ul>{links}</ul></nav>",
         *sections,
         "</body></html>\n",
@@ -84,12 +88,13 @@ def write_report(
     path.write_text("\n".join(page), encoding="utf-8")
 
 
-def _provenance(context: Context) -> Table:
+def _provenance(context: Context, models: Sequence[str]) -> Table:
+    sources = {model: settings_source(model, context.source, context.settings) for model in models}
     facts = {
         "data": context.source,
         "modalities": ", ".join(context.modalities or modalities(context.data)) or "none",
         "fingerprint of the data": context.fingerprint,
-        "settings": "the library's" if context.settings is None else str(context.settings),
+        **{f"settings of {model}": source for model, source in sources.items()},
         **(
             {"set for every run": ", ".join(f"{k}: {v}" for k, v in context.overrides.items())}
             if context.overrides

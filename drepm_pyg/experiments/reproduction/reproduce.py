@@ -2,20 +2,22 @@
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drepm_pyg._checks import check_at_least, require
+from drepm_pyg._checks import check_at_least, check_choice, require
+from drepm_pyg.experiments.reproduction.kept import keep
 from drepm_pyg.experiments.reproduction.kinds import MAKERS
 from drepm_pyg.experiments.reproduction.measured import Measured, measure
 from drepm_pyg.experiments.reproduction.output import Output, write
 from drepm_pyg.experiments.reproduction.places import places
-from drepm_pyg.experiments.reproduction.plan import Context, plan
+from drepm_pyg.experiments.reproduction.plan import Context, PlannedRun, UnsuitedDataError, plan
 from drepm_pyg.experiments.reproduction.report import write_report
 from drepm_pyg.experiments.reproduction.schedule import run_all
-from drepm_pyg.experiments.reproduction.settings import agreed_modalities
+from drepm_pyg.experiments.reproduction.settings import agreed_modalities, settings_source
 from drepm_pyg.experiments.reproduction.spec import Spec, paper_names, read_spec
 from drepm_pyg.experiments.sources import load_data
 
@@ -52,6 +54,7 @@ def reproduce(
     jobs: int = 1,
     report: bool = False,
     short: bool = False,
+    results: str | Path | None = None,
     settings: str | Path | None = None,
     modalities: Sequence[str] | None = None,
     label: str | None = None,
@@ -72,6 +75,8 @@ def reproduce(
         jobs: runs at once, each with its share of the threads.
         report: write one HTML page with everything, too.
         short: two epochs a run, one seed, the ends of a range: to see that everything works.
+        results: a folder of finished runs without their weights, for one data set or for several: a run that stands
+            there is not trained again, and every finished one is put there. It is small enough to be committed.
         settings: a folder of ``<Model>.yaml`` files, as a sweep writes them, that go before the library's settings.
         modalities: which modalities of the data to take, for all runs; None: those that the settings were found with,
             or all of them.
@@ -95,10 +100,14 @@ def reproduce(
     check_at_least(1, jobs=jobs, **counts)
     specs = [read_spec(name) for name in (experiments or paper_names())]
     _check_names(specs)
+    _check_seeds(specs, seeds)
     _require_pictures(specs)
     source = _source(specs, data)
+    models = list({row.model: None for spec in specs for row in spec.rows})
+    if settings is not None:
+        _tell_sources(models, source, settings, progress)
     if modalities is None:
-        modalities = agreed_modalities({row.model: None for spec in specs for row in spec.rows}, source, settings)
+        modalities = agreed_modalities(models, source, settings)
     context = Context(
         source=source,
         data=load_data(source, modalities=modalities, cache=cache),
@@ -106,23 +115,48 @@ def reproduce(
         modalities=None if modalities is None else list(modalities),
         root=Path(root),
         cache=Path(cache),
+        kept=None if results is None else Path(results),
         settings=None if settings is None else Path(settings),
         overrides=dict(overrides or {}),
         short=short,
     )
-    planned = {spec.name: plan(spec, context, seeds) for spec in specs}
-    placed = places([run for runs in planned.values() for run in runs], context.root)
+    planned, unsuited = _plan(specs, context, seeds)
+    placed = places([run for runs in planned.values() for run in runs], context.root, context.kept)
     failures = run_all(placed, context, jobs=jobs, progress=progress)
-    measured = {name: measure(runs, placed, failures) for name, runs in planned.items()}
-    outputs = [_make(spec, measured[spec.name], context) for spec in specs]
+    measured = {spec.name: measure(planned.get(spec.name, ()), placed, failures) for spec in specs}
+    outputs = [
+        Output(spec, [], failures=[unsuited[spec.name]])
+        if spec.name in unsuited
+        else _make(spec, measured[spec.name], context)
+        for spec in specs
+    ]
     for output in outputs:
         write(output, context.folder)
+    if context.kept is not None:  # with the points that were drawn
+        for key, place in placed.items():
+            if key not in failures:
+                keep(place, context.kept)
     page = context.folder / "report.html" if report else None
     if page is not None:
         names = [str(name) for name in (experiments or paper_names())]
         commands = {spec.name: _command(name, context, seeds) for spec, name in zip(specs, names, strict=True)}
         write_report(page, outputs, measured, context, commands)
     return Reproduction(outputs, context.folder, page)
+
+
+def _plan(
+    specs: Sequence[Spec], context: Context, seeds: int | Mapping[str, int] | None
+) -> tuple[dict[str, list[PlannedRun]], dict[str, str]]:
+    """The runs of every experiment, and why some of several cannot be made on these data."""
+    planned, unsuited = {}, {}
+    for spec in specs:
+        try:
+            planned[spec.name] = plan(spec, context, seeds)
+        except UnsuitedDataError as error:
+            if len(specs) == 1:
+                raise
+            unsuited[spec.name] = f"{spec.name}: {error}"
+    return planned, unsuited
 
 
 def _make(spec: Spec, measured: Sequence[Measured], context: Context) -> Output:
@@ -139,6 +173,25 @@ def _check_names(specs: Sequence[Spec]) -> None:
     names = [spec.name for spec in specs]
     if len(set(names)) < len(names):
         raise ValueError(f"'experiments' must have distinct names, as their files are called so (got {names}).")
+
+
+def _check_seeds(specs: Sequence[Spec], seeds: int | Mapping[str, int] | None) -> None:
+    known = {name for spec in specs for row in spec.rows for name in (row.name, row.model)}
+    for name in seeds if isinstance(seeds, Mapping) else ():
+        check_choice(sorted(known), **{"a name in 'seeds'": name})
+
+
+def _tell_sources(models: Sequence[str], source: str, settings: str | Path, progress: bool) -> None:
+    """A folder may hold the settings of some of the models; it is said of which it does not."""
+    found = {model: settings_source(model, source, settings) for model in models}
+    others = {model: words for model, words in found.items() if words != str(settings)}
+    if models and len(others) == len(models):
+        raise ValueError(
+            f"'settings' must hold a file for one of the models at least (got '{settings}', which has none of "
+            f"{', '.join(model.rpartition('.')[2] + '.yaml' for model in models)})."
+        )
+    for model, words in others.items() if progress else ():
+        print(f"'{settings}' has no settings of {model}: it runs with {words}.", file=sys.stderr, flush=True)
 
 
 def _require_pictures(specs: Sequence[Spec]) -> None:
@@ -160,6 +213,7 @@ def _source(specs: Sequence[Spec], data: str | None) -> str:
 def _command(name: str, context: Context, seeds: int | Mapping[str, int] | None) -> str:
     words = ["drepm", "reproduce", name, "--data", context.source, "--root", str(context.root)]
     words += [] if seeds is None else ["--seeds", json.dumps(seeds)]
+    words += [] if context.kept is None else ["--results", str(context.kept)]
     words += [] if context.settings is None else ["--settings", str(context.settings)]
     words += [] if context.modalities is None else ["--modalities", f"[{', '.join(context.modalities)}]"]
     words += [] if context.label == Path(context.source).name else ["--label", context.label]

@@ -11,6 +11,7 @@ from threading import Lock
 import torch
 from torch_geometric.data import HeteroData
 
+from drepm_pyg.experiments.reproduction.kept import keep
 from drepm_pyg.experiments.reproduction.places import Place
 from drepm_pyg.experiments.reproduction.plan import Context
 from drepm_pyg.experiments.reproduction.remaining import Remaining
@@ -54,6 +55,8 @@ def run_all(places: Mapping[str, Place], context: Context, *, jobs: int, progres
         for key, error, seconds in outcomes:
             if error is not None:
                 failures[key] = error
+            elif context.kept is not None:
+                keep(places[key], context.kept)
             if told is not None:
                 told.tell(key, error, seconds)
     except KeyboardInterrupt as stop:

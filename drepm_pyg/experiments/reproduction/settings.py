@@ -7,7 +7,7 @@ from typing import Any
 
 from drepm_pyg.experiments.yaml_file import read_yaml
 
-__all__ = ["PLACE", "agreed_modalities", "base_settings", "override"]
+__all__ = ["PLACE", "agreed_modalities", "base_settings", "override", "settings_source"]
 
 #: Arguments that say where a run stands and how it is shown, not what it is.
 PLACE = ("root", "name", "resume", "progress", "tensorboard", "config", "seed", "track_lines")
@@ -51,17 +51,42 @@ def agreed_modalities(models: Iterable[str], data: str, folder: str | Path | Non
     return next((names for names in named.values() if names is not None), None)
 
 
+def settings_source(model: str, data: str, folder: str | Path | None = None) -> str:
+    """Where :func:`base_settings` has the settings of ``model`` from, in words.
+
+    Example:
+        >>> settings_source("BPR", "movielens"), settings_source("MGCN", "some/data")
+        ("the library's for movielens", "the library's for any data")
+    """
+    for words, place in _places(data, folder).items():
+        if (place / _file(model)).is_file():
+            return words
+    return "the model's defaults"
+
+
 def _read(model: str, data: str, folder: str | Path | None) -> dict[str, Any]:
-    name = model.rpartition(".")[2]
-    library = files("drepm_pyg.experiments") / "settings"
-    if folder is not None and not Path(folder).is_dir():
-        raise FileNotFoundError(f"'settings' must be a folder of <Model>.yaml files (got '{folder}', which is none).")
-    candidates = [] if folder is None else [Path(folder)]
-    for place in (*candidates, library / Path(data).name, library / "default"):
-        with as_file(place / f"{name}.yaml") as path:
+    for place in _places(data, folder).values():
+        with as_file(place / _file(model)) as path:
             if path.is_file():
                 return read_yaml(path)
     return {"model": {"class_path": model}}
+
+
+def _file(model: str) -> str:
+    return f"{model.rpartition('.')[2]}.yaml"
+
+
+def _places(data: str, folder: str | Path | None) -> dict[str, Any]:
+    """The folders of settings by what they are called, in the order in which they are asked."""
+    library = files("drepm_pyg.experiments") / "settings"
+    name = Path(data).name
+    if folder is not None and not Path(folder).is_dir():
+        raise FileNotFoundError(f"'settings' must be a folder of <Model>.yaml files (got '{folder}', which is none).")
+    return {
+        **({} if folder is None else {str(folder): Path(folder)}),
+        f"the library's for {name}": library / name,
+        "the library's for any data": library / "default",
+    }
 
 
 def override(config: Mapping[str, Any], dotted: Mapping[str, Any]) -> dict[str, Any]:

@@ -90,6 +90,11 @@ class Spec:
     published: Mapping[str, Mapping[str, list[float]]]
 
     @property
+    def points(self) -> str | None:
+        """The file in a run's folder that the picture is drawn from; None: its numbers are enough."""
+        return f"tsne-{self.nodes}.npz" if self.kind == "tsne" else None
+
+    @property
     def watch(self) -> frozenset[str]:
         """What is recorded beside the metrics while the runs train: ``"lines"``, ``"gradients"``."""
         return frozenset({"curve": {"lines"}, "gradients": {"gradients"}}.get(self.kind, ()))
@@ -113,12 +118,20 @@ class Spec:
         for key in config:
             check_choice(_KEYS, **{f"a key of the experiment '{name}'": key})
         check_choice(KINDS, kind=config.get("kind"))
+        for key in ("set", "vary", "columns", "published"):
+            _check_form(f"{where} must give '{key}' as a mapping of names to values", config.get(key), Mapping)
+        _check_form(f"{where} must give 'metrics' as a list, such as [recall@20]", config.get("metrics"), list)
+        _check_form(
+            f"{where} must give 'rows' as a list of models, or as a mapping of names to models",
+            config.get("rows"),
+            (list, Mapping),
+        )
         kind, common = config["kind"], config.get("set") or {}
-        rows = _rows(config.get("rows") or [], common)
+        rows = _rows(where, config.get("rows") or [], common)
         if (kind == "statistics") != (not rows):
             raise ValueError(f"{where} must {'have no' if rows else 'name its'} 'rows' (kind '{kind}').")
-        for row in rows:
-            model_class(row.model)
+        for key, values in (config.get("vary") or {}).items():
+            _check_form(f"{where} must give '{key}' in 'vary' as a list of values", values, list)
         vary = {key: list(values) for key, values in (config.get("vary") or {}).items()}
         if (kind == "sweep") != (len(vary) in (1, 2)) or any(len(values) < 1 for values in vary.values()):
             raise ValueError(
@@ -129,6 +142,9 @@ class Spec:
         if (kind == "curve") != bool(columns):
             raise ValueError(f"{where} must name its 'columns' if it is a curve, and only then.")
         metrics = tuple(config.get("metrics") or (STATISTICS if kind == "statistics" else ("recall@20", "ndcg@20")))
+        if kind == "statistics":
+            for metric in metrics:
+                check_choice(STATISTICS, metrics=metric)
         published = config.get("published") or {}
         names = {"All"} if kind == "statistics" else {row.name for row in rows}
         for data, values in published.items():
@@ -156,16 +172,31 @@ class Spec:
         )
 
 
-def _rows(given: Any, common: Mapping[str, Any]) -> tuple[Row, ...]:
+def _check_form(message: str, value: Any, form: type | tuple[type, ...]) -> None:
+    """What is left out is as good as the right form."""
+    if value is not None and not isinstance(value, form):
+        raise ValueError(f"{message} (got {value!r}).")
+
+
+def _rows(where: str, given: Any, common: Mapping[str, Any]) -> tuple[Row, ...]:
     """A list of models, or a mapping of names to models, or to ``{model: ..., set: {...}}``."""
-    named = given if isinstance(given, Mapping) else {model.rpartition(".")[2]: model for model in given}
+    named = given if isinstance(given, Mapping) else {str(model).rpartition(".")[2]: model for model in given}
+    if len(named) < len(given):
+        raise ValueError(f"{where} must give its rows distinct names (got {given}): write 'rows' as a mapping.")
     rows = []
     for name, content in named.items():
+        if not isinstance(content, str):
+            _check_form(f"The row '{name}' must be a model, or a mapping of 'model' and 'set'", content, Mapping)
         row: dict[str, Any] = {"model": content} if isinstance(content, str) else dict(content or {})
         for key in row:
             check_choice(("model", "set"), **{f"a key of the row '{name}'": key})
         if "model" not in row:
             raise ValueError(f"The row '{name}' must name its 'model'.")
+        _check_form(f"The row '{name}' must give 'set' as a mapping of names to values", row.get("set"), Mapping)
+        try:
+            model_class(row["model"])
+        except (ValueError, ImportError) as error:
+            raise ValueError(f"The row '{name}' names no model: {error}") from error
         rows.append(Row(str(name), row["model"], {**common, **(row.get("set") or {})}))
     return tuple(rows)
 

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
+from drepm_pyg._checks import CorruptFileError
 from drepm_pyg.evaluation import evaluate_users
 from drepm_pyg.models import RecommenderModel, Representations
 
@@ -40,9 +42,17 @@ def write_users(folder: Path, model: RecommenderModel, data: HeteroData, **optio
 
 
 def read_users(folder: Path) -> dict[str, NDArray[np.float64]]:
-    """The values of all users in one order, such as ``"general/recall@20"`` and ``"modal/recall@20"``."""
-    with np.load(folder / USERS, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files if name != "user"}
+    """The values of all users in one order, such as ``"general/recall@20"`` and ``"modal/recall@20"``.
+
+    Raises:
+        CorruptFileError: where the file is truncated.
+    """
+    try:
+        # Opened here, as NumPy leaves a file open that it cannot read.
+        with (folder / USERS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files if name != "user"}
+    except (BadZipFile, EOFError, ValueError) as error:
+        raise CorruptFileError(f"'{folder / USERS}' cannot be read ({error}). Was the file truncated?") from error
 
 
 @torch.no_grad()

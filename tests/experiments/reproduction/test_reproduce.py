@@ -161,6 +161,104 @@ def test_a_run_goes_on_as_it_began_where_a_default_is_now_given(folder: Path, tm
     assert len(read_metrics(metrics)) == 2
 
 
+def kept_files(folder: Path) -> dict[str, list[str]]:
+    return {path.name.rpartition("-")[0]: sorted(file.name for file in path.iterdir()) for path in folder.iterdir()}
+
+
+def test_kept_results_make_a_table_and_its_tests_again_without_training(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, results = own(tmp_path, rows=["BPR", "LightGCN"], metrics=["recall@20"]), tmp_path / "kept"
+    first = make(path, folder, tmp_path / "one", seeds=2, results=results)
+    assert kept_files(results) == {"bpr": (plain := ["config.yaml", "result.json", "users.npz"]), "lightgcn": plain}
+    assert str(tmp_path) not in "".join(file.read_text() for file in results.glob("*/*.yaml"))  # nothing of the machine
+    monkeypatch.setattr(schedule, "train_run", lambda *_, **__: pytest.fail("something was trained"))
+    second = make(path, folder, tmp_path / "two", seeds=2, results=results)
+    assert second.outputs[0].records == first.outputs[0].records
+    assert second.outputs[0].tests == first.outputs[0].tests
+    assert len(first.outputs[0].tests) == 1
+    assert not (tmp_path / "two" / "runs").exists()
+
+
+def test_more_seeds_add_to_the_kept_results(folder: Path, tmp_path: Path) -> None:
+    path, results = own(tmp_path, rows=["BPR"]), tmp_path / "kept"
+    make(path, folder, tmp_path / "one", results=results)
+    made = make(path, folder, tmp_path / "two", seeds=3, results=results)
+    assert made.outputs[0].records[0]["seeds"] == 3
+    assert len(list((tmp_path / "two" / "runs").iterdir())) == 2  # the first seed stood among the results
+    assert len(list(results.glob("*/result.json"))) == 3
+
+
+def test_figures_are_drawn_from_kept_results(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sklearn")
+    names, results = ["figure1a", "figure5", "figure6", "figure7"], tmp_path / "kept"
+    options: dict[str, Any] = {"cache": tmp_path / "cache", "overrides": EPOCHS, "progress": False, "results": results}
+    first = reproduce(names, str(folder), root=tmp_path / "one", **options)
+    kept = [file.name for file in results.glob("*/*")]
+    assert {"gradients.csv", "metrics.csv", "tsne-1000.npz"} < set(kept)
+    assert "best.safetensors" not in kept
+    monkeypatch.setattr(schedule, "train_run", lambda *_, **__: pytest.fail("something was trained"))
+    second = reproduce(names, str(folder), root=tmp_path / "two", **options)
+    for one, other in zip(first.outputs, second.outputs, strict=True):
+        assert other.records == one.records
+        assert (second.folder / f"{other.spec.name}.png").exists()
+
+
+def test_a_kept_run_without_what_a_figure_needs_is_trained_again(folder: Path, tmp_path: Path) -> None:
+    path, results = own(tmp_path, rows=["DRepMRec"]), tmp_path / "kept"
+    make(path, folder, tmp_path / "one", results=results)
+    made = make("figure5", folder, tmp_path / "two", results=results)  # its numbers are those of a table
+    assert not (tmp_path / "two" / "runs").exists()
+    assert {record["row"] for record in made.outputs[0].records} == {"behaviour", "modal", "general"}
+    curve = own(tmp_path, kind="curve", rows=["DRepMRec"], columns={"loss": "train/loss"})
+    make(curve, folder, tmp_path / "two", results=results)  # the epochs were not kept
+    assert [run.name.rpartition("-")[2] for run in (tmp_path / "two" / "runs").iterdir()] == ["lines"]
+
+
+@pytest.mark.errors
+def test_a_kept_file_that_was_cut_short_is_named(folder: Path, tmp_path: Path) -> None:
+    path, results = own(tmp_path, rows=["BPR"]), tmp_path / "kept"
+    make(path, folder, tmp_path / "one", results=results)
+    (users,) = results.glob("*/users.npz")
+    users.write_bytes(users.read_bytes()[:100])
+    made = make(path, folder, tmp_path / "two", results=results)
+    assert re.search(r"users\.npz' cannot be read .*Was the file truncated", made.failures[0])
+
+
+def test_statistics_are_called_what_they_are(folder: Path, tmp_path: Path) -> None:
+    made = make(own(tmp_path, kind="statistics", metrics=["items", "users"]), folder, tmp_path)
+    assert {record["metric"]: record["mean"] for record in made.outputs[0].records} == {"items": 40, "users": 50}
+
+
+def test_a_column_that_no_epoch_has_is_told(folder: Path, tmp_path: Path) -> None:
+    path = own(tmp_path, kind="curve", rows=["BPR"], columns={"users": "val/cosine_distance_user"})
+    (failure,) = make(path, folder, tmp_path).failures
+    assert re.match(r"BPR: its epochs have no column 'val/cosine_distance_user' \(they have epoch, ", failure)
+
+
+def test_what_these_data_cannot_show_does_not_stop_the_rest(folder: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"root": tmp_path, "modalities": ["text"], "progress": False, "report": True}
+    made = reproduce(["table1", "figure8b"], str(folder), **options)
+    assert made.failures == ["figure8b: 'modality_weight' needs data with two modalities or more (got ['text'])."]
+    assert (made.folder / "table1.md").exists()
+    with pytest.raises(ValueError, match="two modalities or more"):
+        reproduce(["figure8b"], str(folder), **options)
+
+
+def test_models_that_a_folder_of_settings_lacks_are_told(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "found").mkdir()
+    (tmp_path / "found" / "BPR.yaml").write_text("model: BPR\nlr: 0.01\n")
+    path, options = own(tmp_path, rows=["BPR", "MGCN"]), {"settings": tmp_path / "found", "short": True, "report": True}
+    made = make(path, folder, tmp_path, progress=True, **options)
+    assert f"'{tmp_path / 'found'}' has no settings of MGCN: it runs with the library's for any data." in (
+        capsys.readouterr().err
+    )
+    assert made.report is not None
+    assert "<td>the library&#x27;s for any data</td>" in made.report.read_text()
+
+
 def test_some_rows_get_more_seeds_than_others(folder: Path, tmp_path: Path) -> None:
     made = make(own(tmp_path, rows=["BPR", "LightGCN"]), folder, tmp_path, seeds={"LightGCN": 2})
     assert {record["row"]: record["seeds"] for record in made.outputs[0].records} == {"BPR": 1, "LightGCN": 2}
@@ -251,6 +349,15 @@ def test_the_command_prints_and_its_status_tells_of_failures(
         ({"rows": {"a": {"model": "BPR", "set": {"lrr": 1}}}}, {}, "'lrr'"),
         ({"rows": ["BPR"]}, {"seeds": 0}, "'seeds' must be at least 1"),
         ({"rows": ["BPR"]}, {"settings": "nowhere"}, "'settings' must be a folder"),
+        ({"rows": ["BPR"]}, {"settings": "."}, r"'settings' must hold a file for one of the models .*BPR\.yaml"),
+        ({"rows": ["BPR"]}, {"seeds": {"BRP": 3}}, "'a name in 'seeds'' must be one of 'BPR'"),
+        (
+            {"rows": ["BPR"], "metrics": ["recall@5"]},
+            {},
+            r"shows \['recall@5'\], and its runs measure .*ks: \[5, 10, 20\]",
+        ),
+        ({"rows": {"a": {"model": "BPR", "set": {"lr": 0}}}}, {}, "row 'a' .* cannot be trained: 'lr' must be"),
+        ({"rows": ["BPR"]}, {"overrides": {"max_epochs": "many"}}, "'max_epochs' must be an integer"),
     ],
 )
 def test_what_cannot_be_run_is_said_before_anything_is(

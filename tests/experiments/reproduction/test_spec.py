@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from drepm_pyg.experiments.reproduction import Spec, paper_names, read_spec
-from drepm_pyg.experiments.reproduction.settings import agreed_modalities, base_settings, override
+from drepm_pyg.experiments.reproduction.settings import agreed_modalities, base_settings, override, settings_source
 
 FIGURES = ["figure1a", "figure1bc", "figure5", "figure6", "figure7", "figure8a", "figure8b", "figure9a", "figure9b"]
 
@@ -91,6 +91,16 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ({"kind": "curve", "rows": ["BPR"]}, "must name its 'columns'"),
         ({"kind": "table", "rows": ["BPR"], "published": {"Baby": {"BPR": [1.0]}}}, "a value per metric"),
         ({"kind": "table", "rows": ["BPR"], "published": {"Baby": {"VBPR": [1.0, 2.0]}}}, "'VBPR'"),
+        ({"kind": "table", "rows": "BPR"}, "'rows' as a list of models, or as a mapping .*got 'BPR'"),
+        ({"kind": "table", "rows": ["BPR", "BPR"]}, "distinct names"),
+        ({"kind": "table", "rows": {"a": 3}}, "'a' must be a model, or a mapping"),
+        ({"kind": "table", "rows": {"a": "BRP"}}, "'a' names no model: .*'brp'"),
+        ({"kind": "table", "rows": {"a": {"model": "BPR", "set": "lr"}}}, "'a' must give 'set' as a mapping"),
+        ({"kind": "table", "rows": ["BPR"], "set": 3}, "'set' as a mapping"),
+        ({"kind": "table", "rows": ["BPR"], "metrics": "recall@20"}, "'metrics' as a list"),
+        ({"kind": "sweep", "rows": ["BPR"], "vary": {"lr": 0.1}}, "'lr' in 'vary' as a list of values .*got 0.1"),
+        ({"kind": "curve", "rows": ["BPR"], "columns": ["epoch"]}, "'columns' as a mapping"),
+        ({"kind": "statistics", "metrics": ["users", "density"]}, "'density'"),
     ],
 )
 def test_a_fault_in_a_file_is_named(config: dict[str, Any], text: str) -> None:
@@ -113,6 +123,10 @@ def test_settings_come_from_the_folder_the_data_the_recipe_or_nothing(tmp_path: 
         "model": {"class_path": "BPR", "init_args": {}},
         "lr": 0.5,
     }
+    assert settings_source("BPR", "movielens", tmp_path) == str(tmp_path)
+    assert settings_source("LightGCN", "elsewhere/movielens", tmp_path) == "the library's for movielens"
+    assert settings_source("MGCN", "unheard-of", tmp_path) == "the library's for any data"
+    assert settings_source("VBPR", "unheard-of") == "the model's defaults"
     assert agreed_modalities(["BPR", "VBPR"], "unheard-of", tmp_path) == ["text"]
     (tmp_path / "VBPR.yaml").write_text("model: VBPR\nmodalities: [audio]\n")
     with pytest.raises(ValueError, match="'modalities' must be given"):

@@ -13,6 +13,7 @@ from drepm_pyg.experiments.reproduction.records import record
 from drepm_pyg.experiments.reproduction.spec import Spec
 from drepm_pyg.experiments.reproduction.table import Cell, Table
 from drepm_pyg.training import read_metrics, read_result
+from drepm_pyg.training.run import METRICS
 
 __all__ = ["curve_of", "make_curve"]
 
@@ -22,10 +23,13 @@ Curve = dict[int, float]
 def make_curve(spec: Spec, measured: Sequence[Measured], context: Context) -> Output:
     """A set of axes per column, a line per model; the table has the first, the least, and the best epoch's value."""
     records, rows = [], []
+    lost = failures(measured)
     curves: dict[tuple[str, str], Curve] = {}
     for each in measured:
         for shown, column in spec.columns.items():
             found = [_column(place.folder, column) for place in each.places]
+            if found and not any(found):
+                lost.append(f"{each.row}: its epochs have no column '{column}' (they have {_known(each)})")
             curves[each.row, shown] = curve_of(found)
             values = _landmarks(found, [read_result(place.folder)["best_epoch"] for place in each.places])
             rows.append([Cell(each.row), Cell(shown), *(Cell(_show(value)) for value in values.values())])
@@ -42,7 +46,7 @@ def make_curve(spec: Spec, measured: Sequence[Measured], context: Context) -> Ou
         path,
         f"{spec.title}, {context.label}; mean over the seeds that are still training at the epoch. The best epoch is "
         "that of the weights which are kept.",
-        failures=failures(measured),
+        failures=lost,
     )
 
 
@@ -58,7 +62,12 @@ def curve_of(seeds: Sequence[Mapping[int, float]]) -> Curve:
 
 
 def _column(folder: Path, column: str) -> Curve:
-    return {int(row["epoch"]): float(row[column]) for row in read_metrics(folder / "metrics.csv") if row.get(column)}
+    return {int(row["epoch"]): float(row[column]) for row in read_metrics(folder / METRICS) if row.get(column)}
+
+
+def _known(each: Measured) -> str:
+    names = dict.fromkeys(name for place in each.places for row in read_metrics(place.folder / METRICS) for name in row)
+    return ", ".join(names) or "none: nothing was trained"
 
 
 def _landmarks(seeds: Sequence[Curve], best: Sequence[int]) -> dict[str, float | None]:

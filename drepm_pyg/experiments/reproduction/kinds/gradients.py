@@ -6,7 +6,7 @@ from statistics import mean
 
 import numpy as np
 
-from drepm_pyg.experiments.canvas import COLORS, STYLES, canvas
+from drepm_pyg.experiments.canvas import COLORS, MARKERS, STYLES, canvas
 from drepm_pyg.experiments.reproduction.gradients_file import BINS, read_gradients
 from drepm_pyg.experiments.reproduction.kinds.comparison import failures
 from drepm_pyg.experiments.reproduction.kinds.curve import Curve, curve_of
@@ -82,9 +82,17 @@ def _draw(path: Path, epochs: Mapping[str, Sequence[Sequence[Mapping[str, float]
             color, stroke = COLORS[place % len(COLORS)], STYLES[place % len(STYLES)]
             for style, node in zip(STYLES, _NODES, strict=False):
                 curve = _cosines(seeds, node)
-                marker = "o" if len(curve) == 1 else ""
-                label = f"{row}, {node}s"
-                left.plot(list(curve), list(curve.values()), style, color=color, marker=marker, label=label)
+                left.plot(
+                    list(curve),
+                    list(curve.values()),
+                    style,
+                    color=color,
+                    # The stroke tells users from items here, so that in grey the model needs a mark of its own.
+                    marker=MARKERS[place % len(MARKERS)],
+                    markersize=4,
+                    markevery=max(1, len(curve) // 8),
+                    label=f"{row}, {node}s",
+                )
             for axes, node in zip(histograms, _NODES, strict=True):
                 axes.stairs(_histogram(seeds, node), edges, color=color, linestyle=stroke, linewidth=1.6, label=row)
         left.set_xlabel("epoch")

@@ -5,6 +5,7 @@ from typing import Any
 
 from drepm_pyg.experiments.canvas import COLORS, HATCHES, canvas
 from drepm_pyg.experiments.reproduction.kinds.comparison import failures, pair_records
+from drepm_pyg.experiments.reproduction.kinds.whiskers import whiskers
 from drepm_pyg.experiments.reproduction.marks import marks
 from drepm_pyg.experiments.reproduction.measured import Measured
 from drepm_pyg.experiments.reproduction.output import Output
@@ -66,7 +67,7 @@ def _draw(path: Any, records: Sequence[dict[str, Any]], names: Sequence[str], sp
                 where,
                 [each["mean"] for each in own],
                 width * 0.92,
-                yerr=[each["deviation"] or 0.0 for each in own],
+                yerr=whiskers(own),
                 error_kw={"elinewidth": 1, "capsize": 2},
                 color=COLORS[place % len(COLORS)],
                 hatch=HATCHES[place % len(HATCHES)],

@@ -19,7 +19,13 @@ def make_statistics(spec: Spec, measured: Sequence[Measured], context: Context) 
     edges, users, items = context.data[USER_ITEM], context.data["user"].num_nodes, context.data["item"].num_nodes
     splits = {name: edges[attribute].size(1) for name, attribute in SPLIT_INDEX.items() if attribute in edges}
     interactions = sum(splits.values())
-    values = dict(zip(spec.metrics, (users, items, interactions, 1 - interactions / (users * items)), strict=True))
+    known = {
+        "users": users,
+        "items": items,
+        "interactions": interactions,
+        "sparsity": 1 - interactions / (users * items),
+    }
+    values = {name: known[name] for name in spec.metrics}
     published = spec.published_for(context.label).get("All", {})
     records = [
         record(

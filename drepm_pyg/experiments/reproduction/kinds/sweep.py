@@ -6,6 +6,7 @@ from typing import Any
 
 from drepm_pyg.experiments.canvas import COLORS, MARKERS, STYLES, canvas
 from drepm_pyg.experiments.reproduction.kinds.comparison import failures, pair_records
+from drepm_pyg.experiments.reproduction.kinds.whiskers import whiskers
 from drepm_pyg.experiments.reproduction.marks import marks
 from drepm_pyg.experiments.reproduction.measured import Measured
 from drepm_pyg.experiments.reproduction.output import Output
@@ -93,7 +94,7 @@ def _draw_lines(path: Path, spec: Spec, records: _Records, axis: str) -> None:
                 axes.errorbar(
                     [points.index(each["point"]) for each in own],
                     [each["mean"] for each in own],
-                    yerr=[each["deviation"] or 0.0 for each in own],
+                    yerr=whiskers(own),
                     color=COLORS[place % len(COLORS)],
                     linestyle=STYLES[place % len(STYLES)],
                     marker=MARKERS[place % len(MARKERS)],

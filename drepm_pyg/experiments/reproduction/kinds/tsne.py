@@ -39,7 +39,7 @@ def make_tsne(spec: Spec, measured: Sequence[Measured], context: Context) -> Out
     for each in measured:
         if each.places:
             try:
-                panels[each.row] = _panel(each.places[0], spec.nodes, context)
+                panels[each.row] = _panel(each.places[0], spec, context)
             except ValueError as error:
                 lost.append(f"{each.row}: {error}")
     records, rows = [], []
@@ -66,11 +66,11 @@ def make_tsne(spec: Spec, measured: Sequence[Measured], context: Context) -> Out
     )
 
 
-def _panel(place: Place, nodes: int, context: Context) -> _Panel:
-    """Kept beside the run, so that drawing again is quick."""
-    file = place.folder / f"tsne-{nodes}.npz"
+def _panel(place: Place, spec: Spec, context: Context) -> _Panel:
+    """Kept beside the run, so that drawing again is quick, and needs no weights."""
+    file = place.folder / str(spec.points)
     if not file.exists():
-        behavior, modal = _pairs(place, nodes, context)
+        behavior, modal = _pairs(place, spec.nodes, context)
         both = torch.cat([behavior, modal]).double().cpu().numpy()
         distance = 1 - float(F.cosine_similarity(behavior.double(), modal.double()).mean())
         found = {"points": tsne(both), "distance": distance, "mixing": mixing(both)}
@@ -109,7 +109,7 @@ def _draw(path: Path, panels: dict[str, _Panel]) -> None:
             # One line with gaps instead of a thousand lines.
             gaps = np.full((len(behavior), 2), np.nan)
             joined = np.stack([behavior, modal, gaps], axis=1).reshape(-1, 2)
-            axes.plot(joined[:, 0], joined[:, 1], "--", color="0.7", linewidth=0.25, zorder=1)
+            axes.plot(joined[:, 0], joined[:, 1], color="0.6", linewidth=0.4, linestyle=(0, (5, 4)), zorder=1)
             for points, marker, color, label in (
                 (behavior, "s", COLORS[0], "behaviour"),
                 (modal, "o", COLORS[5], "modal"),
