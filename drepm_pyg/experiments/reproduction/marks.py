@@ -15,9 +15,10 @@ def marks(
 ) -> tuple[dict[str, str], list[Pair]]:
     """Which row is ``"best"`` and which is ``"second"``, and the tests behind it.
 
-    The largest mean is the best where it differs significantly from the next one; the next one is the second where,
-    beside that, it differs significantly from the third. Nothing is marked where a rank is a matter of chance; of two
-    rows, none is the second.
+    The largest mean is the best where it differs significantly from every other one; the next one is the second where,
+    beside that, it differs significantly from all below it. The row below alone would not do: a row further down may be
+    so scattered that nothing is known of it. Nothing is marked where a rank is a matter of chance; of two rows, none is
+    the second.
 
     Args:
         metric: its name.
@@ -30,7 +31,8 @@ def marks(
     order = sorted(values, key=lambda row: float(values[row].mean()), reverse=True)
     found: dict[str, str] = {}
     for mark, place in (("best", 0), ("second", 1)):
-        if place + 1 >= len(order) or not _differ(pairs, order[place], order[place + 1], level):
+        below = order[place + 1 :]
+        if not below or not all(_differ(pairs, order[place], other, level) for other in below):
             break
         found[order[place]] = mark
     return found, pairs

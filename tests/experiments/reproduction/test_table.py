@@ -30,6 +30,16 @@ def test_only_what_the_tests_establish_is_marked(levels: tuple[float, ...], expe
     assert marks("m", rows(*levels))[0] == expected
 
 
+def test_the_best_must_be_told_from_every_row_below_not_from_the_next_alone() -> None:
+    # The third is worse by more than the second, and so scattered that it may as well be better.
+    rng = np.random.default_rng(1)
+    base = rng.normal(scale=0.1, size=(1, 300))
+    close, scattered = base - 0.05 + 0.01 * rng.normal(size=(1, 300)), base - 0.06 + 3 * rng.normal(size=(1, 300))
+    scattered += base.mean() - 0.06 - scattered.mean()
+    assert marks("m", {"first": base, "close": close})[0] == {"first": "best"}
+    assert marks("m", {"first": base, "close": close, "scattered": scattered})[0] == {}
+
+
 def test_both_tests_must_agree() -> None:
     # One user out of many with a huge gain: a median of zero, so that Wilcoxon's test sees next to nothing.
     base = np.zeros((1, 50))

@@ -102,7 +102,7 @@ def _notes(measured: Sequence[Measured], context: Context) -> list[str]:
     notes = [
         "Mean over all users with test pairs and over the seeds; the standard deviation is that of the seeds' means. "
         "Bold: the best, and underlined: the second, where the paired t-test and Wilcoxon's test over users both "
-        "separate it from the next row (Holm's correction over all pairs of rows, 5 %)."
+        "separate it from every row below it (Holm's correction over all pairs of rows, 5 %)."
     ]
     if any(len(each.places) < 2 for each in measured):
         notes.append("A row with one seed has no standard deviation: the tests then speak of users, not of seeds.")
