@@ -1,5 +1,6 @@
 """What the parsers of all commands share."""
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NoReturn
@@ -9,6 +10,15 @@ from jsonargparse import ArgumentParser, Namespace
 __all__ = ["Parser", "add_format", "add_graphs", "given"]
 
 _NOISE = ("Does not validate against any", "Subtypes:", "Errors:", "Given value", "- Expected a <class 'NoneType'>")
+
+#: What a value must be, in the words of somebody who types it.
+_FORMS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list such as '[one, other]'",
+    "dict": "a mapping such as '{name: value}'",
+}
 
 
 class Parser(ArgumentParser):  # type: ignore[misc]  # jsonargparse comes without types
@@ -27,9 +37,20 @@ class Parser(ArgumentParser):  # type: ignore[misc]  # jsonargparse comes withou
     def error(self, message: str, *args: Any) -> NoReturn:
         """Say what is wrong in one line, and end with status 2."""
         lines = [line.strip() for line in str(message).splitlines()]
-        told = " ".join(line.removeprefix("- ") for line in lines if line and not line.startswith(_NOISE))
+        told = _wrong_form(str(message)) or " ".join(
+            line.removeprefix("- ") for line in lines if line and not line.startswith(_NOISE)
+        )
         self.exit(2, f"{self.prog}: error: {told} ('{self.prog} --help' lists the options.)\n")
         raise AssertionError("exit returns never")
+
+
+def _wrong_form(message: str) -> str | None:
+    """A value that is no number, list or mapping where one is asked for; None for every other error."""
+    key, value = re.search(r'Parser key "([^"]+)":', message), re.search(r"(?:Given|Got) value: (.*)", message)
+    forms = [name for name in re.findall(r"Expected an? <class '(\w+)'>", message) if name != "NoneType"]
+    if key is None or value is None or not forms or not set(forms) <= set(_FORMS):
+        return None
+    return f"'--{key[1]}' must be {' or '.join(_FORMS[name] for name in forms)} (got '{value[1]}')."
 
 
 def add_format(parser: ArgumentParser) -> None:

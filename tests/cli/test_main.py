@@ -89,6 +89,13 @@ def test_a_run_is_repeated_from_its_own_config(folder: Path, tmp_path: Path) -> 
         (["fit", "--model", "LightGNC", "--data", "synthetic"], 2, "LightGNC"),
         (["fit", "--model", "LightGCN", "--data", "synthetic", "--model.num_layer", "1"], 2, "num_layer"),
         (["fit", "--modle", "LightGCN"], 2, "modle"),
+        (["reproduce", "--modalities", "text"], 2, "'--modalities' must be a list such as '[one, other]' (got 'text')"),
+        (
+            ["reproduce", "--seeds", "x"],
+            2,
+            "'--seeds' must be a whole number or a mapping such as '{name: value}' (got",
+        ),
+        (["reproduce", "--jobs", "two"], 2, "'--jobs' must be a whole number (got 'two')"),
         (["train"], 2, "train"),
         ([], 2, "COMMAND"),
     ],

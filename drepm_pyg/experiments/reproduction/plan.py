@@ -10,6 +10,7 @@ from typing import Any
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_positive
+from drepm_pyg.data import USER_ITEM
 from drepm_pyg.data import modalities as modalities_of
 from drepm_pyg.experiments.experiment import DERIVED, Experiment
 from drepm_pyg.experiments.reproduction.identity import identity
@@ -183,6 +184,9 @@ def _check_training(spec: Spec, row: str, experiment: Experiment, context: Conte
         check_options(context.data, **options)
     except (TypeError, ValueError) as error:
         raise ValueError(f"The row '{row}' of the experiment '{spec.name}' cannot be trained: {error}") from error
+    test = context.data[USER_ITEM].get("test_edge_label_index")
+    if test is None or test.size(1) == 0:
+        raise ValueError("'data' must have test pairs, as every run ranks them (got none). Split it first.")
     measured = [f"{metric}@{k}" for metric in options["metrics"] for k in options["ks"]]
     missing = [metric for metric in spec.metrics if metric not in measured]
     if spec.kind in ("table", "lines", "sweep") and missing:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from drepm_pyg.cli import main
@@ -365,6 +366,16 @@ def test_what_cannot_be_run_is_said_before_anything_is(
 ) -> None:
     with pytest.raises((ValueError, FileNotFoundError), match=text):
         make(own(tmp_path, **content), folder, tmp_path, **options)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.errors
+def test_data_without_test_pairs_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    data = SyntheticMultimodal(num_users=50, num_items=40, seed=0)[0]
+    data["user", "interacts", "item"].test_edge_label_index = torch.empty(2, 0, dtype=torch.long)
+    write_mmrec(data, tmp_path / "untested")
+    with pytest.raises(ValueError, match="'data' must have test pairs"):
+        make(own(tmp_path, rows=["BPR"]), tmp_path / "untested", tmp_path)
     assert not (tmp_path / "runs").exists()
 
 
