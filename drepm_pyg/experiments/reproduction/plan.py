@@ -110,7 +110,8 @@ def plan(spec: Spec, context: Context, seeds: int | Mapping[str, int] | None = N
         base = override(base_settings(row.model, context.source, context.settings), row.overrides)
         for point in points:
             varied = _settings(dict(zip(spec.vary, point, strict=True)), context)
-            config = override(override(override(base, varied), context.overrides), short)
+            # What is asked for on every run comes before what a row is about: "W/O SSS" stays without it.
+            config = override(override(override(override(base, context.overrides), row.own), varied), short)
             experiment = Experiment.from_config({**config, "data": context.source, "modalities": context.modalities})
             _check_arguments(row.name, experiment)
             _check_training(spec, row.name, experiment, context)

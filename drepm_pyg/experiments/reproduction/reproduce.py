@@ -82,7 +82,8 @@ def reproduce(
             or all of them.
         label: how tables and figures call the data; None: the last part of its path. Published values stand beside
             ours where it contains the name of the paper's data set.
-        overrides: dotted keys into every run's file, such as ``{"max_epochs": 100}``.
+        overrides: dotted keys into every run's file, such as ``{"max_epochs": 100}``; what a row sets itself, or an
+            experiment varies, stays as it is.
         progress: a line per run on stderr.
 
     Raises:

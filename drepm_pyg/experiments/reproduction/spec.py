@@ -45,11 +45,13 @@ class Row:
         model: the class by its name or its path.
         overrides: what differs from the model's settings for the data, by dotted keys into the form of a run's file,
             such as ``{"model.init_args.gamma": 0}``.
+        own: those of them that the row sets itself, which make it what its name says; the rest holds for all rows.
     """
 
     name: str
     model: str
     overrides: Mapping[str, Any]
+    own: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,8 @@ def _rows(where: str, given: Any, common: Mapping[str, Any]) -> tuple[Row, ...]:
             model_class(row["model"])
         except (ValueError, ImportError) as error:
             raise ValueError(f"The row '{name}' names no model: {error}") from error
-        rows.append(Row(str(name), row["model"], {**common, **(row.get("set") or {})}))
+        own = dict(row.get("set") or {})
+        rows.append(Row(str(name), row["model"], {**common, **own}, own))
     return tuple(rows)
 
 

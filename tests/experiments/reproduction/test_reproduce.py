@@ -94,7 +94,7 @@ def test_experiments_share_runs_and_more_is_watched_at_once(folder: Path, tmp_pa
 
 
 def test_a_run_that_fails_does_not_stop_the_rest(folder: Path, tmp_path: Path) -> None:
-    rows = {"good": "BPR", "bad": {"model": "BPR", "set": {"lr": 1e30}}, "last": "LightGCN"}
+    rows = {"good": "BPR", "bad": {"model": "BPR", "set": {"lr": 1e30, "batch_size": 64}}, "last": "LightGCN"}
     made = make(own(tmp_path, rows=rows), folder, tmp_path)
     seeds = {record["row"]: record["seeds"] for record in made.outputs[0].records}
     assert seeds == {"good": 1, "bad": 0, "last": 1}
@@ -226,6 +226,14 @@ def test_a_kept_file_that_was_cut_short_is_named(folder: Path, tmp_path: Path) -
     assert re.search(r"users\.npz' cannot be read .*Was the file truncated", made.failures[0])
 
 
+def test_what_holds_for_every_run_does_not_undo_what_a_row_is_about(folder: Path, tmp_path: Path) -> None:
+    rows = {"DRepMRec": "DRepMRec", "W/O SSS": {"model": "DRepMRec", "set": {"model.init_args.gamma": 0}}}
+    gamma = {"model.init_args.gamma": 0.3}
+    make(own(tmp_path, rows=rows), folder, tmp_path, overrides={**EPOCHS, **gamma})
+    trained = [yaml.safe_load(path.read_text())["model"]["init_args"] for path in tmp_path.glob("runs/*/config.yaml")]
+    assert sorted(arguments["gamma"] for arguments in trained) == [0, 0.3]
+
+
 def test_statistics_are_called_what_they_are(folder: Path, tmp_path: Path) -> None:
     made = make(own(tmp_path, kind="statistics", metrics=["items", "users"]), folder, tmp_path)
     assert {record["metric"]: record["mean"] for record in made.outputs[0].records} == {"items": 40, "users": 50}
@@ -318,7 +326,7 @@ def test_everything_stands_on_one_page_that_needs_nothing_else(folder: Path, tmp
 def test_several_processes_give_the_numbers_of_one(
     folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    rows = {"good": "BPR", "bad": {"model": "BPR", "set": {"lr": 1e30}}}
+    rows = {"good": "BPR", "bad": {"model": "BPR", "set": {"lr": 1e30, "batch_size": 64}}}
     path = own(tmp_path, rows=rows)
     alone = make(path, folder, tmp_path / "one")
     both = make(path, folder, tmp_path / "two", jobs=2, progress=True)
@@ -334,7 +342,7 @@ def test_the_command_prints_and_its_status_tells_of_failures(
     assert main(["reproduce", "table1", *common, "--format", "json", "--label", "Toy"]) == 0
     records = json.loads(capsys.readouterr().out)
     assert [(row["metric"], row["mean"]) for row in records[:2]] == [("users", 50), ("items", 40)]
-    bad = own(tmp_path, rows={"bad": {"model": "BPR", "set": {"lr": 1e30}}})
+    bad = own(tmp_path, rows={"bad": "BPR"}, set={"lr": 1e30, "batch_size": 64})
     assert main(["reproduce", str(bad), *common]) == 1
     captured = capsys.readouterr()
     assert "FAILED: bad, seed 0" in captured.err
