@@ -31,9 +31,14 @@ def large_empty(*shape: int, dtype: torch.dtype = torch.float32, device: torch.d
 
 
 def product_into(a: Float[Tensor, "R F"], b: Float[Tensor, "C F"], out: Float[Tensor, "R C"]) -> Float[Tensor, "R C"]:
-    """``a @ b.T`` into ``out``: on a CPU by NumPy, whose BLAS knows that ``a @ a.T`` is symmetric, too."""
+    """``a @ b.T`` into ``out``: on a CPU by NumPy, whose BLAS knows that ``a @ a.T`` is symmetric, too.
+
+    For large products alone: its threads and torch's wait for work by spinning, and small turns leave them no core
+    (full ranking, block by block, took four times as long so).
+    """
     if out.device.type == "cpu":
-        np.matmul(a.numpy(), b.numpy().T, out=out.numpy())
+        with np.errstate(over="ignore", invalid="ignore"):  # as torch: infinities are the caller's to find
+            np.matmul(a.numpy(), b.numpy().T, out=out.numpy())
     else:
         torch.mm(a, b.T, out=out)
     return out

@@ -28,3 +28,8 @@ def test_products_are_those_of_torch(dtype: torch.dtype, generator: torch.Genera
     for left, right in ((a, b), (a[::2], b[:, :7]), (b.T.contiguous().T, a), (a, a), (a[:0], b)):
         out = product_into(left, right, left.new_empty(len(left), len(right)))
         torch.testing.assert_close(out, left @ right.T)
+
+
+def test_what_overflows_is_infinite_without_a_warning() -> None:
+    a = torch.tensor([[1e30, 1.0], [1.0, 1e30]])
+    assert torch.equal(product_into(a, 1e30 * a[:1], torch.empty(2, 1)), torch.full((2, 1), torch.inf))

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._arrays import product_into
 from drepm_pyg._checks import check_finite
 from drepm_pyg.data import USER_ITEM
 from drepm_pyg.typing import Float, Int, Tensor
@@ -74,7 +73,8 @@ def products(user: Float[Tensor, "U D"], item: Float[Tensor, "I D"]) -> Score:
     """Blocks of inner products, in float32 at least: half precision would make ties of what is none."""
     check_finite(user=user, item=item)
     user, item = (table.detach().float() if table.dtype.itemsize < 4 else table.detach() for table in (user, item))
-    return lambda rows: product_into(user.index_select(0, rows), item, user.new_empty(len(rows), len(item)))
+    columns = item.T
+    return lambda rows: user.index_select(0, rows) @ columns
 
 
 def _checked(scores: Tensor, rows: Tensor, data: HeteroData) -> Tensor:
