@@ -5,7 +5,9 @@ from typing import Any
 
 import torch
 
+from drepm_pyg._arrays import large_empty
 from drepm_pyg._checks import check_positive
+from drepm_pyg.nn.functional.gram import strip_rows
 from drepm_pyg.nn.functional.numerics import full_precision, refuse_second_derivative, widen
 from drepm_pyg.nn.functional.rows import check_mask, check_rows, normalize_rows
 from drepm_pyg.typing import Bool, Float, Tensor
@@ -64,31 +66,49 @@ def _plain_info_nce(x: Tensor, y: Tensor, scale: float, mask: Tensor | None) -> 
 
 
 class _InfoNCE(torch.autograd.Function):
-    """One B x B matrix, overwritten on the way from logits to the gradient's weights; the plain form writes four."""
+    """One B x B matrix, overwritten on the way from logits to the gradient's weights; the plain form writes four.
+
+    Strips of rows: what follows the product, the anchors' gradient included, finds a strip in cache.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor, scale: float, mask: Tensor | None) -> Tensor:
-        matrix = (x * scale) @ y.T
-        match = matrix.diagonal().clone()
-        if mask is not None:
-            matrix.masked_fill_(mask, -torch.inf)
-        matrix.diagonal().fill_(-torch.inf)
-        highest = torch.maximum(matrix.amax(dim=1), match)
-        negatives = matrix.sub_(highest.unsqueeze(1)).exp_().sum(dim=1)
+        to_x, to_y = ctx.needs_input_grad[:2]
+        step = strip_rows(x)
+        # The gradient of y needs all rows at once; without it one strip is enough.
+        kept = large_empty(len(x) if to_y else min(step, len(x)), len(y), dtype=x.dtype, device=x.device)
+        match, highest, negatives = x.new_empty(3, len(x))
+        slope = torch.empty_like(x) if to_x else None
+        for start in range(0, len(x), step):
+            rows = slice(start, min(start + step, len(x)))
+            matrix = torch.mm(x[rows] * scale, y.T, out=kept[rows] if to_y else kept[: rows.stop - start])
+            own = matrix.diagonal(start)
+            match[rows] = own
+            if mask is not None:
+                matrix.masked_fill_(mask[rows], -torch.inf)
+            own.fill_(-torch.inf)
+            torch.maximum(matrix.amax(dim=1), match[rows], out=highest[rows])
+            torch.sum(matrix.sub_(highest[rows].unsqueeze(1)).exp_(), dim=1, out=negatives[rows])
+            own.copy_(-negatives[rows])  # from here on matrix / total is softmax - identity, the gradient
+            if slope is not None:
+                torch.mm(matrix, y, out=slope[rows])
         total = negatives + (match - highest).exp()
-        matrix.diagonal().copy_(-negatives)  # from here on matrix / total is softmax - identity, the gradient
-        ctx.scale = scale
-        ctx.save_for_backward(x, y, matrix, total)
+        weight = (scale / total).unsqueeze(1)  # divides [B, D] instead of [B, B]
+        ctx.save_for_backward(x, kept if to_y else None, slope, weight)
         return torch.logaddexp(negatives.log() + (highest - match), torch.zeros_like(match))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         refuse_second_derivative("info_nce")
-        x, y, matrix, total = ctx.saved_tensors
+        x, matrix, slope, weight = ctx.saved_tensors
         with full_precision(x):
-            weight = (grad * ctx.scale / total).unsqueeze(1)  # divides [B, D] instead of [B, B]
-            to_x, to_y = ctx.needs_input_grad[:2]
-            return weight * (matrix @ y) if to_x else None, matrix.T @ (weight * x) if to_y else None, None, None
+            weight = grad.unsqueeze(1) * weight
+            return (
+                None if slope is None else weight * slope,
+                None if matrix is None else matrix.T @ (weight * x),
+                None,
+                None,
+            )
 
 
 _kept_info_nce: Callable[[Tensor, Tensor, float, Tensor | None], Tensor] = _InfoNCE.apply

@@ -4,9 +4,14 @@ import torch
 
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["add_gram_", "gram_squared_norm", "squared_norm"]
+__all__ = ["add_gram_", "gram_squared_norm", "squared_norm", "strip_rows"]
 
-_STRIP = 256  # rows of the result at a time: products of this height run at full rate
+_STRIP = 256  # rows of the result at a time: products of this height run at full rate, and the strip stays in cache
+
+
+def strip_rows(x: Float[Tensor, "B D"]) -> int:
+    """How many rows of a B x B matrix to work on at a time: all of them but on a CPU, where calls cost little."""
+    return _STRIP if x.device.type == "cpu" else max(1, len(x))
 
 
 def add_gram_(total: Float[Tensor, "N N"], x: Float[Tensor, "N F"]) -> Float[Tensor, "N N"]:

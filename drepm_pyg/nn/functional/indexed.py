@@ -5,14 +5,12 @@ from typing import Any
 
 import torch
 
-from drepm_pyg.nn.functional.gram import squared_norm
+from drepm_pyg.nn.functional.gram import squared_norm, strip_rows
 from drepm_pyg.nn.functional.implicit import ImplicitSimilarity
 from drepm_pyg.nn.functional.numerics import full_precision, refuse_second_derivative
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["IndexedSimilarity"]
-
-_STRIP = 256  # rows at a time: a strip of a batch of thousands stays in cache, its products run at full rate
 
 
 class IndexedSimilarity(ImplicitSimilarity):
@@ -78,7 +76,7 @@ class _Distance(torch.autograd.Function):
     def forward(ctx: Any, z: Tensor, matrix: Tensor, ids: Tensor) -> Tensor:
         slope = torch.zeros_like(z) if ctx.needs_input_grad[0] else None
         total = torch.zeros((), dtype=torch.float64, device=z.device)
-        step = _STRIP if z.device.type == "cpu" else max(1, len(z))  # elsewhere calls cost more than entries
+        step = strip_rows(z)
         for start in range(0, len(z), step):
             stop = min(start + step, len(z))
             own, below = z[start:stop], z[:start]

@@ -35,7 +35,7 @@ def test_it_is_the_part_of_the_matrix(matrix: Tensor) -> None:
 def test_value_and_gradient_are_those_of_the_matrix(
     matrix: Tensor, strip: int, metric: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drepm_pyg.nn.functional.indexed._STRIP", strip)
+    monkeypatch.setattr("drepm_pyg.nn.functional.gram._STRIP", strip)
     found, expected = draw(5, 4, seed=1).requires_grad_(), draw(5, 4, seed=1).requires_grad_()
     value = similarity_distance(found, IndexedSimilarity(matrix, IDS), metric=metric)
     by_hand = similarity_supervised(expected, matrix[IDS][:, IDS], metric=metric).square().sum()
