@@ -57,6 +57,12 @@ def _parse() -> argparse.Namespace:
     options.add_argument("--data", nargs="+", choices=["ml-100k", "baby"], default=["ml-100k", "baby"])
     options.add_argument("--models", nargs="+", choices=list(OURS), default=list(OURS), metavar="MODEL")
     options.add_argument("--peers", action=argparse.BooleanOptionalAction, default=None, help="default: unless --quick")
+    options.add_argument(
+        "--half",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="DRepMRec in bf16-mixed, too: slow without bf16",
+    )
     options.add_argument("--max-epochs", type=int, default=200)
     options.add_argument("--patience", type=int, default=10)
     options.add_argument("--batch-size", type=int, default=2048)
@@ -76,7 +82,7 @@ def _movielens() -> HeteroData:
 def _ours(data: HeteroData, args: argparse.Namespace) -> list[dict[str, object]]:
     rows = []
     runs = [(name, "drepm_pyg", "32-true") for name in args.models]
-    runs += [("DRepMRec", "drepm_pyg, bf16-mixed", "bf16-mixed")] if "DRepMRec" in args.models else []
+    runs += [("DRepMRec", "drepm_pyg, bf16-mixed", "bf16-mixed")] if args.half and "DRepMRec" in args.models else []
     for name, library, precision in runs:
         chosen = baby.with_graphs(data) if name == "DRepMRec" else data
         torch.manual_seed(0)
