@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from drepm_pyg._checks import check_at_least
+from drepm_pyg.nn.tall_product import tall_product
 from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["FilterGate"]
@@ -42,7 +43,7 @@ class FilterGate(nn.Module):
         """Apply W alone: linear, so the users' mean over items is taken D wide instead of F."""
         if raw.size(-1) != self.in_channels:
             raise ValueError(f"'raw' must have {self.in_channels} columns (got {list(raw.shape)}).")
-        return raw.to(self.weight.dtype) @ self.weight
+        return tall_product(raw.to(self.weight.dtype), self.weight)
 
     def gate(self, projected: Float[Tensor, "*N D"], id_embedding: Float[Tensor, "*N D"]) -> Float[Tensor, "*N D"]:
         """Let through what behaviour asks for."""

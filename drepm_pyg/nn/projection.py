@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from drepm_pyg._checks import check_at_least
 from drepm_pyg.nn.absent import finite_where_absent
 from drepm_pyg.nn.modality_dict import ModalityDict
+from drepm_pyg.nn.tall_product import tall_product
 from drepm_pyg.typing import Bool, Float, Tensor
 
 __all__ = ["ConcatProjection", "FeatureMLP", "ModalityProjection"]
@@ -49,7 +50,8 @@ class ConcatProjection(nn.Module):
         blocks = self.linear.weight.split(list(self.in_channels.values()), dim=1)
         parts = [
             _zero_absent(
-                finite_where_absent(features[name], masks.get(name)).to(block.dtype) @ block.T, masks.get(name)
+                tall_product(finite_where_absent(features[name], masks.get(name)).to(block.dtype), block.T),
+                masks.get(name),
             )
             for name, block in zip(self.in_channels, blocks, strict=True)
         ]
