@@ -115,12 +115,13 @@ def _ours(data: HeteroData, args: argparse.Namespace) -> list[dict[str, object]]
 def _peers(data: HeteroData, name: str, args: argparse.Namespace) -> list[dict[str, object]]:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        write_pairs(data, Path(folder), name)
+        files = f"{name}-pairs"  # RecBole takes some names for the examples that it comes with
+        write_pairs(data, Path(folder), files)
         features = Path(folder) / "features.npy"
         np.save(features, torch.cat([data["item"][modality] for modality in modalities(data)], dim=1).numpy())
         case = {
             "folder": folder,
-            "name": name,
+            "name": files,
             "features": str(features),
             "dim": 64,
             "layers": 2,
