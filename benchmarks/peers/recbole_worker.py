@@ -1,12 +1,14 @@
 """RecBole's BPR and LightGCN on given splits; prints one line of JSON. Run by RecBole's own environment."""
 
 import json
+import os
 import sys
 import tempfile
 import time
 
 case = json.loads(sys.argv[1])
 sys.argv = sys.argv[:1]  # RecBole reads the command line, too
+os.chdir(tempfile.mkdtemp())  # and writes logs where it stands
 
 from importlib.metadata import version  # noqa: E402
 
