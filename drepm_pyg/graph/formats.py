@@ -1,6 +1,7 @@
 """The file formats of graphs: named arrays in and out."""
 
 import pickle
+import threading
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -20,6 +21,9 @@ Arrays = dict[str, NDArray[Any]]
 
 #: What the weights that ``write_graph`` is given are called in a file, and in PyG.
 _WEIGHT, _PYG_WEIGHT = "weight", "edge_weight"
+
+#: NumPy parses headers by `ast`, which in CPython 3.11 may fail in two threads at once (SystemError).
+_HEADERS = threading.Lock()
 
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError)
 
@@ -79,7 +83,8 @@ def _load_npz(file: BinaryIO, name: str, keys: list[str]) -> Arrays:
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise CorruptFileError(f"'{name}' is no npz file. Expected an archive with 'row' and 'col'.")
     _check_keys(name, keys, archive.files)
-    return {key: archive[key] for key in keys}
+    with _HEADERS:
+        return {key: archive[key] for key in keys}
 
 
 def _save_npz(file: BinaryIO, arrays: Arrays) -> None:
