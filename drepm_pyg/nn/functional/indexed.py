@@ -79,13 +79,13 @@ class _Distance(torch.autograd.Function):
         step = strip_rows(z)
         for start in range(0, len(z), step):
             stop = min(start + step, len(z))
-            own, below = z[start:stop], z[:start]
-            square = (own @ own.T).sub_(matrix[ids[start:stop].unsqueeze(1), ids[start:stop]])
-            gap = (own @ below.T).sub_(matrix[ids[start:stop].unsqueeze(1), ids[:start]])
-            total += squared_norm(square) + 2 * squared_norm(gap)
+            own = z[start:stop]
+            gap = (own @ z[:stop].T).sub_(matrix[ids[start:stop].unsqueeze(1), ids[:stop]])
+            left = gap[:, :start]  # of the diagonal's square; it stands once more above the diagonal
+            total += squared_norm(gap[:, start:]) + 2 * squared_norm(left)
             if slope is not None:
-                slope[start:stop].addmm_(square, own).addmm_(gap, below)
-                slope[:start].addmm_(gap.T, own)
+                slope[start:stop].addmm_(gap, z[:stop])
+                slope[:start].addmm_(left.T, own)
         ctx.save_for_backward(slope)
         return total.to(z.dtype)
 

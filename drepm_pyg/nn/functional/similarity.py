@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from drepm_pyg._checks import check_choice
+from drepm_pyg.nn.functional.gram import squared_norm
 from drepm_pyg.nn.functional.implicit import ImplicitSimilarity
 from drepm_pyg.nn.functional.numerics import full_precision, refuse_second_derivative, widen
 from drepm_pyg.nn.functional.rows import check_rows, normalize_rows
@@ -85,8 +86,7 @@ class _SquaredDistance(torch.autograd.Function):
     def forward(ctx: Any, z: Tensor, target: Tensor) -> Tensor:
         gap = (z @ z.T).sub_(target)
         ctx.save_for_backward(z, gap)
-        # Row norms read the matrix once, write no second one, and do not drift as one float32 sum over B x B does.
-        return torch.linalg.vector_norm(gap, dim=1).square().sum()
+        return squared_norm(gap).to(z.dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
