@@ -159,7 +159,12 @@ class MGCN(MultimodalModel):
         tables = self(data)
         parts = self.objective(tables, batch, regularized=tables)  # Eq. 16
         if self.cl_weight > 0 and tables.behavior is not None and tables.modal is not None:
-            user = self.contrast(tables.modal.user[batch.user], tables.behavior.user[batch.user])
-            item = self.contrast(tables.modal.item[batch.positive], tables.behavior.item[batch.positive])
+            user, item = (
+                self.contrast(modal[ids], behavior[ids], anchor_id=ids, positive_id=ids)
+                for modal, behavior, ids in (
+                    (tables.modal.user, tables.behavior.user, batch.user),
+                    (tables.modal.item, tables.behavior.item, batch.positive),
+                )
+            )
             parts["contrast"] = self.cl_weight * (user + item)  # Eq. 17
         return LossOutput.from_parts(**parts)

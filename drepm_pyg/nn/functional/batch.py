@@ -6,7 +6,7 @@ from drepm_pyg._checks import check_edge_index, check_same_shape
 from drepm_pyg.nn.memo import memoize
 from drepm_pyg.typing import Bool, Int, Tensor
 
-__all__ = ["false_negative_mask", "first_occurrences"]
+__all__ = ["distinct_rows", "false_negative_mask", "first_occurrences"]
 
 
 def first_occurrences(ids: Int[Tensor, " B"]) -> Int[Tensor, " n"]:
@@ -16,10 +16,29 @@ def first_occurrences(ids: Int[Tensor, " B"]) -> Int[Tensor, " n"]:
         >>> first_occurrences(torch.tensor([5, 3, 5, 3, 9]))
         tensor([0, 1, 4])
     """
+    order, is_first = _runs(ids)
+    return order[is_first].sort().values
+
+
+def distinct_rows(ids: Int[Tensor, " B"]) -> tuple[Int[Tensor, " n"], Int[Tensor, " B"]]:
+    """The first row of each distinct id, ascending by id, and for every row the place of its id among them.
+
+    Example:
+        >>> distinct_rows(torch.tensor([5, 3, 5, 3, 9]))
+        (tensor([1, 0, 4]), tensor([1, 0, 1, 0, 2]))
+    """
+    order, is_first = _runs(ids)
+    place = torch.empty_like(order)
+    place[order] = is_first.cumsum(0) - 1
+    return order[is_first], place
+
+
+def _runs(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows by id, then by row; and where among them an id begins."""
     ordered, order = ids.sort(stable=True)
     is_first = torch.ones_like(ordered, dtype=torch.bool)
     is_first[1:] = ordered[1:] != ordered[:-1]
-    return order[is_first].sort().values
+    return order, is_first
 
 
 def false_negative_mask(

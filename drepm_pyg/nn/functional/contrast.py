@@ -1,16 +1,18 @@
 """InfoNCE and the two alignments that are made of it, per row (DRepMRec, Eq. 8-11)."""
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from drepm_pyg._arrays import large_empty
 from drepm_pyg._checks import check_positive
+from drepm_pyg.nn.functional.batch import distinct_rows
 from drepm_pyg.nn.functional.gram import strip_rows
 from drepm_pyg.nn.functional.numerics import full_precision, refuse_second_derivative, widen
-from drepm_pyg.nn.functional.rows import check_mask, check_rows, normalize_rows
-from drepm_pyg.typing import Bool, Float, Tensor
+from drepm_pyg.nn.functional.rows import check_ids, check_mask, check_rows, normalize_rows
+from drepm_pyg.typing import Bool, Float, Int, Tensor
 
 __all__ = ["info_nce", "inter_alignment", "intra_alignment"]
 
@@ -22,12 +24,16 @@ def info_nce(
     temperature: float = 0.2,
     normalize: bool = True,
     mask: Bool[Tensor, "B B"] | None = None,
+    anchor_id: Int[Tensor, " B"] | None = None,
+    positive_id: Int[Tensor, " B"] | None = None,
 ) -> Float[Tensor, " B"]:
     r"""Per-row InfoNCE with in-batch negatives: row b of ``positive`` belongs to row b of ``anchor`` (Eq. 8-9).
 
     .. math:: \ell_b = -x_b^\top y_b / \tau + \ln \sum_c \exp(x_b^\top y_c / \tau)
 
-    Differentiable once: one B x B matrix serves the value and the gradient.
+    Differentiable once: one B x B matrix serves the value and the gradient. A batch of pairs repeats its nodes: given
+    the ids, that matrix has a row per distinct anchor and a column, counted, per distinct positive. Same loss, same
+    gradient of every row; ids only save work.
 
     Args:
         anchor: :math:`x`, float ``[B, D]``.
@@ -35,6 +41,8 @@ def info_nce(
         temperature: :math:`\tau`.
         normalize: L2-normalise the rows first, so that the products are cosines.
         mask: bool ``[B, B]``, True = column c is no negative of row b; the diagonal is never masked.
+        anchor_id: which node each row of ``anchor`` is, long ``[B]``; None: all rows are taken for different ones.
+        positive_id: which node each row of ``positive`` is, long ``[B]``.
 
     Returns:
         the loss of each row in nats, float ``[B]`` (float32 for half inputs); 0 for a single row.
@@ -50,11 +58,17 @@ def info_nce(
     check_positive(temperature=temperature)
     if mask is not None:
         check_mask(mask, len(anchor))
+    check_ids(len(anchor), anchor_id=anchor_id, positive_id=positive_id)
     with full_precision(anchor):
         x, y = (normalize_rows(rows) if normalize else widen(rows) for rows in (anchor, positive))
         # torch.compile fuses the plain form by itself, and warns about every autograd.Function that it traces.
-        row_losses = _plain_info_nce if torch.compiler.is_compiling() else _kept_info_nce
-        return row_losses(x, y, 1 / temperature, mask)
+        if torch.compiler.is_compiling():
+            return _plain_info_nce(x, y, 1 / temperature, mask)
+        if normalize and mask is None and anchor_id is not None and positive_id is not None:
+            repeats = _repeats(x, y, anchor_id, positive_id, temperature)
+            if repeats is not None:
+                return _counted_info_nce(x, y, 1 / temperature, repeats)
+        return _kept_info_nce(x, y, 1 / temperature, mask)
 
 
 def _plain_info_nce(x: Tensor, y: Tensor, scale: float, mask: Tensor | None) -> Tensor:
@@ -114,6 +128,86 @@ class _InfoNCE(torch.autograd.Function):
 _kept_info_nce: Callable[[Tensor, Tensor, float, Tensor | None], Tensor] = _InfoNCE.apply
 
 
+class _Repeats(NamedTuple):
+    """The first row of each distinct anchor and positive, and the place among these of every row."""
+
+    anchor: Tensor
+    anchor_place: Tensor
+    positive: Tensor
+    positive_place: Tensor
+
+
+#: Share of the B x B products up to which leaving out the rest pays for the grouping.
+_WORTH = 0.8
+
+#: Least sum of a row's negatives against a match of 1 for which float32 keeps a loss to five digits.
+_LEAST_NEGATIVES = 0.01
+
+
+def _repeats(x: Tensor, y: Tensor, anchor_id: Tensor, positive_id: Tensor, temperature: float) -> _Repeats | None:
+    """What the batch repeats; None where the B x B form is the better one.
+
+    That is: on a device, where the number of distinct ids is a wait for it; where little is repeated; where a row's
+    loss may come near to 0, and the sum over all columns less the match would lose it (cosines are 1 at most, so that
+    it is ln(1 + (B - 1) exp(-2 / temperature)) at least); and where rows with one id differ (dropout by row, say).
+    """
+    if x.device.type != "cpu" or (len(x) - 1) * math.exp(-2 / temperature) < _LEAST_NEGATIVES:
+        return None
+    found = _Repeats(*distinct_rows(anchor_id), *distinct_rows(positive_id))
+    if len(found.anchor) * len(found.positive) > _WORTH * len(x) ** 2:
+        return None
+    same = torch.equal(x, x[found.anchor][found.anchor_place]) and torch.equal(
+        y, y[found.positive][found.positive_place]
+    )
+    return found if same else None
+
+
+class _CountedInfoNCE(torch.autograd.Function):
+    """A row per distinct anchor and a column per distinct positive, for unit rows.
+
+    The largest logit is known, 1 / temperature, so that no pass looks for it; the counted sum over the columns and the
+    anchors' gradient are one product.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor, scale: float, repeats: _Repeats) -> Tensor:
+        anchor, positive = x[repeats.anchor] * scale, y[repeats.positive]
+        count = torch.bincount(repeats.positive_place, minlength=len(positive)).to(x.dtype).unsqueeze(1)
+        counted = torch.cat([count * positive, count], dim=1)
+        step = strip_rows(x)
+        kept = large_empty(len(anchor), len(positive), dtype=x.dtype, device=x.device)
+        sums = torch.empty(len(anchor), counted.size(1), dtype=x.dtype, device=x.device)
+        for start in range(0, len(anchor), step):
+            rows = slice(start, start + step)
+            matrix = torch.mm(anchor[rows], positive.T, out=kept[rows]).sub_(scale).exp_()
+            torch.mm(matrix, counted, out=sums[rows])
+        total = sums[:, -1:]
+        slope = sums[:, :-1] / total  # the mean of the positives under the softmax
+        ctx.save_for_backward(x, y, kept, slope, total, *repeats)
+        ctx.scale = scale
+        match = (x * y).sum(dim=1) * scale
+        return (total.log().squeeze(1) + scale)[repeats.anchor_place] - match
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        refuse_second_derivative("info_nce")
+        x, y, kept, slope, total, *rows = ctx.saved_tensors
+        repeats = _Repeats(*rows)
+        of_x = of_y = None
+        with full_precision(x):
+            weight = (grad * ctx.scale).unsqueeze(1)
+            if ctx.needs_input_grad[0]:
+                of_x = (slope[repeats.anchor_place] - y).mul_(weight)
+            if ctx.needs_input_grad[1]:
+                by_anchor = torch.zeros_like(total).index_add_(0, repeats.anchor_place, weight)
+                of_positive = kept.T @ (by_anchor / total * x[repeats.anchor])
+                of_y = of_positive[repeats.positive_place].sub_(weight * x)
+        return of_x, of_y, None, None
+
+
+_counted_info_nce: Callable[[Tensor, Tensor, float, _Repeats], Tensor] = _CountedInfoNCE.apply
+
+
 def intra_alignment(
     *,
     behavior_user: Float[Tensor, "B Db"],
@@ -123,6 +217,8 @@ def intra_alignment(
     temperature: float = 0.2,
     normalize: bool = True,
     mask: Bool[Tensor, "B B"] | None = None,
+    user: Int[Tensor, " B"] | None = None,
+    item: Int[Tensor, " B"] | None = None,
 ) -> Float[Tensor, " B"]:
     r"""Users against items within each line (Eq. 10): :math:`\mathcal{L}_{BIA} + \mathcal{L}_{MIA}`, per pair.
 
@@ -134,6 +230,8 @@ def intra_alignment(
         temperature: see :func:`info_nce`.
         normalize: see :func:`info_nce`.
         mask: see :func:`info_nce`; the same for both lines.
+        user: ids of the pairs' users, long ``[B]``: they save work where the batch repeats some, see :func:`info_nce`.
+        item: ids of the pairs' items, long ``[B]``.
 
     Returns:
         the loss of each pair in nats, float ``[B]``.
@@ -143,8 +241,13 @@ def intra_alignment(
     """
     check_rows(behavior_user=behavior_user, behavior_item=behavior_item)
     check_rows(modal_user=modal_user, modal_item=modal_item)
-    behavior = info_nce(behavior_user, behavior_item, temperature=temperature, normalize=normalize, mask=mask)
-    return behavior + info_nce(modal_user, modal_item, temperature=temperature, normalize=normalize, mask=mask)
+    behavior, modal = (
+        info_nce(
+            users, items, temperature=temperature, normalize=normalize, mask=mask, anchor_id=user, positive_id=item
+        )
+        for users, items in ((behavior_user, behavior_item), (modal_user, modal_item))
+    )
+    return behavior + modal
 
 
 def inter_alignment(

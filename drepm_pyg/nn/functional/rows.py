@@ -6,7 +6,7 @@ from drepm_pyg._checks import check_same_shape
 from drepm_pyg.nn.functional.numerics import widen
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["check_mask", "check_rows", "normalize_rows"]
+__all__ = ["check_ids", "check_mask", "check_rows", "normalize_rows"]
 
 
 def normalize_rows(x: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
@@ -48,3 +48,13 @@ def check_mask(mask: Tensor, rows: int) -> None:
             f"'mask' must have the shape [{rows}, {rows}], a row per anchor and a column per positive (got "
             f"{list(mask.shape)})."
         )
+
+
+def check_ids(rows: int, **ids: Tensor | None) -> None:
+    """An integer per row, where given."""
+    for name, tensor in ids.items():
+        if tensor is not None and (tensor.shape != (rows,) or tensor.is_floating_point() or tensor.is_complex()):
+            raise ValueError(
+                f"'{name}' must be integers of the shape [{rows}], the id of each row (got {tensor.dtype}, "
+                f"{list(tensor.shape)})."
+            )

@@ -6,7 +6,7 @@ from torch import nn
 from drepm_pyg._checks import check_positive
 from drepm_pyg.nn import functional
 from drepm_pyg.nn.losses.reduction import check_reduction, reduce
-from drepm_pyg.typing import Bool, Float, Tensor
+from drepm_pyg.typing import Bool, Float, Int, Tensor
 
 __all__ = ["InfoNCELoss", "InterAlignmentLoss", "IntraAlignmentLoss"]
 
@@ -34,9 +34,23 @@ class InfoNCELoss(_ContrastiveLoss):
     """
 
     def forward(
-        self, anchor: Float[Tensor, "B D"], positive: Float[Tensor, "B D"], *, mask: Bool[Tensor, "B B"] | None = None
+        self,
+        anchor: Float[Tensor, "B D"],
+        positive: Float[Tensor, "B D"],
+        *,
+        mask: Bool[Tensor, "B B"] | None = None,
+        anchor_id: Int[Tensor, " B"] | None = None,
+        positive_id: Int[Tensor, " B"] | None = None,
     ) -> Tensor:
-        loss = functional.info_nce(anchor, positive, temperature=self.temperature, normalize=self.normalize, mask=mask)
+        loss = functional.info_nce(
+            anchor,
+            positive,
+            temperature=self.temperature,
+            normalize=self.normalize,
+            mask=mask,
+            anchor_id=anchor_id,
+            positive_id=positive_id,
+        )
         return reduce(loss, self.reduction)
 
 
@@ -57,6 +71,8 @@ class IntraAlignmentLoss(_ContrastiveLoss):
         modal_user: Float[Tensor, "B Dm"],
         modal_item: Float[Tensor, "B Dm"],
         mask: Bool[Tensor, "B B"] | None = None,
+        user: Int[Tensor, " B"] | None = None,
+        item: Int[Tensor, " B"] | None = None,
     ) -> Tensor:
         loss = functional.intra_alignment(
             behavior_user=behavior_user,
@@ -66,6 +82,8 @@ class IntraAlignmentLoss(_ContrastiveLoss):
             temperature=self.temperature,
             normalize=self.normalize,
             mask=mask,
+            user=user,
+            item=item,
         )
         return reduce(loss, self.reduction)
 

@@ -111,7 +111,7 @@ class BMALoss(nn.Module):
         zero = behavior_user.new_zeros((), dtype=torch.promote_types(behavior_user.dtype, torch.float32))
         intra = inter = sss = zero
         if self.alpha > 0:
-            intra = self.intra(**lines, mask=self._with_duplicates(mask, item))
+            intra = self.intra(**lines, mask=self._with_duplicates(mask, item), user=user, item=item)
         if self.beta > 0 or self.gamma > 0:
             users, items = self._rows(user), self._rows(item)
             modal_user, modal_item = modal_user.index_select(0, users), modal_item.index_select(0, items)

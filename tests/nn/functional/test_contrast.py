@@ -1,11 +1,14 @@
 """InfoNCE by strips of rows: neither the height of a strip nor which side learns changes a value or a gradient."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
 from drepm_pyg.nn.functional import info_nce
 from drepm_pyg.nn.functional.contrast import _plain_info_nce
+from drepm_pyg.nn.functional.rows import normalize_rows
 
 ROWS = 7
 
@@ -42,3 +45,69 @@ def test_one_table_may_be_both_sides() -> None:
     info_nce(found, found, temperature=1.0, normalize=False).sum().backward()
     _plain_info_nce(plain, plain, 1.0, None).sum().backward()
     torch.testing.assert_close(found.grad, plain.grad)
+
+
+def draw_repeated(anchors: Tensor, positives: Tensor) -> list[Tensor]:
+    """Rows of two tables, as leaves: the gradient of each row can be seen."""
+    return [draw(9, 4, seed=side)[ids].requires_grad_() for side, ids in enumerate((anchors, positives))]
+
+
+IDS = torch.tensor([5, 3, 5, 5, 0, 3, 8]), torch.tensor([2, 2, 7, 2, 2, 7, 2])
+
+
+@pytest.mark.parametrize("strip", [1, 2, 256])
+@pytest.mark.parametrize("learning", [(True, True), (True, False), (False, True)])
+def test_ids_change_neither_the_loss_nor_the_gradient_of_any_row(
+    strip: int, learning: tuple[bool, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drepm_pyg.nn.functional.gram._STRIP", strip)
+    found, plain = draw_repeated(*IDS), draw_repeated(*IDS)
+    for leaf, learns in zip(found + plain, learning * 2, strict=True):
+        leaf.requires_grad_(learns)
+    value = info_nce(*found, temperature=0.5, anchor_id=IDS[0], positive_id=IDS[1])
+    assert "Counted" in type(value.grad_fn).__name__
+    expected = _plain_info_nce(*(normalize_rows(rows) for rows in plain), 2.0, None)
+    torch.testing.assert_close(value, expected)
+    slope = draw(ROWS, seed=5)
+    value.backward(slope)
+    expected.backward(slope)
+    for ours, theirs in zip(found, plain, strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_one_repeated_row_is_a_uniform_choice() -> None:
+    rows, same = torch.ones(8, 3), torch.zeros(8, dtype=torch.long)
+    losses = info_nce(rows, rows, anchor_id=same, positive_id=same)
+    torch.testing.assert_close(losses, torch.full((8,), math.log(8)))
+
+
+@pytest.mark.parametrize("options", [{"temperature": 0.02}, {"normalize": False}, {"mask": torch.zeros(7, 7) > 0}])
+def test_ids_are_left_aside_where_they_would_cost_precision_or_do_not_hold(options: dict[str, object]) -> None:
+    found, plain = draw_repeated(*IDS), draw_repeated(*IDS)
+    value = info_nce(*found, anchor_id=IDS[0], positive_id=IDS[1], **options)
+    assert "Counted" not in type(value.grad_fn).__name__
+    torch.testing.assert_close(value, info_nce(*plain, **options))
+
+
+def test_rows_that_differ_under_one_id_are_all_taken() -> None:
+    found, plain = draw_repeated(*IDS), draw_repeated(*IDS)
+    with torch.no_grad():
+        for pair in (found, plain):
+            pair[1][3] += 1.0
+    value = info_nce(*found, anchor_id=IDS[0], positive_id=IDS[1])
+    torch.testing.assert_close(value, info_nce(*plain))
+
+
+def test_losses_near_zero_keep_their_digits() -> None:
+    rows, ids = torch.eye(3), torch.arange(3)
+    loss = info_nce(rows[[0, 0]], rows[[0, 0]], temperature=0.05, anchor_id=ids[[0, 0]], positive_id=ids[[0, 0]])
+    torch.testing.assert_close(loss, torch.full((2,), math.log(2)))
+    apart = info_nce(rows, -rows + 2 * rows, temperature=0.05, anchor_id=ids, positive_id=ids)
+    torch.testing.assert_close(apart, torch.full((3,), math.log1p(2 * math.exp(-20))), rtol=1e-5, atol=0.0)
+
+
+@pytest.mark.parametrize("ids", [torch.arange(6), torch.arange(7.0), torch.zeros(7, 1, dtype=torch.long)])
+def test_ids_that_do_not_fit_are_refused(ids: Tensor) -> None:
+    rows = draw(ROWS, 4)
+    with pytest.raises(ValueError, match=r"'positive_id' must be integers of the shape \[7\]"):
+        info_nce(rows, rows, anchor_id=torch.arange(7), positive_id=ids)
