@@ -6,7 +6,6 @@ from functools import reduce
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
@@ -16,7 +15,8 @@ from drepm_pyg.graph.ties import Ties
 __all__ = ["MeanRows"]
 
 _PANEL = 64  # columns at a time: a table of thousands of items stays in cache
-_PAIRS = 4096  # pairs that are scored at a time
+_USERS = 1024  # users at a time: their sums stay in cache, too
+_PAIRS = 2048  # pairs that are scored at a time: both ends stay in cache
 _SHORT = 2.0**-600  # of a squared norm: the product of two such is no float64
 
 
@@ -89,12 +89,12 @@ class MeanRows:
         def sums(columns: slice) -> NDArray[np.float64]:
             rows = bags.sums(columns)
             if known:  # but for the inner product
-                return np.concatenate([_inner(rows[part[0]], rows[part[1]]) for part in parts])
+                return np.concatenate([_inner(*ends) for ends in _ends(rows, parts)])
             if not metric.scale_free:
                 rows /= self.degree[ids, None]
             else:  # their squares would vanish
                 rows = np.ldexp(rows, -self._level[ids, None])
-            return np.concatenate([metric.sums(rows[part[0]], rows[part[1]]) for part in parts], axis=1)
+            return np.concatenate([metric.sums(*ends) for ends in _ends(rows, parts)], axis=1)
 
         # Panels are added in their order, whichever thread is done first.
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
@@ -105,7 +105,7 @@ class MeanRows:
         """Squared norms of the sums."""
         bags = _Bags(self, ids)
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            for squares in pool.map(lambda columns: squared_norms(bags.sums(columns)), _panels(self.width)):
+            for squares in pool.map(bags.squares, _panels(self.width)):
                 self._total[ids] += squares
 
     def mean(self) -> NDArray[np.float64]:
@@ -120,19 +120,26 @@ class _Bags:
         counts = rows.counts[ids]
         self.rows = rows.items
         self.items, column = np.unique(counts.indices.astype(np.int64), return_inverse=True)
-        self.column = torch.from_numpy(column)
-        self.offsets = torch.from_numpy(counts.indptr[:-1].astype(np.int64))
-        self.weight = torch.from_numpy(counts.data)
+        shape = (len(ids), len(self.items))
+        matrix = csr_array((counts.data, column.astype(np.int32), counts.indptr.astype(np.int32)), shape=shape)
+        self.blocks = [matrix[start : start + _USERS] for start in range(0, max(1, len(ids)), _USERS)]
 
     def sums(self, columns: slice) -> NDArray[np.float64]:
         """A panel of columns of the users' weighted sums ``[C, W]``."""
-        table = torch.from_numpy(self.rows.columns(self.items, columns))
-        total = F.embedding_bag(self.column, table, self.offsets, mode="sum", per_sample_weights=self.weight)
-        return np.asarray(total.numpy())
+        return np.concatenate(list(self._sums(columns)))
+
+    def squares(self, columns: slice) -> NDArray[np.float64]:
+        """What a panel of columns adds to the squared norms ``[C]``."""
+        return np.concatenate([squared_norms(rows) for rows in self._sums(columns)])
+
+    def _sums(self, columns: slice) -> Iterator[NDArray[np.float64]]:
+        table = self.rows.columns(self.items, columns)
+        # A row of the product depends on this row alone: SciPy adds its items up one after the other.
+        return (np.asarray(block @ table) for block in self.blocks)
 
     def level(self) -> NDArray[np.int64]:
         """The exponent of each user's largest entry."""
-        largest = np.zeros(len(self.offsets))
+        largest = np.zeros(sum(block.shape[0] for block in self.blocks))
         for columns in _panels(self.rows.width):
             np.maximum(largest, np.abs(self.sums(columns)).max(axis=1), out=largest)
         return np.frexp(largest)[1].astype(np.int64)
@@ -140,6 +147,19 @@ class _Bags:
 
 def _inner(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.einsum("nf,nf->n", a, b))
+
+
+def _ends(
+    rows: NDArray[np.float64], parts: list[NDArray[np.int64]]
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """The two rows of each pair, part by part; a part lasts until the next one."""
+    held = np.empty((2, min(_PAIRS, max(part.shape[1] for part in parts)), rows.shape[1]))
+    for part in parts:
+        left, right = held[:, : part.shape[1]]
+        # Into memory that is at hand; without 'clip' NumPy would write into a copy of it.
+        np.take(rows, part[0], axis=0, out=left, mode="clip")
+        np.take(rows, part[1], axis=0, out=right, mode="clip")
+        yield left, right
 
 
 def _panels(width: int) -> Iterator[slice]:
