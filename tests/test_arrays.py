@@ -1,5 +1,9 @@
 """Large tables, and products into them."""
 
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -33,3 +37,30 @@ def test_products_are_those_of_torch(dtype: torch.dtype, generator: torch.Genera
 def test_what_overflows_is_infinite_without_a_warning() -> None:
     a = torch.tensor([[1e30, 1.0], [1.0, 1e30]])
     assert torch.equal(product_into(a, 1e30 * a[:1], torch.empty(2, 1)), torch.full((2, 1), torch.inf))
+
+
+_FAULTS = """
+import resource, sys, torch
+from drepm_pyg._arrays import reuse_freed_memory
+torch.set_num_threads(1)
+if sys.argv[1] == "reuse":
+    reuse_freed_memory()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def table():
+    torch.zeros(20_000, 64)
+table()
+before = faults()
+for _ in range(20):
+    table()
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="what other C libraries do is not ours to say")
+def test_a_freed_table_is_used_again() -> None:
+    def faults(how: str) -> int:
+        command = [sys.executable, "-c", _FAULTS, how]
+        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    assert faults("reuse") * 10 < faults("plain")

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch_geometric.data import HeteroData
 
+from drepm_pyg._arrays import reuse_freed_memory
 from drepm_pyg._checks import check_at_least, check_choice, check_positive
 from drepm_pyg.data import USER_ITEM
 from drepm_pyg.evaluation import evaluate
@@ -149,6 +150,7 @@ def fit(
         from drepm_pyg.training.module import RecommenderModule
 
         torch.manual_seed(seed)
+        reuse_freed_memory()
         best_epoch = train(
             RecommenderModule(
                 model,
