@@ -12,8 +12,10 @@ from drepm_pyg._checks import MissingExtraError
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.rows import blocks_of
 from drepm_pyg.graph.space import Space
+from drepm_pyg.typing import Float, Tensor
 
 __all__ = [
+    "as_taken",
     "faiss_installed",
     "filled",
     "given_index",
@@ -74,7 +76,7 @@ def named_index(faiss: Any, space: Space, name: str) -> Any:
             raise RuntimeError("Error: NSG knows no inner product")
         if not built.is_trained:
             step = -(-num_rows // _TRAINING_ROWS)
-            built.train(vectors(space, space.base[::step]))
+            built.train(as_taken(built, vectors(space, space.base[::step])))
     except RuntimeError as error:
         raise ValueError(
             "'index' must be 'auto', 'gram', 'blocks', 'flat', 'ivf', 'hnsw', 'nsg', 'ivfpq', a FAISS factory string "
@@ -142,7 +144,7 @@ def filled(space: Space, index: Any) -> Any:
     """
     try:
         for block in blocks_of(len(space.base), space.width, space.block_bytes):
-            index.add(vectors(space, space.base[block]))
+            index.add(as_taken(index, vectors(space, space.base[block])))
     except RuntimeError as error:
         raise ValueError(
             f"'index' must take rows by their order (got {type(index).__name__}; FAISS: {_reason(error)}). Leave "
@@ -151,16 +153,28 @@ def filled(space: Space, index: Any) -> Any:
     return index
 
 
-def vectors(space: Space, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Rows as an index of ours holds them."""
-    return space.prepared(ids).astype(np.float32)
+def vectors(space: Space, ids: NDArray[np.int64]) -> Float[Tensor, "N F"]:
+    """Rows as an index of ours holds them, float32, where the features lie."""
+    return space.single(ids, space.rows.tensor(ids[:0]).device)
 
 
-def native_vectors(space: Space, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+def native_vectors(space: Space, ids: NDArray[np.int64]) -> Float[Tensor, "N F"]:
     """Rows as the caller's index holds them: neither scaled nor centred."""
     if space.metric is METRICS["cosine"]:
         return vectors(space, ids)
-    return np.ldexp(space.rows.double(ids), space.rows.exponent).astype(np.float32)
+    return torch.ldexp(space.rows.tensor(ids), torch.tensor(space.rows.exponent)).float()
+
+
+def as_taken(index: Any, rows: Float[Tensor, "N F"]) -> Any:
+    """Rows as an index takes them: a tensor on its device, if it lies on one GPU, else an array.
+
+    FAISS' torch bridge knows no shards and no transforms.
+    """
+    if not hasattr(index, "getDevice"):
+        return rows.cpu().numpy()
+    import faiss.contrib.torch_utils  # noqa: F401 - from here on indexes take tensors where they lie
+
+    return rows.to(torch.device("cuda", index.getDevice()))
 
 
 def _reason(error: RuntimeError) -> str:

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from drepm_pyg.graph.faiss_index import (
+    as_taken,
     filled,
     given_index,
     load_faiss,
@@ -20,6 +21,7 @@ from drepm_pyg.graph.faiss_index import (
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.shortlist import Shortlist
 from drepm_pyg.graph.space import Space
+from drepm_pyg.typing import Tensor
 
 __all__ = ["FaissSearch"]
 
@@ -148,15 +150,11 @@ class FaissSearch:
         index.add(np.eye(256, dtype=np.float32))
         return 2.0**-24 if index.search(probe, 1)[0] == probe[0, 0] else 2.0**-8
 
-    def _searched(self, queries: NDArray[np.float32], count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        # FAISS' torch bridge takes a tensor of the device for an index on one GPU alone, not for shards or transforms.
-        if self.device.type == "cpu" or not hasattr(self._index, "getDevice"):
-            distance, found = self._index.search(queries, count)
-            return distance, found
-        import faiss.contrib.torch_utils  # noqa: F401 - from here on indexes take tensors where they lie
-
-        distance, found = self._index.search(torch.from_numpy(queries).to(self.device), count)
-        return distance.cpu().numpy(), found.cpu().numpy()
+    def _searched(self, queries: Tensor, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        distance, found = self._index.search(as_taken(self._index, queries), count)
+        if isinstance(distance, torch.Tensor):  # as the queries
+            distance, found = distance.cpu().numpy(), found.cpu().numpy()
+        return distance, found
 
     def _furthest(self) -> int:
         """The effort beyond which an index looks no further, or would take long to."""

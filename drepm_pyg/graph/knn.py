@@ -101,8 +101,8 @@ def knn_graph(
             either empty or holding one vector per row of ``x`` (of unit length for the cosine), which is searched
             where it lies: what an approximate index finds is scored anew in float64; rows for which it finds too few
             are searched exactly.
-        device: where products are computed; default: where ``x`` is. The CUDA routes, FAISS' included, are in place,
-            but no GPU has run them yet; exact scores are computed on the CPU, to which such an ``x`` is copied.
+        device: where products are computed; default: where ``x`` is. An ``x`` on a CUDA device stays there, float64
+            scores included; the CUDA routes, FAISS' included, are in place, but no GPU has run them yet.
         return_weight: also return the similarities (for 'l2' the distances), float64 where ``x`` is, else float32.
         return_info: also return a :class:`KNNInfo`.
         mask: True where a row is present; the others have no edges, and what they hold does not matter.

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from drepm_pyg.graph.rows import FeatureRows, PairMetric, blocks_of, squared_norms
+from drepm_pyg.graph.rows import FeatureRows, PairMetric, blocks_of, inner_products, squared_norms
 from drepm_pyg.graph.ties import Ties
+from drepm_pyg.typing import Tensor
 
 __all__ = ["MeanRows"]
 
@@ -73,6 +74,10 @@ class MeanRows:
             np.divide(bags.sums(columns), self.degree[ids, None], out=out[:, columns])
         return out
 
+    def tensor(self, ids: NDArray[np.int64]) -> Tensor:
+        """See :class:`Rows`: on the CPU, where sums are taken."""
+        return torch.from_numpy(self.double(ids))
+
     def pair_scores(self, metric: PairMetric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         """See :class:`Rows`. Panels of columns of many users at once, as a user stands in many pairs."""
         held = max(1, self._block_bytes // (8 * _PANEL * torch.get_num_threads()))  # users
@@ -89,7 +94,7 @@ class MeanRows:
         def sums(columns: slice) -> NDArray[np.float64]:
             rows = bags.sums(columns)
             if known:  # but for the inner product
-                return np.concatenate([_inner(*ends) for ends in _ends(rows, parts)])
+                return np.concatenate([inner_products(*ends) for ends in _ends(rows, parts)])
             if not metric.scale_free:
                 rows /= self.degree[ids, None]
             else:  # their squares would vanish
@@ -143,10 +148,6 @@ class _Bags:
         for columns in _panels(self.rows.width):
             np.maximum(largest, np.abs(self.sums(columns)).max(axis=1), out=largest)
         return np.frexp(largest)[1].astype(np.int64)
-
-
-def _inner(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.einsum("nf,nf->n", a, b))
 
 
 def _ends(

@@ -5,12 +5,12 @@ is nearer. ``reach`` is a bound on :math:`\lVert y \rVert`, so that the error of
 :math:`\gamma\, p(\text{reach}_i)\, q(\text{reach}_j)` with :math:`\gamma` of :func:`rounding`.
 """
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drepm_pyg.graph.rows import squared_norms
+from drepm_pyg.graph.rows import Inner, inner_products
 from drepm_pyg.typing import Tensor
 
 __all__ = ["METRICS", "Metric", "rounding"]
@@ -42,8 +42,17 @@ class Metric(Protocol):
     def pair(self, a: Array, b: Array) -> Array:
         """Exact score of row n of ``a`` with row n of ``b``, ``[P, F]`` each."""
 
-    def sums(self, a: Array, b: Array) -> Array:
-        """What :meth:`of_sums` makes a score of ``[S, P]``; sums over parts of the columns add up."""
+    def sums(self, a: Any, b: Any, inner: Inner = inner_products) -> Array:
+        """What :meth:`of_sums` makes a score of ``[S, P]``; sums over parts of the columns add up.
+
+        Args:
+            a: rows, of whatever kind ``inner`` takes.
+            b: the row that each of them is compared with.
+            inner: the inner product of row n with row n.
+        """
+
+    def vanished(self, sums: Array) -> bool:
+        """Whether squares of short rows are lost from these sums; their rows are to be scaled one by one."""
 
     def of_sums(self, sums: Array) -> Array:
         """The exact score of each pair from its sums."""
@@ -78,10 +87,13 @@ class Cosine:
 
     def pair(self, a: Array, b: Array) -> Array:
         sums = self.sums(a, b)
-        return self.of_sums(sums if sums[1:].min() >= _SHORT else self.sums(_level(a), _level(b)))
+        return self.of_sums(self.sums(_level(a), _level(b)) if self.vanished(sums) else sums)
 
-    def sums(self, a: Array, b: Array) -> Array:
-        return np.stack([np.einsum("nf,nf->n", a, b), squared_norms(a), squared_norms(b)])
+    def sums(self, a: Any, b: Any, inner: Inner = inner_products) -> Array:
+        return np.stack([inner(a, b), inner(a, a), inner(b, b)])
+
+    def vanished(self, sums: Array) -> bool:
+        return bool(sums[1:].min() < _SHORT)
 
     def of_sums(self, sums: Array) -> Array:
         dot, norms = sums[0], sums[1] * sums[2]
@@ -114,8 +126,11 @@ class InnerProduct:
     def pair(self, a: Array, b: Array) -> Array:
         return self.of_sums(self.sums(a, b))
 
-    def sums(self, a: Array, b: Array) -> Array:
-        return np.einsum("nf,nf->n", a, b)[None]
+    def sums(self, a: Any, b: Any, inner: Inner = inner_products) -> Array:
+        return inner(a, b)[None]
+
+    def vanished(self, sums: Array) -> bool:
+        return False
 
     def of_sums(self, sums: Array) -> Array:
         return sums[0]
@@ -145,8 +160,11 @@ class Euclidean:
     def pair(self, a: Array, b: Array) -> Array:
         return self.of_sums(self.sums(a, b))
 
-    def sums(self, a: Array, b: Array) -> Array:
-        return squared_norms(a - b)[None]
+    def sums(self, a: Any, b: Any, inner: Inner = inner_products) -> Array:
+        return inner(a - b, a - b)[None]
+
+    def vanished(self, sums: Array) -> bool:
+        return False
 
     def of_sums(self, sums: Array) -> Array:
         return -sums[0]

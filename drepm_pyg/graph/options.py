@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from drepm_pyg._checks import check_at_least, check_choice, check_fraction
+from drepm_pyg.graph.device_rows import DeviceRows, on_one_gpu
 from drepm_pyg.graph.distributed import check_initialized
 from drepm_pyg.graph.edges import SYMMETRIC, Edges
 from drepm_pyg.graph.find import EXACT, How, Route, block_bytes
@@ -100,7 +101,8 @@ class Options:
 
     def rows(self, nodes: NDArray[np.int64], **parts: Features) -> FeatureRows:
         """The rows of matrices one after the other, of which ``nodes`` take part."""
-        return FeatureRows(parts, nodes, block_bytes=block_bytes(self.memory_budget))
+        kind = DeviceRows if on_one_gpu(parts) else FeatureRows
+        return kind(parts, nodes, block_bytes=block_bytes(self.memory_budget))
 
     def how(self, x: Features, route: Route) -> How:
         """The options of the search itself; products are computed where ``x`` is, unless 'device' says otherwise."""

@@ -45,8 +45,8 @@ def gram_of(space: Space, device: torch.device) -> tuple[Float[Tensor, "C C"], N
     key = space.metric, device
     if kept is not None and key in kept:
         return kept[key]
-    rows, factor = space.factors()
-    found = gram(torch.from_numpy(rows).to(device)), factor
+    rows, factor = space.factors(device)
+    found = gram(rows), factor
     if kept is not None:
         kept[key] = found
     return found
@@ -70,20 +70,20 @@ def product_blocks(space: Space, device: torch.device, budget: int) -> Iterator[
     """
     num_rows, width = len(space.base), space.width
     held = 4 * num_rows * width <= budget // 2
-    whole = torch.from_numpy(space.single(space.base)).to(device) if held else None
+    whole = space.single(space.base, device) if held else None
     step = max(1, min(len(space.centres), min(budget // 8, _BLOCK_BYTES) // (4 * (num_rows + width))))
     # One buffer for all blocks: the allocator keeps large pieces that are freed and asked for again and again.
     buffer = large_empty(num_rows * step, device=device)
     for start in range(0, len(space.centres), step):
         block = slice(start, min(start + step, len(space.centres)))
         # All rows are searched for among themselves: what is prepared already serves both ends.
-        centres = whole[block] if whole is not None and space.whole else _prepared(space, space.centres[block], device)
+        centres = whole[block] if whole is not None and space.whole else space.single(space.centres[block], device)
         scores = buffer[: num_rows * len(centres)].view(num_rows, len(centres))
         if whole is not None:
             product_into(whole, centres, scores)
         else:
             for part in blocks_of(num_rows, width, budget // 8):
-                product_into(_prepared(space, space.base[part], device), centres, scores[part[0] : part[-1] + 1])
+                product_into(space.single(space.base[part], device), centres, scores[part[0] : part[-1] + 1])
         yield block, scores
 
 
@@ -96,7 +96,3 @@ def unit_roundoff(device: torch.device) -> float:
         return 2.0**-24
     probe = torch.full((256, 256), 1 + 2.0**-12, device=device)
     return 2.0**-24 if torch.equal(probe @ torch.eye(256, device=device), probe) else 2.0**-8
-
-
-def _prepared(space: Space, ids: NDArray[np.int64], device: torch.device) -> Tensor:
-    return torch.from_numpy(space.prepared(ids).astype(np.float32)).to(device)

@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,9 +13,24 @@ from numpy.typing import NDArray
 from drepm_pyg.graph.ties import Ties
 from drepm_pyg.typing import Tensor
 
-__all__ = ["FeatureRows", "Features", "Rows", "blocks_of", "check_matrix", "present", "squared_norms", "take_double"]
+__all__ = [
+    "FeatureRows",
+    "Features",
+    "Inner",
+    "PairMetric",
+    "Rows",
+    "blocks_of",
+    "check_matrix",
+    "inner_products",
+    "present",
+    "squared_norms",
+    "take_double",
+]
 
 Features = Tensor | NDArray[Any]
+
+#: The inner product of row n with row n, in float64, from these two rows alone.
+Inner = Callable[[Any, Any], NDArray[np.float64]]
 
 _MODERATE = 20  # a norm is moderate between 2 to the power of minus this and of this
 
@@ -29,8 +44,11 @@ class PairMetric(Protocol):
     def pair(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scores of row n with row n."""
 
-    def sums(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    def sums(self, a: Any, b: Any, inner: Inner = ...) -> NDArray[np.float64]:
         """What a score is made of."""
+
+    def vanished(self, sums: NDArray[np.float64]) -> bool:
+        """Whether it cannot be."""
 
     def of_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         """The scores."""
@@ -56,6 +74,9 @@ class Rows(Protocol):
 
     def double(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """Rows ``ids``, the same bits whichever rows they are asked with."""
+
+    def tensor(self, ids: NDArray[np.int64]) -> Tensor:
+        """Rows ``ids`` in float64, a copy, where the features lie."""
 
     def mean(self) -> NDArray[np.float64]:
         """A point amid the rows, to measure distances from."""
@@ -85,11 +106,15 @@ class FeatureRows:
             check_matrix(x, name)
         self.width = _common_width(parts)
         self._names, self._block_bytes = list(parts), block_bytes
-        self._parts = [x.detach().cpu() if isinstance(x, torch.Tensor) else x for x in parts.values()]
+        self._parts = [self._resident(x) for x in parts.values()]
         self._starts = np.cumsum([0, *(len(x) for x in self._parts)])
         self.exponent = self._scan(nodes)
         self.kept: dict[tuple[object, torch.device], tuple[Tensor, NDArray[np.float64]]] | None = None
         self._group(nodes)
+
+    def tensor(self, ids: NDArray[np.int64]) -> Tensor:
+        """See :class:`Rows`."""
+        return torch.from_numpy(self.double(ids))
 
     def within(self, nodes: NDArray[np.int64]) -> "FeatureRows":
         """The same rows on the same scale, for some of the nodes alone."""
@@ -102,7 +127,7 @@ class FeatureRows:
         """Rows ``ids`` (class ids) in float64."""
         return self._scaled(self.ties.first[ids])
 
-    def uncopied(self) -> NDArray[np.float32] | None:
+    def uncopied(self) -> Tensor | None:
         """The features as they are given, where a float32 product of them is as good as one of scaled rows.
 
         That is one contiguous float32 matrix, all rows distinct and in use, and no norm (but 0) so far from 1 that
@@ -115,8 +140,9 @@ class FeatureRows:
         if np.abs(level).max(initial=0) > 2 * _MODERATE:
             return None
         if isinstance(x, torch.Tensor):
-            return x.numpy() if x.dtype == torch.float32 and x.is_contiguous() else None
-        return x if x.dtype == np.float32 and x.flags.c_contiguous and x.flags.writeable else None  # as torch wants it
+            return x if x.dtype == torch.float32 and x.is_contiguous() else None
+        wanted = x.dtype == np.float32 and x.flags.c_contiguous and x.flags.writeable  # by torch
+        return torch.from_numpy(x) if wanted else None
 
     def mean(self) -> NDArray[np.float64]:
         """The mean row."""
@@ -146,9 +172,21 @@ class FeatureRows:
 
     def _group(self, nodes: NDArray[np.int64]) -> None:
         blocks = blocks_of(len(nodes), self.width, self._block_bytes)
-        squares = np.concatenate([np.zeros(0), *(squared_norms(self._scaled(nodes[block])) for block in blocks)])
-        self.ties = Ties.group(int(self._starts[-1]), nodes, self._keys(nodes, squares))
+        found = [self._measure(nodes[block]) for block in blocks]
+        squares = np.concatenate([np.zeros(0), *(part[0] for part in found)])
+        marks = np.concatenate([np.zeros(0, np.int64), *(part[1] for part in found)])
+        self.ties = Ties.group(int(self._starts[-1]), nodes, self._keys(nodes, marks))
         self.squares = squares[np.searchsorted(nodes, self.ties.first)]
+
+    def _measure(self, nodes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Squared norms of scaled rows, and a number for each that is the same for equal rows."""
+        squares = squared_norms(self._scaled(nodes))
+        return squares, squares.view(np.int64)
+
+    @staticmethod
+    def _resident(x: Features) -> Features:
+        """The features where their rows are to be read."""
+        return x.detach().cpu() if isinstance(x, torch.Tensor) else x
 
     def _read(self, nodes: NDArray[np.int64], columns: slice = slice(None)) -> NDArray[np.float64]:
         if len(self._parts) == 1:
@@ -185,9 +223,9 @@ class FeatureRows:
                 )
         return min(max(int(np.frexp(largest)[1]), -1000), 1000)  # so that its power of two is a float64, too
 
-    def _keys(self, nodes: NDArray[np.int64], squares: NDArray[np.float64]) -> Iterator[object]:
-        """A key for each row, equal for equal rows only; rows whose norm is their own need no look at their bytes."""
-        _, inverse, count = np.unique(squares, return_inverse=True, return_counts=True)
+    def _keys(self, nodes: NDArray[np.int64], marks: NDArray[np.int64]) -> Iterator[object]:
+        """A key for each row, equal for equal rows only; rows whose mark is their own need no look at their bytes."""
+        _, inverse, count = np.unique(marks, return_inverse=True, return_counts=True)
         alone = count[inverse] == 1
         for node, unique in zip(nodes, alone, strict=True):
             # Adding 0.0 makes -0.0 and 0.0, which are equal, the same bytes.
@@ -195,9 +233,14 @@ class FeatureRows:
             yield int(node) if row is None else hashlib.blake2b(row.tobytes(), digest_size=16).digest()
 
 
+def inner_products(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Row n times row n; einsum sums a row the same way whatever stands around it, a BLAS need not."""
+    return np.asarray(np.einsum("nf,nf->n", a, b))
+
+
 def squared_norms(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Squared norm of each row; einsum sums a row the same way whatever stands around it, a BLAS need not."""
-    return np.asarray(np.einsum("nf,nf->n", rows, rows))
+    """Squared norm of each row."""
+    return inner_products(rows, rows)
 
 
 def blocks_of(count: int, width: int, block_bytes: int) -> Iterator[NDArray[np.int64]]:

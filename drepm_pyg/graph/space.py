@@ -3,10 +3,12 @@
 import copy
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from drepm_pyg.graph.metrics import Metric, rounding
-from drepm_pyg.graph.rows import FeatureRows, Rows, blocks_of, squared_norms
+from drepm_pyg.graph.rows import FeatureRows, Rows, blocks_of
+from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["Space"]
 
@@ -68,22 +70,27 @@ class Space:
         rows *= self.metric.scale(self.rows.squares[ids])[:, None]
         return rows
 
-    def single(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Prepared rows ``ids`` in float32."""
-        out = np.empty((len(ids), self.width), dtype=np.float32)
+    def single(self, ids: NDArray[np.int64], device: torch.device) -> Float[Tensor, "C F"]:
+        """Prepared rows ``ids`` in float32 on ``device``, prepared where the features lie."""
+        out = torch.empty(len(ids), self.width, device=device)
         for block in blocks_of(len(ids), self.width, self.block_bytes):
-            out[block[0] : block[-1] + 1] = self.prepared(ids[block])
+            rows = self.rows.tensor(ids[block])
+            if self.metric.centred:
+                rows -= torch.from_numpy(self.center).to(rows.device)
+            else:
+                rows *= torch.from_numpy(self.metric.scale(self.rows.squares[ids[block]])).to(rows.device)[:, None]
+            out[block[0] : block[-1] + 1] = rows
         return out
 
-    def factors(self) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        r"""Float32 rows :math:`y` and numbers :math:`s` such that row i, prepared, is :math:`s_i \mathbf{y}_i`.
+    def factors(self, device: torch.device) -> tuple[Float[Tensor, "C F"], NDArray[np.float64]]:
+        r"""Float32 rows :math:`y` on ``device``, and :math:`s` such that row i, prepared, is :math:`s_i \mathbf{y}_i`.
 
         The features themselves where they serve, so that nothing is copied; otherwise prepared rows and ones.
         """
         given = self.rows.uncopied() if isinstance(self.rows, FeatureRows) and not self.metric.centred else None
         if given is None:
-            return self.single(np.arange(len(self))), np.ones(len(self))
-        return given, np.ldexp(self.metric.scale(self.rows.squares), -self.rows.exponent)
+            return self.single(np.arange(len(self)), device), np.ones(len(self))
+        return given.to(device), np.ldexp(self.metric.scale(self.rows.squares), -self.rows.exponent)
 
     def slack(self, reach: NDArray[np.float64], unit: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Factors whose product bounds the error of fast scores: of the centre, of the neighbour."""
@@ -107,5 +114,9 @@ class Space:
     def _prepared_squares(self) -> NDArray[np.float64]:
         if not self.metric.centred:
             return self.metric.own(self.rows.squares)
-        blocks = blocks_of(len(self), self.width, self.block_bytes)
-        return np.concatenate([np.zeros(0), *(squared_norms(self.prepared(block)) for block in blocks)])
+        center = torch.from_numpy(self.center)
+        found = [np.zeros(0)]
+        for block in blocks_of(len(self), self.width, self.block_bytes):
+            rows = self.rows.tensor(block)
+            found.append(rows.sub_(center.to(rows.device)).square_().sum(dim=1).cpu().numpy())
+        return np.concatenate(found)

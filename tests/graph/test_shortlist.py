@@ -65,9 +65,9 @@ def test_the_error_of_fast_scores_is_within_its_bound(metric: str, kind: str) ->
         x *= np.exp(3 * rng.standard_normal((120, 1))).astype(np.float32)
     rows = FeatureRows({"x": x}, np.arange(120), block_bytes=1 << 20)
     space = Space(rows, METRICS[metric], block_bytes=1 << 20)
-    matrix, factor = space.factors()
+    matrix, factor = space.factors(CPU)
     slack = space.slack(space.norms, unit_roundoff(CPU))
-    lists = list(shortlists(gram_blocks(gram(torch.from_numpy(matrix)), factor), space, slack, len(space)))
+    lists = list(shortlists(gram_blocks(gram(matrix), factor), space, slack, len(space)))
     exact = scores_float64(rows.double(np.arange(120)), metric)
     assert_bounded(exact, *all_scores(space, lists), tightest=1e-3)
 
@@ -108,10 +108,10 @@ def test_factors_make_prepared_rows(metric: str, kind: str) -> None:
         x[7] = x[3]
     before = x.copy()
     space = Space(FeatureRows({"x": x}, np.arange(30), block_bytes=1 << 16), METRICS[metric], block_bytes=1 << 16)
-    matrix, factor = space.factors()
+    matrix, factor = space.factors(CPU)
     prepared = space.prepared(np.arange(len(space)))
-    np.testing.assert_allclose(factor[:, None] * matrix, prepared, rtol=1e-6, atol=1e-30)
-    assert np.shares_memory(matrix, x) == (kind == "as given" and metric != "l2")
+    np.testing.assert_allclose(factor[:, None] * matrix.numpy(), prepared, rtol=1e-6, atol=1e-30)
+    assert np.shares_memory(matrix.numpy(), x) == (kind == "as given" and metric != "l2")
     assert np.array_equal(x, before)
 
 
