@@ -48,7 +48,9 @@ def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortl
     # Rounding is relative to the items' norms, which may exceed the norm of their mean.
     reach = np.asarray(rows.counts @ (length * source.norms)) * scale
     p, q = space.slack(reach, unit)
-    p = p * (1 + 2 * rounding(int(np.diff(rows.counts.indptr).max()), unit) / rounding(items.width, unit))
+    # A product is summed over the columns, then over the items of either user: 1 + a + b <= (1 + a) (1 + b).
+    sums = 1 + rounding(np.diff(rows.counts.indptr), unit) / rounding(items.width, unit)
+    p, q = p * sums, q * sums
     products, factor = gram_of(source, device)
     return "gram", shortlists(_mean_blocks(products, space, rows, length * factor, scale), space, (p, q), count)
 
