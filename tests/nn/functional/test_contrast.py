@@ -106,6 +106,7 @@ def test_losses_near_zero_keep_their_digits() -> None:
     torch.testing.assert_close(apart, torch.full((3,), math.log1p(2 * math.exp(-20))), rtol=1e-5, atol=0.0)
 
 
+@pytest.mark.errors
 @pytest.mark.parametrize("ids", [torch.arange(6), torch.arange(7.0), torch.zeros(7, 1, dtype=torch.long)])
 def test_ids_that_do_not_fit_are_refused(ids: Tensor) -> None:
     rows = draw(ROWS, 4)
