@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg.graph.rows import FeatureRows, Features, PairMetric, blocks_of
+from drepm_pyg.graph.rows import FeatureRows, Features, PairMetric
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["DeviceRows", "on_one_gpu", "row_marks", "row_products"]
@@ -29,13 +29,6 @@ class DeviceRows(FeatureRows):
         """See :class:`drepm_pyg.graph.rows.Rows`."""
         return self._on_device(self.ties.first[ids])
 
-    def mean(self) -> NDArray[np.float64]:
-        """See :class:`drepm_pyg.graph.rows.Rows`."""
-        total = torch.zeros(self.width, dtype=torch.float64, device=self._parts[0].device)
-        for block in blocks_of(len(self.ties), self.width, self._block_bytes):
-            total += self.tensor(block).sum(dim=0)
-        return np.asarray(total.cpu().numpy() / max(1, len(self.ties)))
-
     def pair_scores(self, metric: PairMetric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         """See :class:`drepm_pyg.graph.rows.Rows`."""
         step = max(1, self._block_bytes // (32 * self.width))
@@ -52,18 +45,14 @@ class DeviceRows(FeatureRows):
 
     def _on_device(self, nodes: NDArray[np.int64]) -> Float[Tensor, "N F"]:
         """Scaled rows."""
-        device = self._parts[0].device
-        out = torch.empty(len(nodes), self.width, dtype=torch.float64, device=device)
-        part = np.searchsorted(self._starts, nodes, side="right") - 1
-        for place, x in enumerate(self._parts):
-            inside = np.flatnonzero(part == place)
-            here = torch.from_numpy(nodes[inside] - self._starts[place]).to(device)
-            out[torch.from_numpy(inside).to(device)] = x[here].double()
+        out = torch.empty(len(nodes), self.width, dtype=torch.float64, device=self.device)
+        for inside, x, own in self._split(nodes):
+            out[torch.from_numpy(inside).to(self.device)] = x[torch.from_numpy(own).to(self.device)].double()
         return out.mul_(2.0**-self.exponent)
 
     @staticmethod
-    def _resident(x: Features) -> Features:
-        return x.detach() if isinstance(x, torch.Tensor) else x
+    def _place(parts: Mapping[str, Features]) -> torch.device:
+        return torch.device(next(iter(parts.values())).device)
 
 
 def row_products(a: Float[Tensor, "P F"], b: Float[Tensor, "P F"]) -> NDArray[np.float64]:

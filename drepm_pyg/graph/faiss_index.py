@@ -155,7 +155,7 @@ def filled(space: Space, index: Any) -> Any:
 
 def vectors(space: Space, ids: NDArray[np.int64]) -> Float[Tensor, "N F"]:
     """Rows as an index of ours holds them, float32, where the features lie."""
-    return space.single(ids, space.rows.tensor(ids[:0]).device)
+    return space.single(ids, space.rows.device)
 
 
 def native_vectors(space: Space, ids: NDArray[np.int64]) -> Float[Tensor, "N F"]:

@@ -49,6 +49,7 @@ class MeanRows:
         block_bytes: int,
     ) -> None:
         self.items, self.width, self.exponent = items, items.width, items.exponent
+        self.device = torch.device("cpu")  # where sums are taken
         column = items.ties.class_of_node[item]
         counted = (column >= 0) & (weight > 0)
         user, column, weight = user[counted], column[counted], weight[counted]
@@ -75,7 +76,7 @@ class MeanRows:
         return out
 
     def tensor(self, ids: NDArray[np.int64]) -> Tensor:
-        """See :class:`Rows`: on the CPU, where sums are taken."""
+        """See :class:`Rows`."""
         return torch.from_numpy(self.double(ids))
 
     def pair_scores(self, metric: PairMetric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:

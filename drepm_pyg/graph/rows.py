@@ -63,12 +63,14 @@ class Rows(Protocol):
     Attributes:
         ties: which nodes each row stands for.
         width: the number of columns.
+        device: where :meth:`tensor` gives rows.
         exponent: the power of two that was divided out.
         squares: float64 squared norm of each row.
     """
 
     ties: Ties
     width: int
+    device: torch.device
     exponent: int
     squares: NDArray[np.float64]
 
@@ -76,7 +78,7 @@ class Rows(Protocol):
         """Rows ``ids``, the same bits whichever rows they are asked with."""
 
     def tensor(self, ids: NDArray[np.int64]) -> Tensor:
-        """Rows ``ids`` in float64, a copy, where the features lie."""
+        """Rows ``ids`` in float64, a copy, on ``device``."""
 
     def mean(self) -> NDArray[np.float64]:
         """A point amid the rows, to measure distances from."""
@@ -106,7 +108,8 @@ class FeatureRows:
             check_matrix(x, name)
         self.width = _common_width(parts)
         self._names, self._block_bytes = list(parts), block_bytes
-        self._parts = [self._resident(x) for x in parts.values()]
+        self.device = self._place(parts)
+        self._parts = [x.detach().to(self.device) if isinstance(x, torch.Tensor) else x for x in parts.values()]
         self._starts = np.cumsum([0, *(len(x) for x in self._parts)])
         self.exponent = self._scan(nodes)
         self.kept: dict[tuple[object, torch.device], tuple[Tensor, NDArray[np.float64]]] | None = None
@@ -146,10 +149,10 @@ class FeatureRows:
 
     def mean(self) -> NDArray[np.float64]:
         """The mean row."""
-        total = np.zeros(self.width)
+        total = torch.zeros(self.width, dtype=torch.float64, device=self.device)
         for block in blocks_of(len(self.ties), self.width, self._block_bytes):
-            total += self.double(block).sum(axis=0)
-        return total / max(1, len(self.ties))
+            total += self.tensor(block).sum(dim=0)
+        return np.asarray(total.cpu().numpy() / max(1, len(self.ties)))
 
     def columns(self, ids: NDArray[np.int64], columns: slice) -> NDArray[np.float64]:
         """Some columns of rows ``ids`` in float64."""
@@ -184,19 +187,24 @@ class FeatureRows:
         return squares, squares.view(np.int64)
 
     @staticmethod
-    def _resident(x: Features) -> Features:
-        """The features where their rows are to be read."""
-        return x.detach().cpu() if isinstance(x, torch.Tensor) else x
+    def _place(parts: Mapping[str, Features]) -> torch.device:
+        """Where rows are read and measured."""
+        return torch.device("cpu")
 
     def _read(self, nodes: NDArray[np.int64], columns: slice = slice(None)) -> NDArray[np.float64]:
         if len(self._parts) == 1:
             return take_double(self._parts[0][:, columns], nodes)
         out = np.empty((len(nodes), len(range(self.width)[columns])))
+        for inside, x, own in self._split(nodes):
+            out[inside] = take_double(x[:, columns], own)
+        return out
+
+    def _split(self, nodes: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Features, NDArray[np.int64]]]:
+        """For each matrix which of the nodes are its rows, by place, and their numbers in it."""
         part = np.searchsorted(self._starts, nodes, side="right") - 1
         for place, x in enumerate(self._parts):
-            inside = part == place
-            out[inside] = take_double(x[:, columns], nodes[inside] - self._starts[place])
-        return out
+            inside = np.flatnonzero(part == place)
+            yield inside, x, nodes[inside] - self._starts[place]
 
     def _scaled(self, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
         rows = self._read(nodes)

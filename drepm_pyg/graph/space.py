@@ -76,9 +76,10 @@ class Space:
         for block in blocks_of(len(ids), self.width, self.block_bytes):
             rows = self.rows.tensor(ids[block])
             if self.metric.centred:
-                rows -= torch.from_numpy(self.center).to(rows.device)
+                rows -= torch.from_numpy(self.center).to(self.rows.device)
             else:
-                rows *= torch.from_numpy(self.metric.scale(self.rows.squares[ids[block]])).to(rows.device)[:, None]
+                scale = torch.from_numpy(self.metric.scale(self.rows.squares[ids[block]]))
+                rows *= scale.to(self.rows.device)[:, None]
             out[block[0] : block[-1] + 1] = rows
         return out
 
@@ -114,9 +115,7 @@ class Space:
     def _prepared_squares(self) -> NDArray[np.float64]:
         if not self.metric.centred:
             return self.metric.own(self.rows.squares)
-        center = torch.from_numpy(self.center)
-        found = [np.zeros(0)]
-        for block in blocks_of(len(self), self.width, self.block_bytes):
-            rows = self.rows.tensor(block)
-            found.append(rows.sub_(center.to(rows.device)).square_().sum(dim=1).cpu().numpy())
-        return np.concatenate(found)
+        center = torch.from_numpy(self.center).to(self.rows.device)
+        blocks = blocks_of(len(self), self.width, self.block_bytes)
+        squares = (self.rows.tensor(block).sub_(center).square_().sum(dim=1) for block in blocks)
+        return np.concatenate([np.zeros(0), *(part.cpu().numpy() for part in squares)])

@@ -32,15 +32,14 @@ def features(kind: str) -> Tensor:
     return torch.from_numpy(x)
 
 
-@pytest.fixture
-def resident(monkeypatch: pytest.MonkeyPatch) -> None:
+def pretend(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if every tensor lay on a GPU."""
     monkeypatch.setattr("drepm_pyg.graph.options.on_one_gpu", lambda parts: True)
 
 
 def both(monkeypatch: pytest.MonkeyPatch, call: Any) -> tuple[Any, Any]:
     plain = call()
-    monkeypatch.setattr("drepm_pyg.graph.options.on_one_gpu", lambda parts: True)
+    pretend(monkeypatch)
     return plain, call()
 
 
@@ -90,10 +89,10 @@ def test_means_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(found, plain)
 
 
-@pytest.mark.usefixtures("resident")
 @pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
 @pytest.mark.parametrize("return_weight", [False, True])
 def test_features_do_not_come_to_the_cpu(metric: str, return_weight: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
     brought = []
     to_cpu = Tensor.cpu
 

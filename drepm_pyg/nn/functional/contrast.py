@@ -11,7 +11,7 @@ from drepm_pyg._checks import check_positive
 from drepm_pyg.nn.functional.batch import distinct_rows
 from drepm_pyg.nn.functional.gram import strip_rows
 from drepm_pyg.nn.functional.numerics import full_precision, refuse_second_derivative, widen
-from drepm_pyg.nn.functional.rows import check_ids, check_mask, check_rows, normalize_rows
+from drepm_pyg.nn.functional.rows import check_mask, check_row_ids, check_rows, normalize_rows
 from drepm_pyg.typing import Bool, Float, Int, Tensor
 
 __all__ = ["info_nce", "inter_alignment", "intra_alignment"]
@@ -58,7 +58,7 @@ def info_nce(
     check_positive(temperature=temperature)
     if mask is not None:
         check_mask(mask, len(anchor))
-    check_ids(len(anchor), anchor_id=anchor_id, positive_id=positive_id)
+    check_row_ids(len(anchor), anchor_id=anchor_id, positive_id=positive_id)
     with full_precision(anchor):
         x, y = (normalize_rows(rows) if normalize else widen(rows) for rows in (anchor, positive))
         # torch.compile fuses the plain form by itself, and warns about every autograd.Function that it traces.

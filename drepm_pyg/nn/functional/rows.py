@@ -6,7 +6,7 @@ from drepm_pyg._checks import check_same_shape
 from drepm_pyg.nn.functional.numerics import widen
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["check_ids", "check_mask", "check_rows", "normalize_rows"]
+__all__ = ["check_mask", "check_row_ids", "check_rows", "normalize_rows"]
 
 
 def normalize_rows(x: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
@@ -50,7 +50,7 @@ def check_mask(mask: Tensor, rows: int) -> None:
         )
 
 
-def check_ids(rows: int, **ids: Tensor | None) -> None:
+def check_row_ids(rows: int, **ids: Tensor | None) -> None:
     """An integer per row, where given."""
     for name, tensor in ids.items():
         if tensor is not None and (tensor.shape != (rows,) or tensor.is_floating_point() or tensor.is_complex()):
