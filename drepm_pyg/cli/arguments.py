@@ -7,7 +7,10 @@ from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 
-__all__ = ["Parser", "add_format", "add_graphs", "given"]
+__all__ = ["Names", "Parser", "add_format", "add_graphs", "given", "names"]
+
+#: Names as ``text,audio``, or as a list in a file.
+Names = list[str] | str | None
 
 _NOISE = ("Does not validate against any", "Subtypes:", "Errors:", "Given value", "- Expected a <class 'NoneType'>")
 
@@ -69,6 +72,11 @@ def add_graphs(parser: Parser, argv: Sequence[str]) -> None:
     parser.add_class_arguments(GraphOptions, "graphs", skip={"files"})
     for name in _ready_made(parser, argv):
         parser.add_argument(f"--graphs.{name}", type=str, help="a ready-made item graph (npz: row = centre, col)")
+
+
+def names(value: list[str] | str | None) -> list[str] | None:
+    """The names of an option of type :data:`Names`."""
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
 def given(args: Namespace, defaults: Namespace) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from drepm_pyg.cli.arguments import Parser, add_format, add_graphs, given
+from drepm_pyg.cli.arguments import Names, Parser, add_format, add_graphs, given, names
 from drepm_pyg.cli.output import show
 
 __all__ = ["parser", "run"]
@@ -31,7 +31,7 @@ def parser(argv: Sequence[str]) -> Parser:
         RecommenderModel, "model", skip=set(DERIVED), required=True, instantiate=False, help=text
     )
     parser.add_argument("--data", type=str, required=True, help="a data set's path, 'movielens' or 'synthetic'")
-    parser.add_argument("--modalities", type=list[str] | None, default=None, help="which modalities to take; null: all")
+    parser.add_argument("--modalities", type=Names, default=None, help="such as text,audio; null: all of the data")
     add_graphs(parser, argv)
     parser.add_class_arguments(BMAOptions, "bma")
     parser.add_function_arguments(fit, skip={"model", "data", "init_args", "config", "trainer"})
@@ -68,5 +68,5 @@ def config_of(args: Namespace) -> dict[str, Any]:
     trainer = given(args.trainer, fit.parser([]).get_defaults().trainer)
     config: dict[str, Any] = {name: value for name, value in args.as_dict().items() if name not in ("config", "format")}
     config = {name: list(value) if isinstance(value, tuple) else value for name, value in config.items()}
-    config["root"] = str(config["root"])
+    config |= {"root": str(config["root"]), "modalities": names(config["modalities"])}
     return {**config, "trainer": trainer} if trainer else {k: v for k, v in config.items() if k != "trainer"}

@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from drepm_pyg.cli.arguments import Parser, add_format
+from drepm_pyg.cli.arguments import Names, Parser, add_format, names
 from drepm_pyg.cli.output import show
 
 __all__ = ["parser", "run"]
@@ -27,7 +27,7 @@ def parser(argv: Sequence[str]) -> Parser:
     add("--short", action="store_true", help="two epochs a run and one seed, to see that everything works")
     add("--results", type=str | None, default=None, help="a folder of finished runs without weights, read and added to")
     add("--settings", type=str | None, default=None, help="a folder of <Model>.yaml files, as a sweep writes them")
-    add("--modalities", type=list[str] | None, default=None, help="which to take; default: as the settings say, or all")
+    add("--modalities", type=Names, default=None, help="such as text,audio; default: as the settings say, or all")
     add("--label", type=str | None, default=None, help="how tables call the data; default: the last part of its path")
     add("--set", type=dict[str, Any], default={}, help="for every run, such as '{max_epochs: 100}' (dotted keys)")
     add_format(parser)
@@ -39,6 +39,7 @@ def run(args: Namespace) -> int:
     from drepm_pyg.experiments import reproduce
 
     options = {name: value for name, value in args.as_dict().items() if name not in ("config", "format", "set")}
+    options["modalities"] = names(options["modalities"])
     with redirect_stdout(sys.stderr):  # what trainers print is no result
         made = reproduce(**options, overrides=args.as_dict()["set"])
     if args.format == "table":

@@ -7,7 +7,7 @@ from inspect import signature
 
 from jsonargparse import Namespace
 
-from drepm_pyg.cli.arguments import Parser, add_format, add_graphs
+from drepm_pyg.cli.arguments import Names, Parser, add_format, add_graphs, names
 from drepm_pyg.cli.output import show
 
 __all__ = ["parser", "run"]
@@ -21,14 +21,15 @@ def parser(argv: Sequence[str]) -> Parser:
     parser.add_argument("--data", type=str, required=True, help="a data set's path, 'movielens' or 'synthetic'")
     parser.add_argument(
         "--models",
-        type=list[str] | str | None,
+        type=Names,
         default=None,
         help="names as LightGCN,BPR, or paths of classes; default: all that come with a search space",
     )
+    parser.add_argument("--modalities", type=Names, default=None, help="such as text,audio; null: all of the data")
     parser.add_argument(
         "--spaces", type=str | None, default=None, help="a folder of <Model>.yaml files that go before the library's"
     )
-    parser.add_function_arguments(sweep, skip={"data", "models", "spaces", "graphs"})
+    parser.add_function_arguments(sweep, skip={"data", "models", "modalities", "spaces", "graphs"})
     add_graphs(parser, argv)
     add_format(parser)
     return parser
@@ -39,8 +40,7 @@ def run(args: Namespace) -> None:
     from drepm_pyg.experiments import GraphOptions, sweep
 
     options = {name: value for name, value in args.as_dict().items() if name not in ("config", "format")}
-    if isinstance(options["models"], str):
-        options["models"] = [name.strip() for name in options["models"].split(",") if name.strip()]
+    options |= {name: names(options[name]) for name in ("models", "modalities")}
     files = {name: path for name, path in options["graphs"].items() if name not in signature(GraphOptions).parameters}
     known = {name: value for name, value in options["graphs"].items() if name not in files}
     options["graphs"] = GraphOptions(**known, files=files)

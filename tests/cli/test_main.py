@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from drepm_pyg import __version__
 from drepm_pyg.cli import main
+from drepm_pyg.cli.arguments import names
 from drepm_pyg.cli.main import COMMANDS
 from drepm_pyg.data import SyntheticMultimodal, write_mmrec
 from drepm_pyg.graph import knn_graph, read_graph
@@ -81,6 +83,16 @@ def test_a_run_is_repeated_from_its_own_config(folder: Path, tmp_path: Path) -> 
     assert metrics[0] == metrics[1]
 
 
+@pytest.mark.parametrize("given", ["image,text", "image, text", "[image, text]"])
+@pytest.mark.parametrize(
+    "arguments", [["fit", "--model", "BPR", "--data", "x"], ["sweep", "--data", "x"], ["reproduce"]], ids=lambda a: a[0]
+)
+def test_modalities_are_typed_alike_in_every_command(arguments: list[str], given: str) -> None:
+    command = import_module(f"drepm_pyg.cli.{arguments[0]}")
+    options = [*arguments[1:], "--modalities", given]
+    assert names(command.parser(options).parse_args(options).modalities) == ["image", "text"]
+
+
 @pytest.mark.errors
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
@@ -89,7 +101,7 @@ def test_a_run_is_repeated_from_its_own_config(folder: Path, tmp_path: Path) -> 
         (["fit", "--model", "LightGNC", "--data", "synthetic"], 2, "LightGNC"),
         (["fit", "--model", "LightGCN", "--data", "synthetic", "--model.num_layer", "1"], 2, "num_layer"),
         (["fit", "--modle", "LightGCN"], 2, "modle"),
-        (["reproduce", "--modalities", "text"], 2, "'--modalities' must be a list such as '[one, other]' (got 'text')"),
+        (["fit", "--model", "LightGCN", "--data", "synthetic", "--modalities", "text,sound"], 1, "sound"),
         (
             ["reproduce", "--seeds", "x"],
             2,
