@@ -7,9 +7,10 @@ import torch
 
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["large_empty", "product_into", "reuse_freed_memory"]
+__all__ = ["large_empty", "product_into", "reuse_freed_memory", "transpose_into"]
 
 _ALIGNMENT = 64  # bytes, as torch's own
+_STRIP = 256  # rows that are transposed at a time
 _REUSED = 31 << 20  # just below the most that glibc learns from
 
 
@@ -42,6 +43,19 @@ def product_into(a: Float[Tensor, "R F"], b: Float[Tensor, "C F"], out: Float[Te
             np.matmul(a.numpy(), b.numpy().T, out=out.numpy())
     else:
         torch.mm(a, b.T, out=out)
+    return out
+
+
+def transpose_into(x: Float[Tensor, "R C"], out: Float[Tensor, "C R"]) -> Float[Tensor, "C R"]:
+    """``x.T`` into ``out``: on a CPU by NumPy in strips that stay in cache.
+
+    torch's threads gain nothing at what memory bounds, and wait for each other where cores are busy.
+    """
+    if out.device.type != "cpu" or out.dtype not in (torch.float32, torch.float64):
+        return out.copy_(x.T)
+    rows, columns = x.detach().numpy(), out.numpy()
+    for start in range(0, len(rows), _STRIP):
+        columns[:, start : start + _STRIP] = rows[start : start + _STRIP].T
     return out
 
 

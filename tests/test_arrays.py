@@ -1,13 +1,14 @@
 """Large tables, and products into them."""
 
 import ctypes
+import math
 import subprocess
 import sys
 
 import pytest
 import torch
 
-from drepm_pyg._arrays import large_empty, product_into
+from drepm_pyg._arrays import large_empty, product_into, transpose_into
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int32, torch.bool])
@@ -62,3 +63,14 @@ print(mallinfo().hblks - before)
 def test_tables_come_from_memory_that_is_kept_not_from_the_system(how: str, mapped: int) -> None:
     command = [sys.executable, "-c", _MAPPED, how]
     assert int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) == mapped
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(0, 3), (1, 7), (257, 5), (600, 300)])
+def test_transposes_into_a_part_of_a_table(shape: tuple[int, int], dtype: torch.dtype) -> None:
+    x = torch.arange(math.prod(shape), dtype=torch.float64).view(shape).to(dtype)
+    table = torch.full((shape[1] + 2, shape[0] + 4), -1, dtype=dtype)
+    transpose_into(x, table[1:-1, 3:-1])
+    expected = torch.full_like(table, -1)
+    expected[1:-1, 3:-1] = x.T
+    assert torch.equal(table, expected)

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from drepm_pyg._arrays import large_empty
+from drepm_pyg._arrays import large_empty, transpose_into
 from drepm_pyg.graph.find import How, feature_route, fits_budget
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import rounding
-from drepm_pyg.graph.products import CACHED, gram_of, transpose, unit_roundoff
+from drepm_pyg.graph.products import CACHED, gram_of, unit_roundoff
 from drepm_pyg.graph.shortlist import Shortlist, shortlists
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
@@ -78,7 +78,7 @@ def _mean_blocks(
         offsets = own_start[block] - bounds[block.start]
         half = F.embedding_bag(own_item[inside], products, offsets, mode="sum", per_sample_weights=own_weight[inside])
         table = buffer[: half.numel()].view(-1, len(half))
-        transpose(half, table)
+        transpose_into(half, table)
         yield block, F.embedding_bag(item, table, start[:-1], mode="sum", per_sample_weights=weight)
 
 

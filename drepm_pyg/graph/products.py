@@ -6,18 +6,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._arrays import large_empty, product_into
+from drepm_pyg._arrays import large_empty, product_into, transpose_into
 from drepm_pyg.graph.rows import FeatureRows, blocks_of
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["CACHED", "gram", "gram_blocks", "gram_of", "product_blocks", "transpose", "unit_roundoff"]
+__all__ = ["CACHED", "gram", "gram_blocks", "gram_of", "product_blocks", "unit_roundoff"]
 
 #: Entries of a block of scores: about 16 MB, so that what follows the product finds it in cache.
 CACHED = 1 << 22
 
 _PANEL = 1024  # rows per panel of the Gram matrix: large enough for the BLAS, small enough that half is saved
-_STRIP = 16  # rows that are transposed at a time: a cache line of the result (of 64 rows it took twice as long)
 _BLOCK_BYTES = 1 << 27  # of a block of scores that is computed for itself: large enough for the BLAS
 
 
@@ -29,14 +28,8 @@ def gram(y: Float[Tensor, "C F"]) -> Float[Tensor, "C C"]:
         product_into(y[start:stop], y[start:stop], out[start:stop, start:stop])
         if stop < len(y):
             product_into(y[start:stop], y[stop:], out[start:stop, stop:])
-            transpose(out[start:stop, stop:], out[stop:, start:stop])
+            transpose_into(out[start:stop, stop:], out[stop:, start:stop])
     return out
-
-
-def transpose(x: Float[Tensor, "R C"], out: Float[Tensor, "C R"]) -> None:
-    """``x.T`` into ``out`` by strips: at once, every entry written would miss the cache."""
-    for start in range(0, len(x), _STRIP):
-        out[:, start : start + _STRIP] = x[start : start + _STRIP].T
 
 
 def gram_of(space: Space, device: torch.device) -> tuple[Float[Tensor, "C C"], NDArray[np.float64]]:

@@ -12,13 +12,14 @@ import torch
 from torch.nn import functional as F
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._arrays import large_empty
+from drepm_pyg._arrays import large_empty, transpose_into
 from drepm_pyg._checks import check_at_least
 from drepm_pyg.data import USER_ITEM
+from drepm_pyg.graph.products import gram
 from drepm_pyg.models.multimodal import item_masks, select_modalities
 from drepm_pyg.nn import resolve_weights
+from drepm_pyg.nn.csr import CsrMatrix
 from drepm_pyg.nn.functional import FactoredSimilarity, ImplicitSimilarity, IndexedSimilarity
-from drepm_pyg.nn.functional.gram import add_gram_
 from drepm_pyg.nn.memo import memoize
 from drepm_pyg.nn.structure import SparseStructure, mean_structure
 from drepm_pyg.typing import Bool, Float, Int, Tensor
@@ -26,6 +27,8 @@ from drepm_pyg.typing import Bool, Float, Int, Tensor
 __all__ = ["SimilarityTargets"]
 
 _ROWS_AT_ONCE = 4096  # raw features formed beside the table that they go into
+_STRIP = 256  # users whose products with all others are formed at a time
+_SPARSE = 60  # an entry of a sparse product takes as long as so many multiply-adds of a dense one (measured)
 
 
 class SimilarityTargets:
@@ -91,6 +94,20 @@ class _UserRows:
     def __call__(self, ids: Int[Tensor, " B"]) -> Float[Tensor, "B F"]:
         return _rows_of_product(self.mean, ids, self.x)
 
+    def saved_products(self, num_users: int) -> float:
+        """Multiply-adds saved by :meth:`by_products` over the Gram matrix of the users' own rows; below 0: added."""
+        num_items, width = self.x.shape
+        sparse = len(self.mean.forward.index) * (num_items + num_users / 2)
+        return (num_users**2 - num_items**2) * width / 2 - _SPARSE * sparse
+
+    def by_products(self, scale: Float[Tensor, " U"]) -> tuple[CsrMatrix, Float[Tensor, "I I"]]:
+        r"""Q and G of :math:`S P X (S P X)^\top = Q G Q^\top`, S = diag(``scale``): no row in raw width.
+
+        G are the products of rows of length 1, so that no product leaves the range of the type.
+        """
+        length = _lengths(self.x)
+        return self.mean.forward.scaled(scale, length), gram(self.x / length.unsqueeze(1))
+
 
 def _rows_of_product(structure: SparseStructure, rows: Int[Tensor, " B"], x: Float[Tensor, "I F"]) -> Tensor:
     """The given rows of ``structure.matmul(x)``, without the others and without a gradient."""
@@ -140,13 +157,38 @@ class _Nodes:
         for root, modality, part in zip(self.root_alpha, self.rows, parts, strict=True):
             for some, out in zip(ids.split(_ROWS_AT_ONCE), part.split(_ROWS_AT_ONCE), strict=True):
                 x = modality(some)
-                # A zero row stays zero, a short one still counts.
-                length = torch.linalg.vector_norm(x, dim=1).clamp(min=torch.finfo(x.dtype).tiny)
-                torch.mul(x, (root.index_select(0, some) / length).unsqueeze(1), out=out)
+                torch.mul(x, (root.index_select(0, some) / _lengths(x)).unsqueeze(1), out=out)
         return factors
 
     def _matrix(self) -> Float[Tensor, "N N"]:
         """The target among all nodes."""
-        num_nodes, like = self.root_alpha.size(1), self.root_alpha
-        total = large_empty(num_nodes, num_nodes, dtype=like.dtype, device=like.device).zero_()
-        return add_gram_(total, self._factors(torch.arange(num_nodes, device=total.device)))
+        num_nodes = self.root_alpha.size(1)
+        ids = torch.arange(num_nodes, device=self.root_alpha.device)
+        users = [modality for modality in self.rows if isinstance(modality, _UserRows)]
+        if sum(modality.saved_products(num_nodes) for modality in users) <= 0:
+            return gram(self._factors(ids))
+        blocks = ids.split(_ROWS_AT_ONCE)
+        length = [torch.cat([_lengths(modality(block)) for block in blocks]) for modality in users]
+        return _sum_of_products([m.by_products(r / n) for m, r, n in zip(users, self.root_alpha, length, strict=True)])
+
+
+def _sum_of_products(parts: Sequence[tuple[CsrMatrix, Float[Tensor, "I I"]]]) -> Float[Tensor, "U U"]:
+    r""":math:`\sum Q G Q^\top`, its lower half strip by strip: a sparse product, and another with its transpose."""
+    (first, like), num_rows = parts[0], parts[0][0].num_rows
+    total = large_empty(num_rows, num_rows, dtype=like.dtype, device=like.device)
+    turned = large_empty(first.num_cols, _STRIP, dtype=like.dtype, device=like.device)
+    for start in range(0, num_rows, _STRIP):
+        stop = min(start + _STRIP, num_rows)
+        block = torch.zeros((), dtype=like.dtype, device=like.device)
+        for matrix, products in parts:
+            half = transpose_into(matrix.rows(start, stop).matmul(products), turned[:, : stop - start])
+            block = block + matrix.rows(start, num_rows).matmul(half)
+        total[start:, start:stop] = block
+        transpose_into(block[stop - start :], total[start:stop, stop:])
+    return total
+
+
+def _lengths(x: Float[Tensor, "B F"]) -> Float[Tensor, " B"]:
+    """Of the rows, summed in float64: no square leaves its range. A zero row has the smallest positive length."""
+    length = torch.linalg.vector_norm(x, dim=1, dtype=torch.promote_types(x.dtype, torch.float64))
+    return length.to(x.dtype).clamp(min=torch.finfo(x.dtype).tiny)

@@ -51,6 +51,17 @@ class CsrMatrix:
             self._casts[dtype] = self.weight.to(dtype)
         return self._casts[dtype]
 
+    def rows(self, start: int, stop: int) -> "CsrMatrix":
+        """The rows from ``start`` up to ``stop``."""
+        first, last = self.indptr[start].item(), self.indptr[stop].item()
+        indptr = self.indptr[start : stop + 1] - first
+        return CsrMatrix(indptr, self.index[first:last], self.weight[first:last], self.num_cols)
+
+    def scaled(self, row: Float[Tensor, " R"], col: Float[Tensor, " C"]) -> "CsrMatrix":
+        """The matrix with its rows and columns multiplied by numbers."""
+        by = row.double().repeat_interleave(self.indptr.diff().long()) * col.double()[self.index.long()]
+        return CsrMatrix(self.indptr, self.index, self.weight * by, self.num_cols)
+
     def matmul(self, x: Float[Tensor, "C D"]) -> Float[Tensor, "R D"]:
         """The product with ``x``, not differentiable; half precision is summed in float32."""
         dense = x.to(torch.promote_types(x.dtype, torch.float32)).contiguous()

@@ -2,12 +2,14 @@
 
 import gc
 import weakref
+from unittest.mock import MagicMock
 
 import pytest
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from drepm_pyg.models import targets as targets_module
 from drepm_pyg.models.targets import SimilarityTargets
 from drepm_pyg.nn.functional import FactoredSimilarity, ImplicitSimilarity, IndexedSimilarity
 from tests import toy
@@ -58,6 +60,37 @@ def test_every_form_is_the_definition(
     target = targets(data, node, ids, torch.zeros(6, 2, dtype=torch.float64))
     assert isinstance(target, form)
     torch.testing.assert_close(dense(target), definition(data, node, ids))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("strip", [4, 64])
+def test_products_of_items_give_those_of_users(masked: bool, strip: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets_module, "_SPARSE", 0)  # what is sparse costs nothing: more users than items decide
+    monkeypatch.setattr(targets_module, "_STRIP", strip)
+    formed = MagicMock(wraps=targets_module._sum_of_products)
+    monkeypatch.setattr(targets_module, "_sum_of_products", formed)
+    data, ids = toy.toy_data(masked=masked, widths=WIDE), torch.arange(toy.USERS)
+    target = SimilarityTargets(WEIGHTS)(data, "user", ids, torch.zeros(len(ids), 2, dtype=torch.float64))
+    assert formed.called
+    assert isinstance(target, IndexedSimilarity)
+    torch.testing.assert_close(dense(target), definition(data, "user", ids))
+
+
+@pytest.mark.parametrize("sparse", [0, 60], ids=["products of items", "rows of users"])
+@pytest.mark.parametrize("size", [1e-30, 1e25])
+@pytest.mark.parametrize("node", ["user", "item"])
+def test_the_length_of_features_does_not_matter(
+    node: str, size: float, sparse: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(targets_module, "_SPARSE", sparse)
+    data = toy.toy_data(widths=WIDE)
+    ids = torch.arange(data[node].num_nodes)
+    expected = definition(data, node, ids).float()
+    for name in WIDE:
+        data["item"][name] = size * data["item"][name]
+    for memory_budget in (0, 2**20):
+        targets = SimilarityTargets(WEIGHTS, memory_budget=memory_budget)
+        torch.testing.assert_close(dense(targets(data, node, ids, torch.zeros(len(ids), 2))), expected)
 
 
 @pytest.mark.parametrize("node", ["user", "item"])

@@ -2,6 +2,7 @@ r"""Products :math:`A A^\top`, strip by strip: the result is symmetric, so that 
 
 import torch
 
+from drepm_pyg._arrays import transpose_into
 from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["add_gram_", "gram_squared_norm", "squared_norm", "strip_rows"]
@@ -19,7 +20,7 @@ def add_gram_(total: Float[Tensor, "N N"], x: Float[Tensor, "N F"]) -> Float[Ten
     for start in range(0, len(x), _STRIP):
         stop = min(start + _STRIP, len(x))
         total[start:stop, :stop].addmm_(x[start:stop], x[:stop].T)
-        total[:start, start:stop] = total[start:stop, :start].T
+        transpose_into(total[start:stop, :start], total[:start, start:stop])
     return total
 
 
