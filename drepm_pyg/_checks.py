@@ -4,7 +4,7 @@ import importlib
 import math
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from numbers import Integral
+from numbers import Integral, Real
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +21,7 @@ __all__ = [
     "check_fraction",
     "check_ids",
     "check_non_negative",
+    "check_number",
     "check_positive",
     "check_same_shape",
     "list_faults",
@@ -67,6 +68,13 @@ def check_fraction(**values: float) -> None:
     for name, value in values.items():
         if not 0 <= value < 1:
             raise ValueError(f"'{name}' must lie in [0, 1) (got {value}).")
+
+
+def check_number(**values: Any) -> None:
+    """Every value that is not None must be a number, neither a string nor a truth value."""
+    for name, value in values.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+            raise TypeError(f"'{name}' must be a number (got {value!r}, a {type(value).__name__}).")
 
 
 def check_at_least(minimum: int, **values: int) -> None:

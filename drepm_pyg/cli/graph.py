@@ -40,7 +40,12 @@ def parser(argv: Sequence[str]) -> Parser:
     add("--k", type=int, default=10, help="neighbours per row")
     add("--metric", type=Literal["cosine", "ip", "l2"], default="cosine", help="what is near")
     add("--loop", type=bool, default=False, help="a row is one of its own neighbours")
-    add("--index", type=str, default="auto", help="'auto', 'flat', 'ivf', 'hnsw', 'nsg', 'ivfpq' or a FAISS factory")
+    add(
+        "--index",
+        type=str,
+        default="auto",
+        help="'auto', 'exact', 'flat', 'ivf', 'hnsw', 'nsg', 'ivfpq' or a FAISS factory",
+    )
     add("--device", type=str | None, default=None, help="where products are computed, such as 'cuda'")
     add("--mask", type=str | None, default=None, help="a .npy file, bool [N]: True where a row is present")
     add("--min_similarity", type=float | None, default=None, help="drop edges of a smaller similarity")
@@ -67,8 +72,9 @@ def run(args: Namespace) -> None:
     out = Path(args.out)
     _check_outputs(out, args.plot)
     from drepm_pyg._checks import said_of
-    from drepm_pyg.cli.graph_summary import homophily, read_interactions, summary
+    from drepm_pyg.cli.graph_summary import homophily, read_interactions, summary, taking_part
     from drepm_pyg.graph import knn_graph, write_graph
+    from drepm_pyg.graph.progress import watching
 
     with Stages(4 + (args.interactions is not None) + (args.plot is not None)) as stage:
         stage(f"reading {args.features}")
@@ -82,12 +88,13 @@ def run(args: Namespace) -> None:
         options = {name: args[name] for name in _OPTIONS}
         if args.memory_budget is not None:
             options["memory_budget"] = args.memory_budget
-        with said_of(args.features):
+        with said_of(args.features), watching(stage.share):
             edge_index, weight, info = knn_graph(x, args.k, mask=mask, return_weight=True, return_info=True, **options)
         stage(f"writing {out}")
         write_graph(out, edge_index, weight if args.weight else None)
         stage("describing the graph")
-        record = {"output": args.out, "k": args.k, **summary(edge_index, weight, len(x), metric=args.metric)}
+        described, num_nodes = taking_part(edge_index, mask, len(x))
+        record = {"output": args.out, "k": args.k, **summary(described, weight, num_nodes, metric=args.metric)}
         if interactions is not None:
             record |= homophily(edge_index, interactions)
         if args.plot is not None:
@@ -95,7 +102,7 @@ def run(args: Namespace) -> None:
 
             stage(f"drawing {args.plot}")
             what = {"cosine": "cosine similarity", "ip": "inner product", "l2": "distance"}[args.metric]
-            draw_similarity_graph(Path(args.plot), edge_index, weight, len(x), weight=what)
+            draw_similarity_graph(Path(args.plot), described, weight, num_nodes, weight=what)
     show({**record, **asdict(info)}, args.format)
 
 
@@ -119,7 +126,8 @@ def _load(path: str) -> "NDArray[Any]":
     from drepm_pyg._checks import CorruptFileError
 
     if not Path(path).is_file():
-        raise FileNotFoundError(f"'{path}' does not exist. Pass a .npy file.")
+        reason = "is a folder" if Path(path).is_dir() else "does not exist"
+        raise FileNotFoundError(f"'{path}' {reason}. Pass a .npy file.")
     with open(path, "rb") as file:
         if file.read(6) != np.lib.format.MAGIC_PREFIX:
             raise CorruptFileError(f"'{path}' is no .npy file. Pass one array, as numpy.save writes it.")
@@ -128,4 +136,8 @@ def _load(path: str) -> "NDArray[Any]":
         array: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
         return array
     except (ValueError, EOFError, OSError, TypeError) as error:
+        if "Python objects" in str(error):
+            raise CorruptFileError(
+                f"'{path}' holds Python objects. Save numbers: numpy.save(..., x.astype('f4'))."
+            ) from error
         raise CorruptFileError(f"'{path}' cannot be read as a .npy array ({error}). Was the file truncated?") from error

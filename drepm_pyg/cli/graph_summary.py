@@ -3,13 +3,16 @@
 from itertools import takewhile
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.data import read_mmrec, similar
 from drepm_pyg.graph import connected_components, degree_histogram, edge_homophily, hubness, mutual_share
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["homophily", "read_interactions", "summary"]
+__all__ = ["homophily", "read_interactions", "summary", "taking_part"]
 
 
 def summary(
@@ -20,7 +23,7 @@ def summary(
     Args:
         edge_index: long ``[2, E]``, row 0 neighbours, row 1 centres.
         edge_weight: float ``[E]``.
-        num_nodes: number of nodes N.
+        num_nodes: number of nodes N that take part.
         metric: what the weights are.
     """
     others = edge_index[0] != edge_index[1]
@@ -37,6 +40,15 @@ def summary(
         "mutual edges": mutual_share(edge_index) if weight.numel() else None,
         "connected components": connected_components(edge_index, num_nodes),
     }
+
+
+def taking_part(
+    edge_index: Int[Tensor, "2 E"], mask: NDArray[np.bool_] | None, num_nodes: int
+) -> tuple[Int[Tensor, "2 E"], int]:
+    """The graph of the nodes that a mask leaves, by their order, and their number."""
+    if mask is None:
+        return edge_index, num_nodes
+    return (torch.from_numpy(mask).cumsum(0) - 1)[edge_index], int(mask.sum())
 
 
 def read_interactions(interactions: str, num_nodes: int) -> HeteroData:
@@ -63,7 +75,7 @@ def homophily(edge_index: Int[Tensor, "2 E"], data: HeteroData) -> dict[str, flo
 def _doubling(counts: list[int]) -> dict[str, int]:
     """Counts of 0, 1, 2-3, 4-7, ... summed by range, as far as there are any."""
     starts = [0, *takewhile(lambda start: start < len(counts), (1 << bit for bit in range(64)))]
-    ends = [*starts[1:], 2 * starts[-1]]
+    ends = [*starts[1:], max(1, 2 * starts[-1])]
     return {
         str(start) if end - start <= 1 else f"{start}-{end - 1}": sum(counts[start:end])
         for start, end in zip(starts, ends, strict=True)

@@ -38,6 +38,10 @@ class Stages:
         self.bar.update(self.task, completed=self.begun, description=description)
         self.begun += 1
 
+    def share(self, done: float) -> None:
+        """How much of the current step is done, up to 1."""
+        self.bar.update(self.task, completed=self.begun - 1 + done)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

@@ -48,6 +48,7 @@ class SyntheticMultimodal(InMemoryDataset):
         popularity: the exponent a; 0 for items that are equally popular.
         seed: of everything, the split (:func:`~drepm_pyg.data.random_split`) included.
         transform: applied at every access.
+        pre_transform: applied once.
 
     Raises:
         ValueError: a size that is too small, fewer interactions than users, or so many that a user had every item.
@@ -68,6 +69,7 @@ class SyntheticMultimodal(InMemoryDataset):
         popularity: float = 0.8,
         seed: int = 0,
         transform: Callable[[HeteroData], HeteroData] | None = None,
+        pre_transform: Callable[[HeteroData], HeteroData] | None = None,
     ) -> None:
         check_at_least(1, num_users=num_users, num_factors=num_factors)
         check_at_least(2, num_items=num_items)
@@ -84,14 +86,14 @@ class SyntheticMultimodal(InMemoryDataset):
                 f"{num_users * (num_items - 1):,} for {num_users:,} users and {num_items:,} items; got "
                 f"{num_interactions:,})."
             )
-        super().__init__(None, transform)
+        super().__init__(None, transform, pre_transform)
         generator = torch.Generator().manual_seed(seed)
         weights = _draw_weights(num_items, num_factors, generator)
         lengths = _history_lengths(num_users, num_items - 1, num_interactions, generator)
         pairs = _draw_pairs(lengths, weights, popularity, generator)
         features = {name: _show(weights, *modalities[name], generator) for name in sorted(modalities)}
         data = random_split(build_data(num_users, num_items, pairs, features=features), seed=seed)
-        self.data, self.slices = self.collate([data])
+        self.data, self.slices = self.collate([data if pre_transform is None else pre_transform(data)])
 
 
 def _draw_weights(num_nodes: int, num_factors: int, generator: torch.Generator) -> Float[Tensor, "N K"]:

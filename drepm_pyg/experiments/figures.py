@@ -122,7 +122,8 @@ def draw_similarity_graph(
         left.set_ylabel("nodes")
         left.set_title(f"skewness {hubness(edge_index, num_nodes):.2f}", fontsize=10)
         left.legend(frameon=False)
-        values = edge_weight[others].double().cpu().numpy()
+        finite = edge_weight.isfinite()  # inner products of huge rows leave the range of float32
+        values = edge_weight[others & finite].double().cpu().numpy()
         right.hist(values, bins=40, color=COLORS[1], edgecolor="white", linewidth=0.4)
         right.yaxis.set_major_formatter("{x:,.0f}")
         right.set_xlabel(weight)

@@ -42,10 +42,11 @@ def find_in_groups(
 ) -> list[Found]:
     """A search in every graph that has an edge; a small graph is connected wholly."""
     found = []
+    largest = max(groups, key=len, default=None)
     for nodes in groups:
         neighbors = min(k, len(nodes) if loop else len(nodes) - 1)
         if neighbors > 0:
-            found.append(find(rows.within(nodes), neighbors, how, loop=loop))
+            found.append(find(rows.within(nodes), neighbors, how, loop=loop, tell=nodes is largest))
     return found
 
 

@@ -1,7 +1,5 @@
 """What a similarity graph is like, and how two of them compare, in numbers."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 
@@ -76,7 +74,7 @@ def mutual_share(edge_index: Int[Tensor, "2 E"]) -> float:
         0.6666666666666666
     """
     edge_index = edge_index[:, _others(edge_index)]
-    key, reverse = _keys([edge_index, edge_index.flip(0)])
+    key, reverse = _keys(edge_index=edge_index, reverse=edge_index.flip(0))
     return _mean(torch.isin(reverse, key))
 
 
@@ -117,8 +115,9 @@ def recall_at_k(approx: Int[Tensor, "2 E_approx"], exact: Int[Tensor, "2 E"]) ->
         >>> recall_at_k(torch.tensor([[1, 3, 0], [0, 0, 1]]), torch.tensor([[1, 2, 0], [0, 0, 1]]))  # 1/2 and 1
         0.75
     """
+    check_edge_index(exact, name="exact")
     exact = exact.unique(dim=1)
-    key, wanted = _keys([approx, exact])
+    key, wanted = _keys(approx=approx, exact=exact)
     if not wanted.numel():
         return float("nan")
     found = torch.isin(wanted, key).double()
@@ -140,7 +139,7 @@ def jaccard(graph_a: Int[Tensor, "2 A"], graph_b: Int[Tensor, "2 B"]) -> float:
         >>> jaccard(torch.tensor([[0, 1], [1, 2]]), torch.tensor([[1, 3], [2, 0]]))
         0.3333333333333333
     """
-    a, b = (key.unique() for key in _keys([graph_a, graph_b]))
+    a, b = (key.unique() for key in _keys(graph_a=graph_a, graph_b=graph_b))
     common = int(torch.isin(a, b).sum())
     union = len(a) + len(b) - common
     return common / union if union else 1.0
@@ -162,12 +161,17 @@ def _others(edge_index: Tensor) -> Bool[Tensor, " E"]:
     return edge_index[0] != edge_index[1]
 
 
-def _keys(graphs: Sequence[Tensor]) -> list[Int[Tensor, " E"]]:
+def _keys(**graphs: Tensor) -> list[Int[Tensor, " E"]]:
     """A number for every edge, the same in all graphs."""
-    for edge_index in graphs:
-        check_edge_index(edge_index)
-    size = 1 + max((int(edge_index.max()) for edge_index in graphs if edge_index.numel()), default=0)
-    return [edge_index[1] * size + edge_index[0] for edge_index in graphs]
+    for name, edge_index in graphs.items():
+        check_edge_index(edge_index, name=name)
+        if edge_index.numel() and edge_index.min() < 0:
+            raise ValueError(
+                f"'{name}' must hold ids of at least 0 (got {int(edge_index.min())}, FAISS' word for nothing found). "
+                "Drop such edges."
+            )
+    size = 1 + max((int(edge_index.max()) for edge_index in graphs.values() if edge_index.numel()), default=0)
+    return [edge_index[1] * size + edge_index[0] for edge_index in graphs.values()]
 
 
 def _mean(hit: Tensor) -> float:

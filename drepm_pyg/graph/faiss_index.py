@@ -79,8 +79,9 @@ def named_index(faiss: Any, space: Space, name: str) -> Any:
             built.train(as_taken(built, vectors(space, space.base[::step])))
     except RuntimeError as error:
         raise ValueError(
-            "'index' must be 'auto', 'gram', 'blocks', 'flat', 'ivf', 'hnsw', 'nsg', 'ivfpq', a FAISS factory string "
-            f"or a FAISS index (got {name!r} for {num_rows} rows of width {space.width}; FAISS: {_reason(error)})."
+            "'index' must be 'auto', 'exact', 'gram', 'blocks', 'flat', 'ivf', 'hnsw', 'nsg', 'ivfpq', a FAISS factory "
+            f"string or a FAISS index (got {name!r} for {num_rows} distinct rows of width {space.width}; FAISS: "
+            f"{_reason(error)})."
         ) from error
     return built
 
@@ -140,15 +141,15 @@ def filled(space: Space, index: Any) -> Any:
     """The index with all base rows in it.
 
     Raises:
-        ValueError: if it takes rows only with ids of their own, as 'IDMap' does.
+        ValueError: if it does not take them, such as an 'IDMap', which wants ids, or an 'NSG', which wants many.
     """
     try:
         for block in blocks_of(len(space.base), space.width, space.block_bytes):
             index.add(as_taken(index, vectors(space, space.base[block])))
     except RuntimeError as error:
         raise ValueError(
-            f"'index' must take rows by their order (got {type(index).__name__}; FAISS: {_reason(error)}). Leave "
-            "'IDMap' out: ids are those of the rows."
+            f"'index' must take {len(space.base)} distinct rows, by their order (got {type(index).__name__}; FAISS: "
+            f"{_reason(error)}). Leave 'IDMap' out, and take index='exact' for few rows."
         ) from error
     return index
 

@@ -16,6 +16,7 @@ from drepm_pyg.graph.faiss_search import FaissSearch
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.neighbors import Neighbors, choose
 from drepm_pyg.graph.products import gram_blocks, gram_of, product_blocks, unit_roundoff
+from drepm_pyg.graph.progress import watched
 from drepm_pyg.graph.recall import Sample, exact_sample, recall_of, tune
 from drepm_pyg.graph.result import KNNInfo
 from drepm_pyg.graph.rows import Rows
@@ -28,8 +29,8 @@ __all__ = ["EXACT", "Found", "How", "Route", "block_bytes", "feature_route", "fi
 #: An exact way to shortlists, and its name: from the rows, how they are sought, and how many to list.
 Route = Callable[[Space, "How", int], tuple[str, Iterable[Shortlist]]]
 
-#: The routes that need no FAISS.
-EXACT = ("auto", "gram", "blocks")
+#: The routes that need no FAISS; 'exact' is the cheaper of the last two, whatever it costs.
+EXACT = ("auto", "exact", "gram", "blocks")
 
 #: 'auto' is exact up to so many multiply-adds: a quarter of an hour on two cores, seconds on a GPU.
 _EXACT_WORK = 5e13
@@ -45,7 +46,7 @@ class How:
 
     Attributes:
         metric: 'cosine', 'ip' or 'l2'.
-        index: 'auto', 'gram', 'blocks', or what :class:`FaissSearch` takes.
+        index: 'auto', 'exact', 'gram', 'blocks', or what :class:`FaissSearch` takes.
         device: where products are computed.
         memory_budget: bytes of working memory.
         score_all: score every edge in float64, also where its place is clear.
@@ -104,6 +105,7 @@ def find(
     asked: NDArray[np.int64] | None = None,
     offered: NDArray[np.int64] | None = None,
     num_offered: int | None = None,
+    tell: bool = True,
 ) -> Found:
     """The ``k`` nearest of the offered nodes to each node asked for.
 
@@ -115,6 +117,7 @@ def find(
         asked: ids of nodes with a row, ascending; default: all.
         offered: ids of nodes with a row, ascending; default: all.
         num_offered: the number of nodes, those without a row included, that the offered ones were taken from.
+        tell: log what 'auto' is.
     """
     started = time.perf_counter()
     asked = rows.ties.nodes if asked is None else asked
@@ -142,7 +145,7 @@ def find(
     searcher, sample = None, None
     if isinstance(index, str) and index in EXACT:
         name, lists = how.route(space, how, wanted)
-        if how.index == "auto":
+        if how.index == "auto" and tell:
             _log.info("index='auto' is %r, which is exact, for %s", name, _size(everyone, how))
     else:
         name = index if isinstance(index, str) else type(index).__name__
@@ -150,20 +153,23 @@ def find(
         if not searcher.exact and len(asked) and (how.measure_recall or target is not None):
             sample = exact_sample(everyone, how.measure_recall or _SAMPLE, count, how.device, how.memory_budget)
         if sample is not None and target is not None:
-            tune(searcher, sample, target, budget)
+            tune(searcher, sample, target, wanted if searcher.spare else count, budget)
         lists = searcher.shortlists(space, wanted if searcher.spare else count)
     exact = searcher is None or searcher.exact
-    ranking = rank(space, lists, count, score_all=how.score_all or not exact, budget=budget)
+    ranking = rank(space, watched(lists, len(centres)), count, score_all=how.score_all or not exact, budget=budget)
     recall = 1.0 if exact and how.measure_recall else None
     own = space.metric.own(rows.squares)[own_class]
     neighbors = choose(ranking, ties, mine, place, own, k, loop=loop)
+    recall = recall if sample is None else _recall(ranking, space, sample, distributed=how.distributed)
+    if recall is not None:
+        _log.info("%s finds %.4f of the exact neighbours", name, recall)
     info = KNNInfo(
         index=name,
         metric=how.metric,
         exact=exact,
         device=str(how.device if searcher is None else searcher.device),
         seconds=time.perf_counter() - started,
-        recall=recall if sample is None else _recall(ranking, space, sample, distributed=how.distributed),
+        recall=recall,
         rescored=ranking.rescored,
         searched_again=ranking.searched_again,
         parameters={} if searcher is None else searcher.parameters,
@@ -191,7 +197,7 @@ def _chosen(space: Space, how: How) -> tuple[Any, float | None]:
         _log.warning("index='auto' is exact for %s, which is slow; an approximate index needs FAISS", size)
         return "auto", how.target_recall
     target = _AUTO_RECALL if how.target_recall is None else how.target_recall
-    _log.warning("index='auto' is 'ivf' tuned for a recall of %.2f for %s; 'blocks' is exact", target, size)
+    _log.warning("index='auto' is 'ivf' tuned for a recall of %.2f for %s; 'exact' is not", target, size)
     return "ivf", target
 
 

@@ -67,7 +67,7 @@ def extend_knn_graph(
         tensor([[1, 0, 1],
                 [0, 1, 2]])
     """
-    options = Options(k, metric=metric, device=device, memory_budget=memory_budget)
+    options = Options(k, metric=metric, index="exact", device=device, memory_budget=memory_budget)
     check_matrix(x_old, "x_old")
     check_matrix(x_new, "x_new")
     old = present(len(x_old), mask_old, "mask_old")
@@ -128,7 +128,7 @@ def remove_nodes(
         tensor([[2, 1],
                 [1, 2]])
     """
-    options = Options(k, metric=metric, device=device, memory_budget=memory_budget)
+    options = Options(k, metric=metric, index="exact", device=device, memory_budget=memory_budget)
     check_matrix(x, "x")
     nodes = present(len(x), mask)
     before = _table(edge_index, nodes, len(x), k, loop=loop)
@@ -152,7 +152,8 @@ def _table(edge_index: Tensor, nodes: NDArray[np.int64], num_nodes: int, k: int,
     if not np.array_equal(centre, np.repeat(nodes, k)):
         raise ValueError(
             f"'edge_index' must hold {k} edges for each of {len(nodes)} rows, grouped by row 1, ascending, as "
-            f"knn_graph makes it without cut-off or symmetry (got {len(centre)} edges). Pass the graph as it was built."
+            f"knn_graph makes it without cut-off or symmetry (got {len(centre)} edges). Pass the graph as it was "
+            "built, or build it anew with knn_graph."
         )
     table = neighbour.reshape(-1, k)
     if bool((table == nodes[:, None]).any(axis=1).all()) != loop and len(nodes):

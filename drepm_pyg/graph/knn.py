@@ -96,11 +96,13 @@ def knn_graph(
         metric: 'cosine', 'ip' (inner product) or 'l2' (Euclidean distance).
         loop: if True, every row is one of its own ``k`` neighbours; if False, never, even among exact duplicates.
         index: 'auto': exact and without FAISS up to 5e13 multiply-adds, beyond them on a CPU 'ivf' tuned to a recall of
-            0.95 (the log says so). 'gram', 'blocks': the exact routes, all products at once or block by block. 'flat':
-            exact, through FAISS. 'ivf', 'hnsw', 'nsg', 'ivfpq', any FAISS factory string, or a trained ``faiss.Index``,
-            either empty or holding one vector per row of ``x`` (of unit length for the cosine), which is searched
-            where it lies: what an approximate index finds is scored anew in float64; rows for which it finds too few
-            are searched exactly.
+            0.95 (the log says so). 'exact': the cheaper exact route at any size; 'gram', 'blocks': one of them, all
+            products at once or block by block. 'flat': exact, through FAISS. 'ivf', 'hnsw', 'nsg', 'ivfpq', any FAISS
+            factory string, or a trained ``faiss.Index``, either empty or holding one vector per row of ``x`` (of unit
+            length for the cosine), which is searched where it lies: what an approximate index finds is scored anew in
+            float64; rows for which it finds too few are searched exactly. By inner product, rows with a common
+            direction or of very different length need a ``target_recall``: the lists that an 'ivf' looks into first
+            are then far from all that matter.
         device: where products are computed; default: where ``x`` is. An ``x`` on a CUDA device stays there, float64
             scores included; the CUDA routes, FAISS' included, are in place, but no GPU has run them yet.
         return_weight: also return the similarities (for 'l2' the distances), float64 where ``x`` is, else float32.

@@ -37,7 +37,7 @@ def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortl
     made = items.kept is not None and (space.metric, device) in items.kept
     by_gram = (0 if made else len(items.ties) ** 2 * items.width / 2) + _SPARSE * sparse
     directly = len(space.centres) * len(space.base) * items.width
-    if how.index == "blocks" or (how.index == "auto" and not (fits and by_gram < directly)):
+    if how.index == "blocks" or (how.index in ("auto", "exact") and not (fits and by_gram < directly)):
         # No Gram matrix of the users here: a row of theirs is itself a sum.
         return feature_route(space, replace(how, index="blocks"), count)
     source = Space(items, space.metric, block_bytes=space.block_bytes)

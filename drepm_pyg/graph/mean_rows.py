@@ -52,7 +52,7 @@ class MeanRows:
         self.device = torch.device("cpu")  # where sums are taken
         column = items.ties.class_of_node[item]
         counted = (column >= 0) & (weight > 0)
-        user, column, weight = user[counted], column[counted], weight[counted]
+        user, column, weight = user[counted], column[counted], _levelled(user[counted], weight[counted], num_users)
         counts = csr_array((weight, (user, column)), shape=(num_users, len(items.ties)))
         counts.sum_duplicates()
         nodes = np.unique(user)
@@ -149,6 +149,14 @@ class _Bags:
         for columns in _panels(self.rows.width):
             np.maximum(largest, np.abs(self.sums(columns)).max(axis=1), out=largest)
         return np.frexp(largest)[1].astype(np.int64)
+
+
+def _levelled(user: NDArray[np.int64], weight: NDArray[np.float64], num_users: int) -> NDArray[np.float64]:
+    """Each user's weights over a power of two, the largest from 1 to 2: means stay, and sums and squares in range."""
+    largest = np.zeros(num_users)
+    np.maximum.at(largest, user, weight)
+    levelled: NDArray[np.float64] = np.ldexp(weight, 1 - np.frexp(largest)[1][user])
+    return levelled
 
 
 def _ends(

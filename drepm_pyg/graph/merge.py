@@ -55,7 +55,9 @@ def merge_graphs(
 
 
 def check_merge_weights(weights: Mapping[str, float]) -> None:
-    """Finite numbers of at least 0, not all 0."""
+    """Finite numbers of at least 0, not all 0, by name."""
+    if not isinstance(weights, Mapping):
+        raise TypeError(f"'weights' must map each modality to a number (got {type(weights).__name__}).")
     valid = all(math.isfinite(weight) and weight >= 0 for weight in weights.values())
     if not valid or not any(weight > 0 for weight in weights.values()):
         raise ValueError(f"'weights' must be finite, at least 0 and not all 0 (got {dict(weights)}).")

@@ -33,7 +33,7 @@ def check_k(k: int, num_nodes: int, *, loop: bool, what: str) -> None:
         others = what if loop else f"other {what}"
         raise ValueError(
             f"'k' must be at most the number of {others}, {max(0, limit)} (got k={k} for {num_nodes} {what} with "
-            f"features{'' if loop else ', loop=False'}). Lower 'k', or leave this modality out."
+            f"features{'' if loop else ', loop=False'}). Lower 'k'."
         )
 
 

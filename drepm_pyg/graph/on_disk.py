@@ -36,7 +36,7 @@ def on_disk_index(
         directory: where ``index.faiss`` and ``lists.ivfdata`` are written; made where it is missing.
         metric: 'cosine' (rows are scaled to unit length), 'ip' or 'l2'.
         lists: number of inverted lists; default: four times the root of the number of rows.
-        memory_budget: bytes of working memory.
+        memory_budget: bytes of working memory beside FAISS' own, which are the centroids and some 15 MB.
 
     Shapes:
         x: float ``[N, F]``
@@ -47,7 +47,8 @@ def on_disk_index(
     Raises:
         MissingExtraError: if FAISS is not installed.
         TypeError: if ``x`` is no dense floating-point matrix.
-        ValueError: if a row holds NaN, infinity or what float32 cannot hold, or there are fewer rows than lists.
+        ValueError: if ``directory`` is a file, a row holds NaN, infinity or what float32 cannot hold, or there are
+            fewer rows than lists.
 
     Example:
         >>> features = np.load("features.npy", mmap_mode="r")  # doctest: +SKIP
@@ -67,15 +68,17 @@ def on_disk_index(
     from faiss.contrib.ondisk import merge_ondisk
 
     directory = Path(directory).resolve()  # the index names its lists by their path
+    if directory.exists() and not directory.is_dir():
+        raise ValueError(f"'directory' must be a folder (got '{directory}', a file).")
     directory.mkdir(parents=True, exist_ok=True)
     index = faiss.index_factory(
         width, f"IVF{lists},Flat", faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT
     )
-    sample = min(num_rows, lists * _PER_LIST, max(lists, memory_budget // (16 * width)))
+    sample = min(num_rows, lists * _PER_LIST, max(lists, memory_budget // (32 * width)))
     index.train(_vectors(x, np.unique(np.linspace(0, num_rows - 1, sample).astype(np.int64)), metric))
     empty = faiss.serialize_index(index)
     blocks = []
-    for number, block in enumerate(blocks_of(num_rows, width, memory_budget // 4)):
+    for number, block in enumerate(blocks_of(num_rows, width, memory_budget // 8)):
         part = faiss.deserialize_index(empty)
         part.add_with_ids(_vectors(x, block, metric), block)
         blocks.append(directory / f"block-{number}.faiss")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._checks import check_at_least, check_choice, check_fraction
+from drepm_pyg._checks import check_at_least, check_choice, check_number
 from drepm_pyg.graph.device_rows import DeviceRows, on_one_gpu
 from drepm_pyg.graph.distributed import check_initialized
 from drepm_pyg.graph.edges import SYMMETRIC, Edges
@@ -76,6 +76,7 @@ class Options:
         check_at_least(0, measure_recall=self.measure_recall)
         check_choice(METRICS, metric=self.metric)
         check_choice(SYMMETRIC, symmetric=self.symmetric)
+        check_number(min_similarity=self.min_similarity, radius=self.radius, target_recall=self.target_recall)
         if self.device is not None:
             check_device(self.device)
         if self.mutual and self.symmetric == "union":
@@ -91,7 +92,8 @@ class Options:
         if self.min_similarity is not None and np.isnan(self.min_similarity):
             raise ValueError("'min_similarity' must be a number (got NaN).")
         if self.target_recall is not None:
-            check_fraction(target_recall=self.target_recall)
+            if not 0 <= self.target_recall <= 1:
+                raise ValueError(f"'target_recall' must lie in [0, 1] (got {self.target_recall}).")
             if isinstance(self.index, str) and self.index in (*EXACT[1:], "flat"):
                 raise ValueError(
                     f"'target_recall' tunes approximate indexes (got {self.index!r}, an exact one). Leave it out."

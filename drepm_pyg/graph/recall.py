@@ -54,11 +54,11 @@ def recall_of(ranking: Ranking, space: Space, sample: Sample) -> tuple[int, int]
     return _found(_others(ranking.index[place], space.centres[place]), exact), exact.size
 
 
-def tune(searcher: FaissSearch, sample: Sample, target: float, budget: int) -> None:
-    """Let an index look further until it finds the share ``target`` of the exact neighbours."""
+def tune(searcher: FaissSearch, sample: Sample, target: float, listed: int, budget: int) -> None:
+    """Let an index that lists ``listed`` candidates look further until it finds the share ``target`` of the exact."""
     found = 0.0
     for _ in searcher.efforts():
-        lists = searcher.shortlists(sample.space, sample.index.shape[1] + 1)
+        lists = searcher.shortlists(sample.space, listed)
         count = min(sample.index.shape[1] + 1, len(sample.space.base))
         ranking = rank(sample.space, lists, count, score_all=True, budget=budget)
         found = _found(_others(ranking.index, sample.space.centres), sample.index) / sample.index.size

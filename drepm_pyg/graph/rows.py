@@ -266,6 +266,8 @@ def check_matrix(x: Features, name: str) -> None:
     floating = x.is_floating_point() and x.dtype.itemsize > 1 if isinstance(x, torch.Tensor) else x.dtype.kind == "f"
     if isinstance(x, torch.Tensor) and x.layout != torch.strided:
         raise TypeError(f"'{name}' must be dense (got the layout {x.layout}). Convert it with .to_dense().")
+    if isinstance(x, torch.Tensor) and x.is_meta:
+        raise TypeError(f"'{name}' must hold values (got a tensor on the device 'meta').")
     if not floating:
         raise TypeError(f"'{name}' must hold floating-point features (got {x.dtype}). Convert it, e.g. to float32.")
     if x.ndim != 2 or x.shape[1] == 0:

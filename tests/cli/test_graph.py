@@ -68,6 +68,34 @@ def test_ranges_of_the_histogram_double(tmp_path: Path, capsys: pytest.CaptureFi
     assert record["nodes by times a neighbour"] == {"0": 1, "1": 5, "2-3": 1}  # rows 6; 0, 2-5; 1
 
 
+def test_rows_that_take_no_part_are_not_described(
+    features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = np.load(features)
+    mask = np.arange(len(x)) % 3 != 0
+    np.save(tmp_path / "mask.npy", mask)
+    np.save(tmp_path / "some.npy", x[mask])
+    arguments = ["--k", 4, "--out", tmp_path / "g.npz"]
+    masked = described(capsys, features, *arguments, "--mask", tmp_path / "mask.npy")
+    assert {**masked, "seconds": 0} == {**described(capsys, tmp_path / "some.npy", *arguments), "seconds": 0}
+
+
+@pytest.mark.parametrize("options", [["--metric", "l2", "--radius", 0], ["--min_similarity", 2]])
+def test_a_graph_without_neighbours_has_a_histogram(
+    features: Path, options: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = described(capsys, features, "--k", 2, "--out", features.with_suffix(".npz"), *options)
+    assert record["nodes by times a neighbour"] == {"0": 40}
+
+
+def test_products_beyond_float32_are_drawn_without_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    np.save(tmp_path / "x.npy", np.float32(1e20) * np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32))
+    options = ["--metric", "ip", "--plot", tmp_path / "g.png"]
+    described(capsys, tmp_path / "x.npy", "--k", 2, "--out", tmp_path / "g.npz", *options)
+    assert (tmp_path / "g.png").stat().st_size > 0
+
+
 def test_options_reach_the_search(features: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = features.with_suffix(".npz")
     options = ["--metric", "ip", "--min_similarity", "1.5", "--mutual", "true", "--measure_recall", "10"]
@@ -145,6 +173,12 @@ class TestErrors:
         for name in ("x.npz", "x.txt"):
             error = self.fails(capsys, tmp_path / name, "--out", tmp_path / "g.npz")
             assert f"{name}' is no .npy file. Pass one array" in error
+
+    def test_what_is_no_array_of_numbers(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = tmp_path / "g.npz"
+        assert "is a folder. Pass a .npy file" in self.fails(capsys, tmp_path, "--out", out)
+        np.save(tmp_path / "x.npy", np.array([{}, {}], dtype=object), allow_pickle=True)
+        assert "x.npy' holds Python objects" in self.fails(capsys, tmp_path / "x.npy", "--out", out)
 
     def test_interactions_of_other_items(self, features: Path, capsys: pytest.CaptureFixture[str]) -> None:
         shop = features.parent / "shop"

@@ -1,7 +1,10 @@
 """Synthetic data have the sizes, the structure and the reproducibility that are promised."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch_geometric.data import HeteroData
 
 from drepm_pyg.data import SPLIT_INDEX, USER_ITEM, Interactions, SyntheticMultimodal, modalities, validate
 
@@ -35,6 +38,25 @@ def test_equal_seeds_give_equal_data() -> None:
         assert torch.equal(one[USER_ITEM][index], same[USER_ITEM][index])
     assert torch.equal(one["item"].image, same["item"].image)
     assert not torch.equal(one["item"].image, other["item"].image)
+
+
+def test_a_transform_is_applied_once_or_at_every_access() -> None:
+    calls: list[str] = []
+
+    def noted(name: str) -> Callable[[HeteroData], HeteroData]:
+        def transform(data: HeteroData) -> HeteroData:
+            calls.append(name)
+            data["item"][name] = torch.ones(60)
+            return data
+
+        return transform
+
+    dataset = SyntheticMultimodal(100, 60, transform=noted("each"), pre_transform=noted("once"))
+    for _ in range(2):
+        data = dataset[0]
+        assert "each" in data["item"]
+        assert "once" in data["item"]
+    assert calls == ["once", "each", "each"]
 
 
 def test_popularity_is_skewed_by_the_exponent() -> None:

@@ -115,9 +115,21 @@ def test_a_graph_made_symmetric_is_mutual(generator: torch.Generator) -> None:
 
 
 @pytest.mark.errors
+def test_faiss_mark_of_nothing_found_is_no_neighbour() -> None:
+    some, none = torch.tensor([[2], [0]]), torch.tensor([[-1], [1]])
+    for diagnostic in (recall_at_k, jaccard):
+        with pytest.raises(ValueError, match=r"'(approx|graph_a)' must hold ids of at least 0 \(got -1"):
+            diagnostic(none, some)
+        with pytest.raises(TypeError, match=r"'(exact|graph_b)' must be a long tensor \(got ndarray\)"):
+            diagnostic(some, some.numpy())
+    with pytest.raises(ValueError, match=r"'edge_index' must hold ids of at least 0"):
+        mutual_share(torch.tensor([[-1, 0], [1, 2]]))
+
+
+@pytest.mark.errors
 def test_ids_out_of_range_are_named() -> None:
     for diagnostic in (hubness, degree_histogram, connected_components):
         with pytest.raises(ValueError, match=r"'edge_index' must hold ids in \[0, 2\) for 2 nodes \(got 0 to 3\)"):
             diagnostic(graph(STAR), 2)
-    with pytest.raises(ValueError, match=r"'edge_index' must have the shape \[2, E\]"):
+    with pytest.raises(ValueError, match=r"'graph_a' must have the shape \[2, E\]"):
         jaccard(torch.zeros(3, 2, dtype=torch.long), graph(STAR))

@@ -142,19 +142,24 @@ class TestErrors:
     def test_a_string_that_is_no_index(self, x: Tensor) -> None:
         with pytest.raises(
             ValueError,
-            match=r"'index' must be 'auto', 'gram', 'blocks', 'flat', .* \(got 'IFV8' .*; FAISS: could not parse",
+            match=r"'index' must be 'auto', 'exact', 'gram', 'blocks', .* \(got 'IFV8' .*; FAISS: could not parse",
         ):
             knn_graph(x, 5, index="IFV8")
 
     @pytest.mark.usefixtures("faiss")
     def test_too_few_rows_to_train(self, x: Tensor) -> None:
-        with pytest.raises(ValueError, match=r"'index' must be .* \(got 'IVF100,Flat' for 20 rows"):
+        with pytest.raises(ValueError, match=r"'index' must be .* \(got 'IVF100,Flat' for 20 distinct rows"):
             knn_graph(x[:20], 5, index="IVF100,Flat")
 
     @pytest.mark.usefixtures("faiss")
     def test_an_index_with_ids_of_its_own(self, x: Tensor) -> None:
-        with pytest.raises(ValueError, match=r"must take rows by their order \(got IndexIDMap.* Leave 'IDMap' out"):
+        with pytest.raises(ValueError, match=r"must take 600 distinct rows, .* \(got IndexIDMap.* Leave 'IDMap' out"):
             knn_graph(x, 5, index="IDMap,Flat")
+
+    @pytest.mark.usefixtures("faiss")
+    def test_too_few_rows_for_the_graph_of_an_index(self, x: Tensor) -> None:
+        with pytest.raises(ValueError, match=r"must take 50 distinct rows.* \(got IndexNSG.*index='exact'"):
+            knn_graph(x[:50], 5, index="nsg")
 
     def test_ids_that_are_no_rows(self, x: Tensor, faiss) -> None:
         index = faiss.IndexIDMap(faiss.IndexFlatIP(16))

@@ -74,3 +74,13 @@ def test_the_graph_must_be_named_and_be_there() -> None:
         edge_homophily(data)
     with pytest.raises(ValueError, match=r"\(got 'audio'\)"):
         edge_homophily(data, "audio", "user")
+
+
+@pytest.mark.errors
+def test_there_must_be_training_pairs() -> None:
+    data = toy.toy_data()
+    del data[USER_ITEM].edge_index
+    with pytest.raises(ValueError, match=r"'data' must have training pairs, data\['user', 'interacts', 'item'\]"):
+        edge_homophily(data, "text")
+    with pytest.raises(TypeError, match=r"edge_homophily needs a HeteroData .* \(got Tensor\)"):
+        edge_homophily(torch.zeros(2, 0), "text")

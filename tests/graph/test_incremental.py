@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drepm_pyg.graph import extend_knn_graph, knn_graph, remove_nodes
+from drepm_pyg.graph import extend_knn_graph, find, knn_graph, remove_nodes
 
 METRICS = ("cosine", "ip", "l2")
 
@@ -61,6 +61,17 @@ def test_nothing_new_and_nothing_gone(generator: torch.Generator) -> None:
     assert torch.equal(extend_knn_graph(graph, x, x[:0], 3), graph)
     assert torch.equal(remove_nodes(graph, x, torch.ones(20, dtype=torch.bool), 3), graph)
     assert torch.equal(extend_knn_graph(torch.zeros(2, 0, dtype=torch.long), x[:0], x, 3), graph)
+
+
+def test_it_is_exact_however_large(generator: torch.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.randn(600, 8, generator=generator)
+    keep = torch.arange(600) % 5 != 0
+    whole, part = knn_graph(x, 5), knn_graph(x[:500], 5)
+    rest = knn_graph(x, 5, mask=keep)
+    monkeypatch.setattr(find, "_EXACT_WORK", 1.0)  # all that 'auto' would still do exactly
+    assert torch.equal(extend_knn_graph(part, x[:500], x[500:], 5), whole)
+    assert torch.equal(remove_nodes(whole, x, keep, 5), rest)
+    assert torch.equal(knn_graph(x, 5, index="exact"), whole)
 
 
 @pytest.mark.errors

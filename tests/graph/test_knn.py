@@ -295,6 +295,15 @@ class TestErrors:
         with pytest.raises(TypeError, match=r"'k' must be an integer \(got 2.0, a float\)"):
             knn_graph(torch.rand(4, 2), 2.0)
 
+    @pytest.mark.parametrize("option", ["min_similarity", "radius", "target_recall"])
+    def test_numbers_in_words(self, option: str) -> None:
+        with pytest.raises(TypeError, match=rf"'{option}' must be a number \(got '0.3', a str\)"):
+            knn_graph(torch.rand(4, 2), 2, **{option: "0.3"})
+
+    def test_a_tensor_without_values(self) -> None:
+        with pytest.raises(TypeError, match="'x' must hold values"):
+            knn_graph(torch.rand(4, 2, device="meta"), 2)
+
     def test_nan_and_infinity_name_their_rows(self) -> None:
         x = torch.rand(9, 2)
         x[4, 1], x[7, 0] = torch.nan, -torch.inf

@@ -76,6 +76,19 @@ def test_every_shard_or_replica_looks_further(x: Tensor, split: str) -> None:
     assert {part.nprobe for part in parts} == {info.parameters["nprobe"]}
 
 
+def test_codes_are_tuned_with_as_many_candidates_as_are_searched(
+    generator: torch.Generator, caplog: pytest.LogCaptureFixture
+) -> None:
+    y = torch.randn(1000, 16, generator=generator)
+    with caplog.at_level(logging.INFO, logger="drepm_pyg"):
+        _, info = knn_graph(y, 5, index="IVF4,PQ1x2np", target_recall=0.7, measure_recall=1000, return_info=True)
+    *tuned, last = [float(record.args[1]) for record in caplog.records if "exact neighbours" in record.msg]
+    assert last == info.recall
+    assert tuned[-1] == pytest.approx(info.recall, abs=0.02)
+    assert tuned[-1] >= 0.7
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
 def test_a_target_out_of_reach_is_said(x: Tensor, caplog: pytest.LogCaptureFixture) -> None:
     coarse = torch.randn(3000, 16, generator=torch.Generator().manual_seed(1))
     with caplog.at_level(logging.WARNING):

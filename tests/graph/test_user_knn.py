@@ -112,6 +112,33 @@ def test_a_pair_that_occurs_twice_counts_twice(generator: torch.Generator) -> No
     torch.testing.assert_close(weight.double(), expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("index", ["gram", "blocks"])
+@pytest.mark.parametrize("offset", [-1000, 0, 480])
+def test_weights_of_any_size_give_the_means_of_their_shares(
+    index: str, metric: str, offset: int, generator: torch.Generator
+) -> None:
+    """Recency that halves every week, over ten years: powers of two up to 521 above ``offset``."""
+    x, pairs = torch.randn(60, 12, generator=generator), interactions(100, 60, 300)
+    weeks = 3650 / 7 * torch.rand(pairs.size(1), generator=generator, dtype=torch.float64)
+    latest = torch.zeros(100, dtype=torch.float64).scatter_reduce(0, pairs[0], weeks, "amax", include_self=False)
+    share = torch.exp2(weeks - latest[pairs[0]])
+    total = torch.zeros(100, dtype=torch.float64).index_add(0, pairs[0], share)
+    weighted = x.double()[pairs[1]] * (share / total[pairs[0]])[:, None]
+    mean = torch.zeros(100, 12, dtype=torch.float64).index_add(0, pairs[0], weighted)
+    weight = torch.exp2(weeks + offset)
+    edge_index = user_knn_graph(x, pairs, 100, 6, metric=metric, index=index, edge_weight=weight)
+    assert_exact(edge_index, mean, 6, metric, False)
+
+
+def test_a_common_factor_of_the_weights_changes_nothing(generator: torch.Generator) -> None:
+    x, pairs = torch.randn(60, 12, generator=generator), interactions(100, 60, 300)
+    weight = torch.randint(1, 6, (pairs.size(1),), generator=generator).double()
+    expected = user_knn_graph(x, pairs, 100, 6, edge_weight=weight)
+    for factor in (2.0**-1000, 2.0**1000):
+        assert torch.equal(user_knn_graph(x, pairs, 100, 6, edge_weight=factor * weight), expected)
+
+
 def test_opposite_items_cancel_to_a_zero_row() -> None:
     x = torch.tensor([[0.3, 0.1], [-0.3, -0.1], [1.0, 0.0], [0.0, 1.0]])
     pairs = torch.tensor([[0, 0, 1, 2, 3], [0, 1, 2, 3, 0]])

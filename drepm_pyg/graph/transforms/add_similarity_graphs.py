@@ -49,14 +49,17 @@ class AddSimilarityGraphs(BaseTransform):
         nodes: 'item', 'user' or both.
         metric: see :func:`knn_graph`, as all that follow.
         loop: whether a node is one of its own neighbours (the paper's recipes: True).
-        index: 'auto', 'flat', 'ivf', 'hnsw', a FAISS factory string or a ``faiss.Index``.
+        index: 'auto', 'exact', 'flat', 'ivf', 'hnsw', a FAISS factory string or a ``faiss.Index``.
         device: where products are computed.
         return_weight: store the similarities; default: 1 for every edge. Not for 'l2': far neighbours would weigh most.
         min_similarity: drop edges of a smaller similarity.
         radius: drop edges of a larger distance ('l2').
         mutual: keep an edge only if both ends choose each other.
         symmetric: 'none', 'union' or 'intersection'.
+        measure_recall: compare so many nodes with the exact answer; the log says what share was found.
         target_recall: what an approximate index is tuned to find.
+        distributed: every process of ``torch.distributed`` seeks the neighbours of a share of the nodes; not with
+            ``cache_dir``.
         memory_budget: bytes of working memory.
         cache_dir: keep graphs there under a key of the features' content, the training pairs and the parameters.
 
@@ -87,7 +90,9 @@ class AddSimilarityGraphs(BaseTransform):
         radius: float | None = None,
         mutual: bool = False,
         symmetric: str = "none",
+        measure_recall: int = 0,
         target_recall: float | None = None,
+        distributed: bool = False,
         memory_budget: int = MEMORY_BUDGET,
         cache_dir: PathLike | None = None,
     ) -> None:
@@ -104,7 +109,9 @@ class AddSimilarityGraphs(BaseTransform):
             radius=radius,
             mutual=mutual,
             symmetric=symmetric,
+            measure_recall=measure_recall,
             target_recall=target_recall,
+            distributed=distributed,
             memory_budget=memory_budget,
         )
         if metric == "l2" and return_weight:
@@ -115,6 +122,10 @@ class AddSimilarityGraphs(BaseTransform):
         if cache_dir is not None and not isinstance(index, str):
             raise ValueError(
                 "'cache_dir' needs an index by name (got a FAISS index, whose content no key covers). Leave one out."
+            )
+        if cache_dir is not None and distributed:
+            raise ValueError(
+                "'distributed' needs every process to search, which 'cache_dir' may spare some. Leave one out."
             )
         self.modalities, self.nodes, self.loop, self.cache_dir = modalities, nodes, loop, cache_dir
 

@@ -1,6 +1,7 @@
 """AddSimilarityGraphs: the builders' graphs, under the schema's names, from training pairs alone."""
 
 import copy
+import logging
 import pickle
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 import torch_geometric.transforms as T
 from torch_geometric.data import Data, HeteroData, InMemoryDataset
 
-from drepm_pyg.data import USER_ITEM
+from drepm_pyg.data import USER_ITEM, modalities
 from drepm_pyg.graph import (
     AddSimilarityGraphs,
     MergeModalities,
@@ -130,6 +131,13 @@ def test_says_what_it_is() -> None:
     assert repr(transform) == f"AddSimilarityGraphs(k=10, metric='cosine', loop=False, {shown})"
 
 
+def test_the_recall_is_said(data: HeteroData, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="drepm_pyg"):
+        AddSimilarityGraphs(k=2, nodes=("item",), measure_recall=5)(data)
+    said = [record.getMessage() for record in caplog.records]
+    assert said.count("gram finds 1.0000 of the exact neighbours") == len(modalities(data))
+
+
 def test_a_data_set_notices_that_it_was_processed_with_other_options(data: HeteroData, tmp_path: Path) -> None:
     class Stored(InMemoryDataset):
         processed_file_names = ("data.pt",)
@@ -227,3 +235,11 @@ class TestErrors:
         faiss = pytest.importorskip("faiss")
         with pytest.raises(ValueError, match=r"'cache_dir' needs an index by name"):
             AddSimilarityGraphs(index=faiss.IndexFlatIP(4), cache_dir=tmp_path)
+
+    def test_a_cache_and_a_search_by_all(self, tmp_path: Path) -> None:
+        torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/group", rank=0, world_size=1)
+        try:
+            with pytest.raises(ValueError, match=r"'distributed' needs every process to search"):
+                AddSimilarityGraphs(distributed=True, cache_dir=tmp_path)
+        finally:
+            torch.distributed.destroy_process_group()

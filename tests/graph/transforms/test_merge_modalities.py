@@ -60,6 +60,11 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"no edges \('user', 'similar_image', 'user'\).*leave 'user' out"):
             MergeModalities(WEIGHTS)(data)
 
+    @pytest.mark.parametrize("weights", ["text", [0.1, 0.9]])
+    def test_weights_without_names(self, weights: object) -> None:
+        with pytest.raises(TypeError, match=r"'weights' must map each modality to a number \(got (str|list)\)"):
+            MergeModalities(weights)
+
     def test_a_name_that_is_taken_or_none(self) -> None:
         with pytest.raises(ValueError, match=r"'name' must differ from the modalities in 'weights' \(got 'text'\)"):
             MergeModalities(WEIGHTS, name="text")
