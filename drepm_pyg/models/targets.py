@@ -28,6 +28,7 @@ __all__ = ["SimilarityTargets"]
 
 _ROWS_AT_ONCE = 4096  # raw features formed beside the table that they go into
 _STRIP = 256  # users whose products with all others are formed at a time
+_IN_RANGE = (1e-15, 1e15)  # lengths whose squares float32 holds
 _SPARSE = 60  # an entry of a sparse product takes as long as so many multiply-adds of a dense one (measured)
 
 
@@ -189,6 +190,8 @@ def _sum_of_products(parts: Sequence[tuple[CsrMatrix, Float[Tensor, "I I"]]]) ->
 
 
 def _lengths(x: Float[Tensor, "B F"]) -> Float[Tensor, " B"]:
-    """Of the rows, summed in float64: no square leaves its range. A zero row has the smallest positive length."""
-    length = torch.linalg.vector_norm(x, dim=1, dtype=torch.promote_types(x.dtype, torch.float64))
-    return length.to(x.dtype).clamp(min=torch.finfo(x.dtype).tiny)
+    """Of the rows, in float64 where squares could leave the range; a zero row has the smallest length there is."""
+    length = torch.linalg.vector_norm(x, dim=1)
+    odd = ~((length > _IN_RANGE[0]) & (length < _IN_RANGE[1]))
+    length[odd] = torch.linalg.vector_norm(x[odd].double(), dim=1).to(x.dtype)
+    return length.clamp(min=torch.finfo(x.dtype).tiny)
