@@ -143,7 +143,7 @@ class TestErrors:
             ({"radius": 0.5}, "Pass 'min_similarity'"),
             ({"metric": "l2", "radius": -1.0}, r"'radius' must be at least 0 \(got -1.0\)"),
             ({"min_similarity": float("nan")}, "'min_similarity' must be a number"),
-            ({"target_recall": 1.5, "index": "ivf"}, r"'target_recall' must lie in \[0, 1\)"),
+            ({"target_recall": 1.5, "index": "ivf"}, r"'target_recall' must lie in \[0, 1\]"),
             ({"target_recall": 0.9, "index": "flat"}, r"tunes approximate indexes \(got 'flat'"),
             ({"measure_recall": -1}, "'measure_recall' must be at least 0"),
             ({"batch": torch.zeros(4, dtype=torch.long)}, r"one entry per row of features, \[80\] \(got \[4\]\)"),
