@@ -157,10 +157,11 @@ def find(
         lists = searcher.shortlists(space, wanted if searcher.spare else count)
     exact = searcher is None or searcher.exact
     ranking = rank(space, watched(lists, len(centres)), count, score_all=how.score_all or not exact, budget=budget)
-    recall = 1.0 if exact and how.measure_recall else None
     own = space.metric.own(rows.squares)[own_class]
     neighbors = choose(ranking, ties, mine, place, own, k, loop=loop)
-    recall = recall if sample is None else _recall(ranking, space, sample, distributed=how.distributed)
+    recall = 1.0 if exact and how.measure_recall else None
+    if sample is not None:
+        recall = _recall(ranking, space, sample, distributed=how.distributed)
     if recall is not None:
         _log.info("%s finds %.4f of the exact neighbours", name, recall)
     info = KNNInfo(
