@@ -9,7 +9,6 @@ diagonal stays 1. A user's raw features are the mean of its training items' (of 
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch.nn import functional as F
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._arrays import large_empty, transpose_into
@@ -93,7 +92,7 @@ class _UserRows:
         self.present = mean.row_counts() > 0
 
     def __call__(self, ids: Int[Tensor, " B"]) -> Float[Tensor, "B F"]:
-        return _rows_of_product(self.mean, ids, self.x)
+        return self.mean.forward.select(ids).matmul(self.x)
 
     def saved_products(self, num_users: int) -> float:
         """Multiply-adds saved by :meth:`by_products` over the Gram matrix of the users' own rows; below 0: added."""
@@ -108,17 +107,6 @@ class _UserRows:
         """
         length = _lengths(self.x)
         return self.mean.forward.scaled(scale, length), gram(self.x / length.unsqueeze(1))
-
-
-def _rows_of_product(structure: SparseStructure, rows: Int[Tensor, " B"], x: Float[Tensor, "I F"]) -> Tensor:
-    """The given rows of ``structure.matmul(x)``, without the others and without a gradient."""
-    csr = structure.forward
-    first = csr.indptr.long()[rows]
-    count = csr.indptr.long()[rows + 1] - first
-    offset = count.cumsum(0) - count
-    entry = torch.arange(int(count.sum()), device=x.device) + (first - offset).repeat_interleave(count)
-    weight = csr.weight_as(x.dtype)[entry]
-    return F.embedding_bag(csr.index[entry].long(), x, offset, mode="sum", per_sample_weights=weight)
 
 
 class _Nodes:

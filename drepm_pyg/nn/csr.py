@@ -57,6 +57,14 @@ class CsrMatrix:
         indptr = self.indptr[start : stop + 1] - first
         return CsrMatrix(indptr, self.index[first:last], self.weight[first:last], self.num_cols)
 
+    def select(self, ids: Int[Tensor, " B"]) -> "CsrMatrix":
+        """The rows ``ids``, in their order, repeated ones too."""
+        start = self.indptr[ids].long()
+        count = self.indptr[ids + 1].long() - start
+        indptr = torch.cat([count.new_zeros(1), count.cumsum(0)])
+        entry = torch.arange(int(indptr[-1]), device=ids.device) + (start - indptr[:-1]).repeat_interleave(count)
+        return CsrMatrix(indptr.to(self.indptr.dtype), self.index[entry], self.weight[entry], self.num_cols)
+
     def scaled(self, row: Float[Tensor, " R"], col: Float[Tensor, " C"]) -> "CsrMatrix":
         """The matrix with its rows and columns multiplied by numbers."""
         by = row.double().repeat_interleave(self.indptr.diff().long()) * col.double()[self.index.long()]

@@ -1,0 +1,43 @@
+"""Sparse matrices by rows against dense ones."""
+
+import pytest
+import torch
+
+from drepm_pyg.nn.csr import CsrMatrix
+from drepm_pyg.typing import Tensor
+
+ROW = torch.tensor([0, 3, 0, 2, 3, 3])
+COL = torch.tensor([1, 0, 2, 2, 2, 1])
+WEIGHT = torch.tensor([0.5, 1.0, 2.0, -1.0, 3.0, 0.25], dtype=torch.float64)
+
+
+@pytest.fixture
+def matrix() -> CsrMatrix:
+    return CsrMatrix.from_coo(ROW, COL, WEIGHT, num_rows=5, num_cols=3)  # rows 1 and 4 are empty
+
+
+def dense(matrix: CsrMatrix) -> Tensor:
+    return matrix.matmul(torch.eye(3, dtype=torch.float64))
+
+
+def test_the_entries_stand_where_they_were_given(matrix: CsrMatrix) -> None:
+    expected = torch.zeros(5, 3, dtype=torch.float64)
+    expected[ROW, COL] = WEIGHT
+    assert dense(matrix).equal(expected)
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 5), (1, 4), (3, 5), (2, 2)])
+def test_rows_in_a_range(matrix: CsrMatrix, start: int, stop: int) -> None:
+    assert dense(matrix.rows(start, stop)).equal(dense(matrix)[start:stop])
+
+
+@pytest.mark.parametrize("ids", [[0, 1, 2, 3, 4], [4, 0], [3, 3, 1, 3], []])
+def test_selected_rows_keep_the_order_asked_for(matrix: CsrMatrix, ids: list[int]) -> None:
+    chosen = torch.tensor(ids, dtype=torch.long)
+    assert dense(matrix.select(chosen)).equal(dense(matrix)[chosen])
+
+
+def test_rows_and_columns_are_scaled(matrix: CsrMatrix) -> None:
+    row, col = torch.tensor([2.0, 1.0, 3.0, 0.5, 1.0]), torch.tensor([1.0, 4.0, 0.25])
+    expected = row.double()[:, None] * dense(matrix) * col.double()
+    assert dense(matrix.scaled(row, col)).equal(expected)
