@@ -1,18 +1,18 @@
 """The k best items of every user, by blocks: the matrix of all scores is never held."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 
 from drepm_pyg._checks import check_at_least, check_edge_index, check_ids
-from drepm_pyg.evaluation.scoring import products
-from drepm_pyg.evaluation.selection import largest
+from drepm_pyg.evaluation.scoring import Products, Score, products
+from drepm_pyg.evaluation.selection import in_panels, largest, num_panels
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["Exclusion", "TopK", "rank_blocks", "topk"]
 
-_BLOCK_ENTRIES = 2**20  # scores a block: 4 MB of float32 stay in the cache between product and selection
+_BLOCK_ENTRIES = 2**22  # scores a block: 16 MB of float32, enough rows for panels of products at full speed
 
 
 class TopK(NamedTuple):
@@ -40,12 +40,13 @@ class Exclusion:
         counts = torch.bincount(row, minlength=num_rows)
         self.start = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
 
-    def apply(self, scores: Float[Tensor, "B I"], rows: Int[Tensor, " B"]) -> None:
+    def apply(self, panels: Float[Tensor, "S B G"], rows: Int[Tensor, " B"]) -> None:
         """Set the excluded scores of these rows to -inf, in place."""
         first, count = self.start[rows], self.start[rows + 1] - self.start[rows]
         block_row = torch.arange(len(rows), device=rows.device).repeat_interleave(count)
         offset = torch.arange(len(block_row), device=rows.device) - (count.cumsum(0) - count)[block_row]
-        scores[block_row, self.item[first[block_row] + offset]] = -torch.inf
+        item, width = self.item[first[block_row] + offset], panels.size(2)
+        panels[item.div(width, rounding_mode="floor"), block_row, item % width] = -torch.inf
 
 
 def topk(
@@ -104,20 +105,21 @@ def check_k(k: int, num_items: int) -> None:
 
 
 def rank_blocks(
-    score: Callable[[Tensor], Tensor],
+    score: Score,
     rows: Int[Tensor, " U"],
     num_items: int,
     k: int,
     exclude: Exclusion | None,
     batch_size: int | None = None,
 ) -> Iterator[tuple[Tensor, TopK]]:
-    """Yield blocks of ``rows`` with their best items; ``score(rows)`` gives a ``[B, I]`` matrix that may be written."""
+    """Yield blocks of ``rows`` with their best items; what ``score(rows)`` gives, ``[B, I]``, is copied."""
     if batch_size is None:
         batch_size = max(16, _BLOCK_ENTRIES // num_items)
     check_at_least(1, batch_size=batch_size)
+    count, panels = num_panels(num_items, k), None
     for block in rows.split(batch_size):
-        scores = score(block)
+        panels = score.panels(block, count, panels) if isinstance(score, Products) else in_panels(score(block), count)
         if exclude is not None:
-            exclude.apply(scores, block)
-        values, ids = largest(scores, k)
+            exclude.apply(panels, block)
+        values, ids = largest(panels, k)
         yield block, TopK(values, ids.masked_fill(values == -torch.inf, -1))

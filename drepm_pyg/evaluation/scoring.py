@@ -1,4 +1,4 @@
-"""Whatever ranks items, as one function from users to a block of scores."""
+"""Whatever ranks items, as scores by blocks of users."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,9 +12,7 @@ from drepm_pyg._checks import check_finite
 from drepm_pyg.data import USER_ITEM
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["HasTables", "products", "scoring"]
-
-Score = Callable[[Int[Tensor, " B"]], Float[Tensor, "B I"]]
+__all__ = ["HasTables", "Products", "Score", "products", "scoring"]
 
 
 @runtime_checkable
@@ -28,9 +26,36 @@ class HasTables(Protocol):
     def item(self) -> Float[Tensor, "I D"]: ...
 
 
+class Products:
+    """The inner products of two tables, written panel by panel: a panel stays in cache while its columns are read.
+
+    Args:
+        user: float ``[U, D]``.
+        item: float ``[I, D]``.
+    """
+
+    def __init__(self, user: Float[Tensor, "U D"], item: Float[Tensor, "I D"]) -> None:
+        self.user, self.item = user, item
+
+    def panels(
+        self, rows: Int[Tensor, " B"], count: int, used: Float[Tensor, "S B2 G"] | None
+    ) -> Float[Tensor, "S B G"]:
+        """A block of scores in ``count`` panels, in the memory of the panels ``used`` before, where there are any."""
+        columns = self.item.split(-(-len(self.item) // count))
+        if used is None or used.size(1) < len(rows):
+            used = self.user.new_full((count, len(rows), len(columns[0])), -torch.inf)
+        panels, x = used[:, : len(rows)], self.user.index_select(0, rows)
+        for part, panel in zip(columns, panels, strict=True):
+            torch.mm(x, part.T, out=panel[:, : len(part)])
+        return panels
+
+
+Score = Products | Callable[[Int[Tensor, " B"]], Float[Tensor, "B I"]]
+
+
 @contextmanager
 def scoring(thing: Any, data: HeteroData) -> Iterator[tuple[Score, torch.device]]:
-    """The function that gives a fresh block of scores, and its device; a module is in evaluation mode meanwhile.
+    """What gives a block of scores, and its device; a module is in evaluation mode meanwhile.
 
     A model that calls itself ``factorized`` gives its tables once. Other tables are taken as they are, unless the model
     says that they are not all of it (``factorized = False``): then, as without tables, its ``score`` is asked.
@@ -69,19 +94,16 @@ def _has_tables(thing: Any) -> bool:
     return isinstance(thing, HasTables) and isinstance(thing.user, Tensor) and isinstance(thing.item, Tensor)
 
 
-def products(user: Float[Tensor, "U D"], item: Float[Tensor, "I D"]) -> Score:
-    """Blocks of inner products, in float32 at least: half precision would make ties of what is none."""
+def products(user: Float[Tensor, "U D"], item: Float[Tensor, "I D"]) -> Products:
+    """Of finite tables, in float32 at least: half precision would make ties of what is none."""
     check_finite(user=user, item=item)
-    user, item = (table.detach().float() if table.dtype.itemsize < 4 else table.detach() for table in (user, item))
-    columns = item.T
-    return lambda rows: user.index_select(0, rows) @ columns
+    return Products(*(table.detach().float() if table.dtype.itemsize < 4 else table.detach() for table in (user, item)))
 
 
 def _checked(scores: Tensor, rows: Tensor, data: HeteroData) -> Tensor:
-    """A copy, as ranking writes into it."""
     expected = [len(rows), data["item"].num_nodes]
     if list(scores.shape) != expected:
         raise ValueError(f"score(data, user) must give a score for every item, {expected} (got {list(scores.shape)}).")
     if scores.isnan().any():
         raise ValueError("score(data, user) must not give NaN. Check the weights and the features of the model.")
-    return scores.detach().clone()
+    return scores.detach()

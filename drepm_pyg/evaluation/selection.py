@@ -1,47 +1,61 @@
-"""The k largest of each row, equal ones by the smaller column: torch.topk leaves their order open."""
+"""The k largest of each row, equal ones by the smaller column: torch.topk leaves their order open.
+
+A block of scores ``[B, I]`` lies in panels ``[S, B, G]``: panel s holds the columns s G to (s + 1) G, and what the last
+one has too many is -inf. The entries at one place of all panels are a group, whose maximum is taken over whole panels.
+"""
 
 import torch
+from torch.nn import functional as F
 
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["largest"]
+__all__ = ["in_panels", "largest", "num_panels"]
+
+_SHARE = 0.6  # an entry of a chosen group is looked up and selected from, a maximum only selected from (measured)
 
 
-def largest(scores: Float[Tensor, "B I"], k: int) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
+def num_panels(columns: int, k: int) -> int:
+    """The number S of panels with which :func:`largest` has least to do.
+
+    With groups of S entries, two selections from I / S maxima and from k S entries replace one from I; were an entry of
+    both as dear, S = sqrt(I / k) would be the best.
+    """
+    return max(1, int(_SHARE * (columns / k) ** 0.5))
+
+
+def in_panels(scores: Float[Tensor, "B I"], count: int) -> Float[Tensor, "S B G"]:
+    """A copy of the scores in ``count`` panels."""
+    rows, columns = scores.shape
+    width = -(-columns // count)
+    return F.pad(scores, (0, count * width - columns), value=-torch.inf).view(rows, count, width).transpose(0, 1)
+
+
+def largest(panels: Float[Tensor, "S B G"], k: int) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
     """Values and columns of the ``k`` largest entries of each row, largest first, equal ones by the smaller column.
 
     Args:
-        scores: without NaN.
-        k: between 1 and the number of columns.
+        panels: without NaN.
+        k: at least 1, at most the number of columns and the width G of a panel.
     """
     # One more than asked for: a tie that crosses the border shows in the last two values.
-    values, ids = _unordered_ties(scores, min(k + 1, scores.size(1)))
+    values, ids = _unordered_ties(panels, min(k + 1, panels.size(2)))
     tied = (values[:, 1:] == values[:, :-1]).any(dim=1).nonzero().flatten()
     values, ids = values[:, :k], ids[:, :k]
     if len(tied):
-        values[tied], ids[tied] = _settle(scores[tied], values[tied, -1:], k)
+        rows = panels[:, tied].transpose(0, 1).flatten(1)
+        values[tied], ids[tied] = _settle(rows, values[tied, -1:], k)
     return values, ids
 
 
-def _unordered_ties(scores: Float[Tensor, "B I"], k: int) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
-    """``scores.topk(k)`` in two steps: the k largest lie in the k groups of columns with the largest maxima.
-
-    With g groups of s entries, two selections of g and k s entries replace one of g s; s = sqrt(I / k) is the best.
-    """
-    rows, columns = scores.shape
-    size = int((columns / k) ** 0.5)
-    if size < 4:  # nothing to win
-        return scores.topk(k, dim=1)
-    groups = columns // size
-    whole = groups * size
-    # Group j holds the columns j, j + g, j + 2g, ...: maxima are taken over whole rows of memory.
-    grouped = scores[:, :whole].view(rows, size, groups)
-    group = grouped.amax(dim=1).topk(k, dim=1, sorted=False).indices
-    entries = grouped.gather(2, group.unsqueeze(1).expand(-1, size, -1)).flatten(1)
-    # The few columns beyond the groups are candidates, too.
-    values, place = torch.cat([entries, scores[:, whole:]], dim=1).topk(k, dim=1)
-    ids = place.div(k, rounding_mode="floor") * groups + group.gather(1, place % k)
-    return values, torch.where(place < k * size, ids, place - k * size + whole)
+def _unordered_ties(panels: Float[Tensor, "S B G"], k: int) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
+    """In two steps: the k largest lie in the k groups with the largest maxima."""
+    count, _, width = panels.shape
+    if count == 1:
+        return panels[0].topk(k, dim=1)
+    group = panels.amax(dim=0).topk(k, dim=1, sorted=False).indices
+    entries = panels.gather(2, group.expand(count, -1, -1)).transpose(0, 1).flatten(1)
+    values, place = entries.topk(k, dim=1)
+    return values, place.div(k, rounding_mode="floor") * width + group.gather(1, place % k)
 
 
 def _settle(

@@ -27,16 +27,18 @@ def test_a_row_without_candidates_is_padded() -> None:
     assert best.scores[0, 1:].tolist() == [-math.inf] * 2
 
 
+@pytest.mark.parametrize("num_items", [23, 401], ids=["one panel", "four panels, the last not full"])
 @pytest.mark.parametrize("batch_size", [None, 1, 5, 100])
 def test_excluded_pairs_never_appear_and_blocks_do_not_matter(
-    generator: torch.Generator, batch_size: int | None
+    generator: torch.Generator, batch_size: int | None, num_items: int
 ) -> None:
-    user, item = torch.randn(17, 3, generator=generator).round(), torch.randn(23, 3, generator=generator).round()
-    exclude = torch.stack([torch.randint(n, (90,), generator=generator) for n in (17, 23)])  # unsorted, some twice
+    user, item = torch.randn(17, 3, generator=generator).round(), torch.randn(num_items, 3, generator=generator).round()
+    # Unsorted, some twice; some of them are the best.
+    exclude = torch.stack([torch.randint(n, (4 * num_items,), generator=generator) for n in (17, num_items)])
     best = topk(user, item, 7, exclude=exclude, batch_size=batch_size)
     pairs = set(map(tuple, exclude.T.tolist()))
     for row, scores in enumerate((user @ item.T).tolist()):
-        left = [i for i in range(23) if (row, i) not in pairs]
+        left = [i for i in range(num_items) if (row, i) not in pairs]
         assert best.ids[row].tolist() == sorted(left, key=lambda i: (-scores[i], i))[:7]
 
 
