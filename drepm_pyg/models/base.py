@@ -41,12 +41,11 @@ class Triples:
 
     def rows(self, user: Float[Tensor, "U D"], item: Float[Tensor, "I D"]) -> tuple[Tensor, Tensor, Tensor]:
         """The rows of two tables that the triples name: users, positives, negatives, each ``[B, D]``."""
-        # index_select, not user[ids]: its backward is one index_add, an advanced index sorts first.
-        return (
-            user.index_select(0, self.user),
-            item.index_select(0, self.positive),
-            item.index_select(0, self.negative),
-        )
+        # index_select, not user[ids]: its backward is one index_add, an advanced index sorts first. Items in one call:
+        # their gradient is one table, not the sum of two.
+        items = item.index_select(0, torch.cat([self.positive, self.negative]))
+        positive, negative = items.split(len(self))
+        return user.index_select(0, self.user), positive, negative
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from torch import nn
 
 from drepm_pyg._checks import check_at_least, check_choice
 from drepm_pyg.nn.conv import LightGCNConv
+from drepm_pyg.nn.layer_mean import layer_mean
 from drepm_pyg.nn.structure import interaction_structure
 from drepm_pyg.typing import Adj, Float, Tensor
 
@@ -75,6 +76,8 @@ class BehaviorEncoder(nn.Module):
     ) -> tuple[Float[Tensor, "U _"], Float[Tensor, "I _"]]:
         """The same propagation and readout for any embeddings of the users and items."""
         to_users = interaction_structure(edge_index, self.num_users, self.num_items)
+        if self.readout == "mean" and not torch.compiler.is_compiling():
+            return layer_mean(user, item, to_users, self.num_layers)
         users, items = [user], [item]  # E_B^0, in its two halves: joining them would copy every layer
         for _ in range(self.num_layers):  # Eq. 2
             user, item = users[-1], items[-1]

@@ -1,0 +1,62 @@
+"""The mean of layers from the inside out, against the sum of the layers."""
+
+import pytest
+import torch
+
+from drepm_pyg.nn.layer_mean import layer_mean
+from drepm_pyg.nn.structure import SparseStructure, interaction_structure
+from drepm_pyg.typing import Tensor
+from tests import toy
+
+
+@pytest.fixture
+def to_users() -> SparseStructure:
+    return interaction_structure(toy.toy_data()["user", "interacts", "item"].edge_index, toy.USERS, toy.ITEMS)
+
+
+def tables(generator: torch.Generator, dtype: torch.dtype = torch.float64) -> list[Tensor]:
+    return [torch.randn(rows, 3, generator=generator, dtype=dtype).requires_grad_() for rows in (toy.USERS, toy.ITEMS)]
+
+
+def plain(user: Tensor, item: Tensor, to_users: SparseStructure, num_layers: int) -> tuple[Tensor, Tensor]:
+    users, items = [user], [item]
+    for _ in range(num_layers):
+        user, item = to_users.matmul(item), to_users.T.matmul(user)
+        users.append(user)
+        items.append(item)
+    return sum(users) / len(users), sum(items) / len(items)
+
+
+@pytest.mark.parametrize("num_layers", [0, 1, 2, 5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_values_and_gradients_are_those_of_the_sum(
+    to_users: SparseStructure, generator: torch.Generator, num_layers: int, dtype: torch.dtype
+) -> None:
+    inputs = tables(generator, dtype)
+    weight = [torch.randn(x.shape, generator=generator, dtype=dtype) for x in inputs]
+    results = []
+    for function in (plain, layer_mean):
+        means = function(*inputs, to_users, num_layers)
+        loss = sum((w * mean**2).sum() for w, mean in zip(weight, means, strict=True))
+        results.append((*means, *torch.autograd.grad(loss, inputs)))
+    torch.testing.assert_close(results[1], results[0], rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_of_first_and_second_order(to_users: SparseStructure, generator: torch.Generator) -> None:
+    inputs = tables(generator)
+    assert torch.autograd.gradcheck(lambda u, i: layer_mean(u, i, to_users, 2), inputs)
+    assert torch.autograd.gradgradcheck(lambda u, i: layer_mean(u, i, to_users, 2), inputs)
+
+
+def test_one_output_alone_has_its_gradient(to_users: SparseStructure, generator: torch.Generator) -> None:
+    user, item = tables(generator)
+    alone = [torch.autograd.grad(f(user, item, to_users, 1)[0].sum(), (user, item)) for f in (plain, layer_mean)]
+    torch.testing.assert_close(alone[1], alone[0])
+
+
+def test_what_was_given_is_not_written(to_users: SparseStructure, generator: torch.Generator) -> None:
+    user, item = tables(generator)
+    before = user.detach().clone(), item.detach().clone()
+    layer_mean(user, item, to_users, 3)
+    assert torch.equal(user, before[0])
+    assert torch.equal(item, before[1])
