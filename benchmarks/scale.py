@@ -2,10 +2,12 @@
 
 Each size runs in a process of its own. A full-batch model propagates over the whole graph in every step: with a fixed
 batch an epoch has more steps and each is longer, with a batch that grows with the data it has as many as at size 1.
-Neighbours in the similarity graphs are random: what a step costs does not depend on who they are.
+Neighbours in the similarity graphs are random: what a step costs does not depend on who they are. Tables lie in large
+pages, as ``drepm`` lets them.
 """
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -33,6 +35,7 @@ def main() -> None:
     if args.case:
         show_case(_measure(**args.case))
         return
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # for the children
     report = Report(args)
     for name in args.models:
         model, grown = CASES[name]

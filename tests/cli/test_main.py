@@ -34,6 +34,22 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(command in out for command in COMMANDS)
 
 
+@pytest.mark.parametrize(
+    ("before", "given", "expected"),
+    [("", None, "1"), ("", "0", "0"), ("import torch", None, "None")],
+    ids=["own process", "the user's wish", "another's process"],
+)
+def test_large_pages_are_asked_for_where_torch_is_not_there_yet(
+    before: str, given: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
+    if given is not None:
+        monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", given)
+    call = "import os; from drepm_pyg.cli import main; main(['--version']); print(os.environ.get('THP_MEM_ALLOC_ENABLE'))"
+    done = subprocess.run([sys.executable, "-c", f"{before}\n{call}"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == expected
+
+
 @pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"data"}))
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
