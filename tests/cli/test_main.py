@@ -45,7 +45,9 @@ def test_large_pages_are_asked_for_where_torch_is_not_there_yet(
     monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
     if given is not None:
         monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", given)
-    call = "import os; from drepm_pyg.cli import main; main(['--version']); print(os.environ.get('THP_MEM_ALLOC_ENABLE'))"
+    call = (
+        "import os; from drepm_pyg.cli import main; main(['--version']); print(os.environ.get('THP_MEM_ALLOC_ENABLE'))"
+    )
     done = subprocess.run([sys.executable, "-c", f"{before}\n{call}"], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == expected
 
