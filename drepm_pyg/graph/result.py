@@ -15,7 +15,8 @@ class KNNInfo:
     """How a graph was found; in several processes ``seconds``, ``rescored`` and ``searched_again`` are one's own.
 
     Attributes:
-        index: the route taken: 'gram' or 'blocks' (exact, by matrix products), or the FAISS index by its name.
+        index: the route taken: 'gram' or 'blocks' (exact, by matrix products), 'pairs' (exact, all pairs of the small
+            graphs of a ``batch``), or the FAISS index by its name.
         metric: 'cosine', 'ip' or 'l2'.
         exact: whether the route promises the exact graph.
         device: where the products were computed.

@@ -107,6 +107,27 @@ def test_a_batch_is_its_graphs_one_by_one(seed: int, metric: str, loop: bool, gr
     assert torch.equal(knn_graph(x, 4, metric=metric, loop=loop, batch=batch, mask=mask), expected)
 
 
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("loop", [False, True])
+def test_small_graphs_by_pairs_are_what_searches_find(metric: str, loop: bool, generator: torch.Generator) -> None:
+    sizes = torch.tensor([1, 2, 30, 7, 200, 30, 3])  # the one of 200 rows is searched by itself
+    batch = torch.arange(len(sizes)).repeat_interleave(sizes)[torch.randperm(int(sizes.sum()), generator=generator)]
+    x = torch.randn(len(batch), 8, generator=generator)
+    x[::5] = x[0]  # the same row in many graphs
+    found, weight, info = knn_graph(x, 4, metric=metric, loop=loop, batch=batch, return_weight=True, return_info=True)
+    for index, budget in (("gram", 1 << 30), ("blocks", 1 << 30), ("exact", 1 << 18)):
+        other, other_weight = knn_graph(
+            x, 4, metric=metric, loop=loop, batch=batch, index=index, memory_budget=budget, return_weight=True
+        )
+        assert torch.equal(found, other)
+        assert torch.equal(weight, other_weight)
+    assert info.exact
+    few = batch != 4
+    alone = knn_graph(x[few], 4, metric=metric, loop=loop, batch=batch[few], return_info=True)
+    assert alone[1].index == "pairs"
+    assert torch.equal(torch.arange(len(x))[few][alone[0]], found[:, few[found[1]]])
+
+
 def test_a_batch_of_single_rows_has_no_edges() -> None:
     edge_index, info = knn_graph(torch.eye(3), 2, batch=torch.arange(3), return_info=True)
     assert edge_index.shape == (2, 0)
