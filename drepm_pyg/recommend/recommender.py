@@ -12,6 +12,7 @@ from torch_geometric.data import HeteroData
 from drepm_pyg._checks import check_ids
 from drepm_pyg.evaluation import HasTables, TopK, topk
 from drepm_pyg.evaluation.ranking import Exclusion, check_k, rank_blocks
+from drepm_pyg.evaluation.scoring import Products, Score, products
 from drepm_pyg.recommend.catalog import Catalog, Tables
 from drepm_pyg.recommend.cold_start import modal_representations
 from drepm_pyg.recommend.storage import read_recommender, write_recommender
@@ -53,9 +54,9 @@ class Recommender:
             with torch.no_grad():
                 tables = _evaluated(model, lambda: model(data))
         if isinstance(tables, HasTables):
-            user, item = tables.user.detach().clone(), tables.item.detach().clone()
-            _check_rows(user, item, self._catalog)
-            self._tables = Tables(user, item)
+            _check_rows(tables.user, tables.item, self._catalog)
+            checked = products(tables.user, tables.item)
+            self._tables = Tables(checked.user.clone(), checked.item.clone())
         elif not callable(getattr(model, "score", None)):
             raise TypeError(
                 f"'model' must have 'user' and 'item' tables or score(data, user) (got {type(model).__name__})."
@@ -110,8 +111,11 @@ class Recommender:
         """
         users, single = _ids(user_ids, "user_ids", self.num_users, "users", self._catalog.seen.device)
         check_k(k, self.num_items)
-        seen = Exclusion(self._catalog.seen, self.num_users) if exclude_seen else None
-        blocks = [best for _, best in rank_blocks(self._score, users, self.num_items, k, seen)]
+        score: Score = self._score
+        if self._tables is not None:
+            score, users = Products(self._tables.user, self._tables.item), users.to(self._tables.user.device)
+        seen = Exclusion(self._catalog.seen.to(users.device), self.num_users) if exclude_seen else None
+        blocks = [best for _, best in rank_blocks(score, users, self.num_items, k, seen)]
         if not blocks:
             return TopK(torch.empty(0, k), users.new_empty(0, k))
         best = TopK(torch.cat([block.scores for block in blocks]), torch.cat([block.ids for block in blocks]))
@@ -230,11 +234,8 @@ class Recommender:
         return f"{type(self).__name__}({source}, {self.num_users} users, {self.num_items} items)"
 
     def _score(self, users: Int[Tensor, " B"]) -> Float[Tensor, "B I"]:
-        if self._tables is not None:
-            users = users.to(self._tables.user.device)
-            return self._tables.user[users] @ self._tables.item.T
         scores: Tensor = _evaluated(self._model, lambda: self._model.score(self._data, users))
-        return scores.clone()
+        return scores
 
     def _need_tables(self, purpose: str) -> Tables:
         if self._tables is None:

@@ -47,6 +47,21 @@ def test_recommend_ranks_as_a_dense_sort_does(recommender, data, tables, exclude
     np.testing.assert_allclose(best.scores, np.take_along_axis(scores, expected, axis=1), rtol=1e-5)
 
 
+def test_half_tables_are_ranked_in_single_precision(data, tables):
+    half = Representations(tables.user.half(), tables.item.half())
+    best = Recommender(half, data).recommend(range(toy.USERS), k=3, exclude_seen=False)
+    expected = topk(half.user.float(), half.item.float(), 3)
+    assert torch.equal(best.scores, expected.scores)
+    assert torch.equal(best.ids, expected.ids)
+
+
+@pytest.mark.errors
+def test_tables_that_are_not_finite_are_refused(data, tables):
+    tables.item[2, 1] = float("nan")
+    with pytest.raises(ValueError, match=r"'item'.*finite"):
+        Recommender(tables, data)
+
+
 def test_the_same_user_twice_gets_the_same_items_twice(recommender):
     best = recommender.recommend(torch.tensor([3, 1, 3]), k=4)
     assert best.ids[0].tolist() == best.ids[2].tolist() == recommender.recommend(3, k=4).ids.tolist()
