@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from drepm_pyg.graph.find import Found, How, find
 from drepm_pyg.graph.metrics import METRICS
-from drepm_pyg.graph.neighbors import Neighbors
+from drepm_pyg.graph.neighbors import nearest
 from drepm_pyg.graph.result import KNNInfo
 from drepm_pyg.graph.rows import FeatureRows
 from drepm_pyg.typing import Int, Tensor
@@ -85,13 +85,15 @@ def _all_pairs(rows: FeatureRows, groups: NDArray[np.int64], k: int, how: How, *
         if size > 1:
             pairs = rows.pair_scores(metric, classes[:, first].ravel(), classes[:, second].ravel())
             score[:, first, second] = score[:, second, first] = pairs.reshape(len(nodes), -1)
-        score[:, itself, itself] = own[classes] if loop else -np.inf
+        score[:, itself, itself] = own[classes]
         # Nodes are ascending: a stable sort leaves ties by the smaller id.
-        place = np.argsort(-score, axis=2, kind="stable")[:, :, :count]
-        if loop:
-            place[:, :, -1] = np.where((place == itself[:, None]).any(axis=2), place[:, :, -1], itself)
-        index = np.take_along_axis(np.broadcast_to(nodes[:, None], score.shape), place, axis=2)
-        score = np.take_along_axis(score, place, axis=2)
+        order = np.argsort(-score, axis=2, kind="stable")[:, :, : k + 1]
+        index = np.take_along_axis(np.broadcast_to(nodes[:, None], score.shape), order, axis=2)
+        score = np.take_along_axis(score, order, axis=2)
+        listed = index.shape[2]
+        neighbors = nearest(
+            index.reshape(-1, listed), score.reshape(-1, listed), nodes.ravel(), own[classes].ravel(), count, loop=loop
+        )
         info = KNNInfo(
             index="pairs",
             metric=how.metric,
@@ -102,7 +104,7 @@ def _all_pairs(rows: FeatureRows, groups: NDArray[np.int64], k: int, how: How, *
             rescored=len(nodes) * len(first),
             searched_again=0,
         )
-        yield Found(Neighbors(nodes.ravel(), index.reshape(-1, count), score.reshape(-1, count)), info, rows.exponent)
+        yield Found(neighbors, info, rows.exponent)
 
 
 def info_of(found: Sequence[Found], how: How) -> KNNInfo:

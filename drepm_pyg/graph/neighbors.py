@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from drepm_pyg.graph.search import Ranking
 from drepm_pyg.graph.ties import Ties
 
-__all__ = ["Neighbors", "check_k", "choose"]
+__all__ = ["Neighbors", "check_k", "choose", "nearest"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,28 @@ def choose(
         loop: whether a node is its own neighbour.
     """
     index, score = _expand(ranking, offered, min(k + 1, len(offered.members)))
-    index, score = index[place], score[place]
+    return nearest(index[place], score[place], nodes, own, k, loop=loop)
+
+
+def nearest(
+    index: NDArray[np.int64],
+    score: NDArray[np.float64],
+    nodes: NDArray[np.int64],
+    own: NDArray[np.float64],
+    k: int,
+    *,
+    loop: bool,
+) -> Neighbors:
+    """The first ``k`` of ranked candidates, the node itself always among them or never.
+
+    Args:
+        index: the best ``k + 1`` candidates of every node or more (all, where there are fewer) ``[N, T]``, best first.
+        score: their scores ``[N, T]``.
+        nodes: the nodes ``[N]``.
+        own: the score of each with itself ``[N]``.
+        k: how many neighbours.
+        loop: whether a node is its own neighbour.
+    """
     itself = index == nodes[:, None]
     if not loop:
         # A stable sort moves the node itself, where it is listed, behind all others.
