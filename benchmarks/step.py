@@ -21,17 +21,17 @@ from torch_geometric.data import HeteroData
 from drepm_pyg.models import RecommenderModel, available_models, get_model
 from drepm_pyg.models.objective import PairwiseObjective
 from drepm_pyg.models.targets import SimilarityTargets
-from drepm_pyg.nn import BehaviorEncoder, FilterGate, KNNGraphConv
+from drepm_pyg.nn import BehaviorEncoder, FilterGate, ModalEncoder
 from drepm_pyg.nn.losses import InterAlignmentLoss, IntraAlignmentLoss, SimilaritySupervisedLoss
 from drepm_pyg.training import EpochTriples
 
 #: Parts of DRepMRec's step, and the method that does each.
 PARTS: dict[str, tuple[type, str]] = {
-    "behaviour line (Eq. 1-3)": (BehaviorEncoder, "propagate"),
+    "behaviour line (Eq. 1-3)": (BehaviorEncoder, "at"),
     "features times W (Eq. 4)": (FilterGate, "project"),
     "gates (Eq. 4)": (FilterGate, "gate"),
-    "similarity graphs (Eq. 5-6)": (KNNGraphConv, "forward"),
-    "BPR and L2 (Eq. 14)": (PairwiseObjective, "forward"),
+    "similarity graphs (Eq. 5-6)": (ModalEncoder, "_view"),
+    "BPR and L2 (Eq. 14)": (PairwiseObjective, "of_rows"),
     "intra-alignment (Eq. 10)": (IntraAlignmentLoss, "forward"),
     "inter-alignment (Eq. 11)": (InterAlignmentLoss, "forward"),
     "targets of SSS": (SimilarityTargets, "__call__"),
@@ -48,7 +48,7 @@ def main() -> None:
     size = f"{data['user'].num_nodes:,} users, {data['item'].num_nodes:,} items, batch {args.batch_size:,}"
 
     rows = [_parts_of_a_step(name, data, args) for name in args.models]
-    note = "Tables: the representations of all nodes; BM3 computes its loss without them."
+    note = "Tables: the representations of all nodes; BM3, LightGCN and DRepMRec compute their loss without them."
     report.table("models", f"One step of every model: {size}", rows, note=note)
     if "drepmrec" not in args.models:
         return

@@ -10,7 +10,7 @@ from drepm_pyg.models.base import Representations, Triples
 from drepm_pyg.models.targets import SimilarityTargets
 from drepm_pyg.nn.functional import false_negative_mask
 from drepm_pyg.nn.losses import BMALoss
-from drepm_pyg.typing import Tensor
+from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["BehaviorModalAlignment"]
 
@@ -47,11 +47,30 @@ class BehaviorModalAlignment(nn.Module):
                 f"'{line}_user' and '{line}_item'. Return them from forward, or train the model without BMA."
             )
         user, item = batch.user, batch.positive
-        modal_user, modal_item = modal.user.index_select(0, user), modal.item.index_select(0, item)
+        return self.of_rows(
+            behavior.user.index_select(0, user),
+            behavior.item.index_select(0, item),
+            modal.user.index_select(0, user),
+            modal.item.index_select(0, item),
+            data,
+            batch,
+        )
+
+    def of_rows(
+        self,
+        behavior_user: Float[Tensor, "B Db"],
+        behavior_item: Float[Tensor, "B Db"],
+        modal_user: Float[Tensor, "B Dm"],
+        modal_item: Float[Tensor, "B Dm"],
+        data: HeteroData,
+        batch: Triples,
+    ) -> dict[str, Tensor]:
+        """The same parts from the rows of the batch's users and positive items, float ``[B, D]`` each."""
+        user, item = batch.user, batch.positive
         known = self.mask_false_negatives and self.bma.alpha > 0
         terms = self.bma(
-            behavior_user=behavior.user.index_select(0, user),
-            behavior_item=behavior.item.index_select(0, item),
+            behavior_user=behavior_user,
+            behavior_item=behavior_item,
             modal_user=modal_user,
             modal_item=modal_item,
             user=user,

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import check_at_least
+from drepm_pyg._checks import check_at_least, check_same_shape
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["LossOutput", "RecommenderModel", "Representations", "Triples"]
@@ -21,12 +21,20 @@ class Triples:
     r"""A batch of BPR triples :math:`(u, i, i')`: ``i`` is a training item of ``u``, ``i'`` is none (Eq. 14).
 
     Shapes:
-        user, positive, negative: long ``[B]``
+        user, positive, negative: long ``[B]``, B at least 1
+
+    Raises:
+        ValueError: where the three are no vectors of one length, or empty.
     """
 
     user: Int[Tensor, " B"]
     positive: Int[Tensor, " B"]
     negative: Int[Tensor, " B"]
+
+    def __post_init__(self) -> None:
+        if self.user.ndim != 1 or len(self.user) == 0:
+            raise ValueError(f"'user' must be a vector of at least one id (got the shape {list(self.user.shape)}).")
+        check_same_shape(user=self.user, positive=self.positive, negative=self.negative)
 
     def __len__(self) -> int:
         return self.user.numel()
@@ -39,12 +47,15 @@ class Triples:
         """``user``, ``positive``, ``negative``, in this order."""
         return iter((self.user, self.positive, self.negative))
 
+    @property
+    def items(self) -> Int[Tensor, " 2B"]:
+        """The positives, then the negatives: looked up together, their gradient is one table, not the sum of two."""
+        return torch.cat([self.positive, self.negative])
+
     def rows(self, user: Float[Tensor, "U D"], item: Float[Tensor, "I D"]) -> tuple[Tensor, Tensor, Tensor]:
         """The rows of two tables that the triples name: users, positives, negatives, each ``[B, D]``."""
-        # index_select, not user[ids]: its backward is one index_add, an advanced index sorts first. Items in one call:
-        # their gradient is one table, not the sum of two.
-        items = item.index_select(0, torch.cat([self.positive, self.negative]))
-        positive, negative = items.split(len(self))
+        # index_select, not user[ids]: its backward is one index_add, an advanced index sorts first.
+        positive, negative = item.index_select(0, self.items).split(len(self))
         return user.index_select(0, self.user), positive, negative
 
 
@@ -131,7 +142,8 @@ class RecommenderModel(nn.Module):
     ) -> Float[Tensor, "B C"]:
         """Scores of ``user`` for the candidates ``item`` (default: all items), in their order (Eq. 16)."""
         tables = self(data)
-        return tables.user[user] @ (tables.item if item is None else tables.item[item]).T
+        items = tables.item if item is None else tables.item.index_select(0, item)
+        return tables.user.index_select(0, user) @ items.T
 
     def reset_parameters(self) -> None:
         """Draw every parameter anew."""

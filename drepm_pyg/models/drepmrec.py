@@ -110,17 +110,8 @@ class DRepMRec(MultimodalModel):
         self.objective = PairwiseObjective(reg, l2_form=l2_form)
 
     def forward(self, data: HeteroData) -> Representations:
-        edge_index = data[USER_ITEM].edge_index
-        behavior_user, behavior_item = self.behavior_line(edge_index)  # Eq. 1-3
-        modal_user, modal_item = self.modal_line(  # Eq. 4-7
-            self.behavior_line.user_embedding.weight,
-            self.behavior_line.item_embedding.weight,
-            self.features(data),
-            edge_index,
-            similarity_graphs(data, "item", self.in_channels),
-            similarity_graphs(data, "user", self.in_channels),
-            self.masks(data),
-        )
+        behavior_user, behavior_item = self.behavior_line(data[USER_ITEM].edge_index)  # Eq. 1-3
+        modal_user, modal_item = self._modal(data)
         return Representations(
             behavior_user + modal_user,  # Eq. 13
             behavior_item + modal_item,
@@ -130,10 +121,30 @@ class DRepMRec(MultimodalModel):
             modal_item,
         )
 
+    def _modal(self, data: HeteroData, rows: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """Eq. 4-7, of the users and items ``rows`` alone if given."""
+        return self.modal_line(
+            self.behavior_line.user_embedding.weight,
+            self.behavior_line.item_embedding.weight,
+            self.features(data),
+            data[USER_ITEM].edge_index,
+            similarity_graphs(data, "item", self.in_channels),
+            similarity_graphs(data, "user", self.in_channels),
+            self.masks(data),
+            rows=rows,
+        )
+
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
-        """Eq. 15: the parts ``bpr``, ``reg``, ``intra``, ``inter`` and ``sss``, each with its weight, and their sum."""
-        tables = self(data)
-        ego = Representations(self.behavior_line.user_embedding.weight, self.behavior_line.item_embedding.weight)
+        """Eq. 15: the parts ``bpr``, ``reg``, ``intra``, ``inter`` and ``sss``, each with its weight, and their sum.
+
+        From the batch's rows of both lines; those of other nodes are not computed.
+        """
+        behavior = self.behavior_line.at(data[USER_ITEM].edge_index, batch.user, batch.items)
+        modal_user, modal_item = self._modal(data, (batch.user, batch.items))
+        positive = slice(len(batch))
+        aligned = behavior.user, behavior.item[positive], modal_user, modal_item[positive]
+        ranked = behavior.user + modal_user, *(behavior.item + modal_item).split(len(batch))  # Eq. 13
+        ego = behavior.ego_user, *behavior.ego_item.split(len(batch))
         return LossOutput.from_parts(
-            **self.objective(tables, batch, regularized=ego), **self.alignment(tables, data, batch)
+            **self.objective.of_rows(ranked, ego), **self.alignment.of_rows(*aligned, data, batch)
         )

@@ -59,5 +59,7 @@ class LightGCN(RecommenderModel):
         return Representations(*self.encoder(data[USER_ITEM].edge_index))
 
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
-        ego = Representations(self.encoder.user_embedding.weight, self.encoder.item_embedding.weight)
-        return LossOutput.from_parts(**self.objective(self(data), batch, regularized=ego))
+        rows = self.encoder.at(data[USER_ITEM].edge_index, batch.user, batch.items)
+        ranked = rows.user, *rows.item.split(len(batch))
+        ego = rows.ego_user, *rows.ego_item.split(len(batch))
+        return LossOutput.from_parts(**self.objective.of_rows(ranked, ego))

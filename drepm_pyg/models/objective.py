@@ -1,5 +1,7 @@
 """The objective that the ranking models share: BPR on triples, L2 on the embedding rows that the triples name."""
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from drepm_pyg._checks import check_choice, check_non_negative
@@ -33,12 +35,16 @@ class PairwiseObjective(nn.Module):
 
     def forward(self, tables: Representations, batch: Triples, *, regularized: Representations) -> dict[str, Tensor]:
         """The parts ``bpr`` and ``reg``: ``tables`` are ranked, the rows of ``regularized`` are kept small."""
-        user, positive, negative = batch.rows(tables.user, tables.item)
+        kept = batch.rows(regularized.user, regularized.item) if self.reg else ()
+        return self.of_rows(batch.rows(tables.user, tables.item), kept)
+
+    def of_rows(self, ranked: Sequence[Tensor], regularized: Sequence[Tensor]) -> dict[str, Tensor]:
+        """The same parts from the triples' rows, float ``[B, D]`` each: users, positives, negatives."""
+        user, positive, negative = ranked
         bpr = self.bpr((user * positive).sum(-1), (user * negative).sum(-1))
         if self.reg == 0:
             return {"bpr": bpr, "reg": bpr.new_zeros(())}
-        rows = batch.rows(regularized.user, regularized.item)
-        return {"bpr": bpr, "reg": self.reg * embedding_l2(*rows, form=self.l2_form)}
+        return {"bpr": bpr, "reg": self.reg * embedding_l2(*regularized, form=self.l2_form)}
 
     def extra_repr(self) -> str:
         return f"{self.reg}, l2_form={self.l2_form!r}"

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from functools import reduce
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from drepm_pyg._checks import check_at_least, check_choice
 from drepm_pyg.nn.conv import LightGCNConv
-from drepm_pyg.nn.layer_mean import layer_mean
+from drepm_pyg.nn.layer_mean import layer_mean, layer_mean_at
 from drepm_pyg.nn.structure import interaction_structure
-from drepm_pyg.typing import Adj, Float, Tensor
+from drepm_pyg.typing import Adj, Float, Int, Tensor
 
-__all__ = ["BehaviorEncoder", "Readout"]
+__all__ = ["BehaviorEncoder", "BehaviorRows", "Readout"]
 
 Readout = Callable[[Sequence[Tensor]], Tensor]
 
@@ -21,6 +22,19 @@ _READOUTS: dict[str, Readout] = {
     "sum": lambda layers: reduce(torch.add, layers),
     "last": lambda layers: layers[-1],
 }
+
+
+class BehaviorRows(NamedTuple):
+    """Rows of the behaviour line for some users and items, and their ID embeddings.
+
+    Shapes:
+        user, ego_user: float ``[B, D]``; item, ego_item: float ``[C, D]``
+    """
+
+    user: Tensor
+    item: Tensor
+    ego_user: Tensor
+    ego_item: Tensor
 
 
 class BehaviorEncoder(nn.Module):
@@ -70,6 +84,19 @@ class BehaviorEncoder(nn.Module):
     def forward(self, edge_index: Adj) -> tuple[Float[Tensor, "U _"], Float[Tensor, "I _"]]:
         user, item = self.user_embedding.weight, self.item_embedding.weight
         return self.propagate(user, item, edge_index)
+
+    def at(self, edge_index: Adj, user: Int[Tensor, " B"], item: Int[Tensor, " C"]) -> BehaviorRows:
+        """Rows of :meth:`forward` for some ids, repeated ones too, and their ID embeddings: what a batch's loss needs.
+
+        The last layer is computed for these rows alone where that is cheaper.
+        """
+        ego_user, ego_item = self.user_embedding.weight, self.item_embedding.weight
+        if self.readout == "mean" and self.num_layers > 0 and not torch.compiler.is_compiling():
+            to_users = interaction_structure(edge_index, self.num_users, self.num_items)
+            return BehaviorRows(*layer_mean_at(ego_user, ego_item, to_users, self.num_layers, user, item))
+        users, items = self(edge_index)
+        tables = ((users, user), (items, item), (ego_user, user), (ego_item, item))
+        return BehaviorRows(*(table.index_select(0, ids) for table, ids in tables))
 
     def propagate(
         self, user: Float[Tensor, "U D"], item: Float[Tensor, "I D"], edge_index: Adj

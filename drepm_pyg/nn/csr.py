@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from scipy.sparse import csr_array
 from torch.nn import functional as F
 
 from drepm_pyg.typing import Float, Int, Tensor
@@ -59,11 +60,20 @@ class CsrMatrix:
 
     def select(self, ids: Int[Tensor, " B"]) -> "CsrMatrix":
         """The rows ``ids``, in their order, repeated ones too."""
+        if ids.device.type == "cpu":  # whole rows are copied, where torch would look up every entry
+            return self._of(self._scipy()[ids.numpy()])
         start = self.indptr[ids].long()
         count = self.indptr[ids + 1].long() - start
         indptr = torch.cat([count.new_zeros(1), count.cumsum(0)])
         entry = torch.arange(int(indptr[-1]), device=ids.device) + (start - indptr[:-1]).repeat_interleave(count)
         return CsrMatrix(indptr.to(self.indptr.dtype), self.index[entry], self.weight[entry], self.num_cols)
+
+    def transposed(self) -> "CsrMatrix":
+        """The transpose, entries of a row by column."""
+        if self.index.device.type == "cpu":
+            return self._of(self._scipy().T.tocsr())
+        row = torch.arange(self.num_rows, device=self.index.device).repeat_interleave(self.indptr.diff().long())
+        return CsrMatrix.from_coo(self.index.long(), row, self.weight, self.num_cols, self.num_rows)
 
     def scaled(self, row: Float[Tensor, " R"], col: Float[Tensor, " C"]) -> "CsrMatrix":
         """The matrix with its rows and columns multiplied by numbers."""
@@ -86,6 +96,16 @@ class CsrMatrix:
         else:
             out = self._scattered(dense, weight)
         return out.to(x.dtype)
+
+    def _scipy(self) -> csr_array:
+        """The same memory as SciPy's."""
+        parts = (self.weight.numpy(), self.index.numpy(), self.indptr.numpy())
+        return csr_array(parts, shape=(self.num_rows, self.num_cols))
+
+    @staticmethod
+    def _of(matrix: csr_array) -> "CsrMatrix":
+        indptr, index, weight = (torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data))
+        return CsrMatrix(indptr, index, weight, matrix.shape[1])
 
     def _scattered(self, x: Tensor, weight: Tensor) -> Tensor:
         """The product edge by edge, for devices without a sparse one."""

@@ -7,14 +7,15 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import nn
 
-from drepm_pyg._checks import check_at_least
+from drepm_pyg._checks import check_at_least, check_choice
 from drepm_pyg.nn.absent import finite_where_absent
 from drepm_pyg.nn.adjacency import requires_grad
 from drepm_pyg.nn.conv import KNNGraphConv
 from drepm_pyg.nn.filter_gate import FilterGate
 from drepm_pyg.nn.modality_dict import ModalityDict
-from drepm_pyg.nn.structure import graph_structure, mean_structure
-from drepm_pyg.typing import Adj, Bool, Float, Tensor
+from drepm_pyg.nn.picked_rows import PickedRows
+from drepm_pyg.nn.structure import SparseStructure, graph_structure, mean_structure
+from drepm_pyg.typing import Adj, Bool, Float, Int, Tensor
 
 __all__ = ["ModalEncoder", "resolve_weights"]
 
@@ -62,7 +63,8 @@ class ModalEncoder(nn.Module):
         id_user: float ``[U, D]``, id_item: float ``[I, D]``; features: mapping of modality to float ``[I, F]``;
         edge_index: long ``[2, E]`` training pairs (user, item), or a sparse ``adj_t`` ``[I, U]``; item_graphs,
         user_graphs: mapping of modality to any ``Adj`` or (``edge_index``, ``edge_weight``); masks: mapping of modality
-        to bool ``[I]``, True = present; returns (user float ``[U, D]``, item float ``[I, D]``)
+        to bool ``[I]``, True = present; rows: ids of users long ``[B]`` and of items long ``[C]``, for which alone the
+        last convolution is computed; returns (user float ``[U, D]``, item float ``[I, D]``), or their ``rows``
 
     Raises:
         ValueError: where a modality's features or graphs are missing, or shapes do not fit.
@@ -99,13 +101,18 @@ class ModalEncoder(nn.Module):
         item_graphs: Mapping[str, Graph],
         user_graphs: Mapping[str, Graph],
         masks: Mapping[str, Bool[Tensor, " I"]] | None = None,
-    ) -> tuple[Float[Tensor, "U D"], Float[Tensor, "I D"]]:
+        *,
+        rows: tuple[Int[Tensor, " B"], Int[Tensor, " C"]] | None = None,
+    ) -> tuple[Float[Tensor, "_ D"], Float[Tensor, "_ D"]]:
         masks = masks or {}
         for argument, given in (("features", features), ("item_graphs", item_graphs), ("user_graphs", user_graphs)):
             missing = [name for name in self.in_channels if name not in given]
             if missing:
                 raise ValueError(f"'{argument}' lacks the modalities {missing} (got {sorted(given)}).")
+        for name in masks:
+            check_choice(list(self.in_channels), **{"a modality of masks": name})
         users, items = [], []
+        user_rows, item_rows = rows or (None, None)
         for name, gate in self.gates.items():
             raw, mask = features[name], masks.get(name)
             if raw.size(0) != id_item.size(0):
@@ -118,20 +125,26 @@ class ModalEncoder(nn.Module):
             item = gate.gate(projected, id_item)  # Eq. 4
             user = gate.gate(mean.matmul(projected), id_user)
             user_mask = None if mask is None else mean.row_counts() > 0
-            items.append(_View(self._convolve(item, mask, item_graphs[name]), mask, self.weights[name]))
-            users.append(_View(self._convolve(user, user_mask, user_graphs[name]), user_mask, self.weights[name]))
+            items.append(self._view(name, item, mask, item_graphs[name], item_rows))
+            users.append(self._view(name, user, user_mask, user_graphs[name], user_rows))
         return _fuse(users), _fuse(items)  # Eq. 7
 
-    def _convolve(self, x: Tensor, mask: Tensor | None, graph: Graph) -> Tensor:
+    def _view(self, name: str, x: Tensor, mask: Tensor | None, graph: Graph, rows: Tensor | None) -> "_View":
         """Eq. 5-6; rows that the mask leaves out send nothing."""
         edge_index, edge_weight = graph if isinstance(graph, tuple) else (graph, None)
         if not requires_grad(edge_index, edge_weight):
             edge_index, edge_weight = graph_structure(edge_index, edge_weight, x.size(0)), None
         if mask is not None:
             x = x * mask.unsqueeze(1)
-        for _ in range(self.num_layers):
+        for _ in range(self.num_layers - 1):
             x = self.conv(x, edge_index, edge_weight)
-        return x
+        if rows is None:
+            x = self.conv(x, edge_index, edge_weight)
+        elif isinstance(edge_index, SparseStructure) and not torch.compiler.is_compiling():
+            x = PickedRows(edge_index, rows).matmul(x)
+        else:
+            x = self.conv(x, edge_index, edge_weight).index_select(0, rows)
+        return _View(x, mask if mask is None or rows is None else mask[rows], self.weights[name])
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.embedding_dim}, weights={self.weights}, num_layers={self.num_layers}"

@@ -1,10 +1,21 @@
 """The parts that models share: BPR with L2 on a batch, and the alignment of two lines."""
 
+from unittest.mock import patch
+
 import numpy as np
+import pytest
 import torch
 
-from drepm_pyg.models import BehaviorModalAlignment, DRepMRec, PairwiseObjective, Representations, Triples, WithBMA
-from drepm_pyg.nn import functional
+from drepm_pyg.models import (
+    BehaviorModalAlignment,
+    DRepMRec,
+    LightGCN,
+    PairwiseObjective,
+    Representations,
+    Triples,
+    WithBMA,
+)
+from drepm_pyg.nn import functional, picked_rows
 from drepm_pyg.nn.losses import BMALoss
 from tests import toy
 
@@ -37,7 +48,55 @@ def test_alignment_is_what_the_plug_in_adds() -> None:
     }
 
 
+@pytest.mark.parametrize("share", [0.0, 1e9], ids=["whole products", "rows picked before"])
+@pytest.mark.parametrize("model_class", [LightGCN, DRepMRec])
+def test_losses_of_the_batchs_rows_are_those_of_the_tables(
+    model_class: type[LightGCN] | type[DRepMRec], share: float
+) -> None:
+    data = toy.toy_data(masked=True)
+    batch = toy.toy_batch(data)
+    batch = Triples(*(ids[:7] for ids in batch.tensors()))
+    torch.manual_seed(0)
+    model = model_class.from_data(data, embedding_dim=4, num_layers=3, reg=0.1).double()
+    line = model.encoder if isinstance(model, LightGCN) else model.behavior_line
+    ego = Representations(line.user_embedding.weight, line.item_embedding.weight)
+    with patch.object(picked_rows, "_SHARE", share):
+        ours = model.loss(data, batch)
+    parts = model.objective(model(data), batch, regularized=ego)
+    if isinstance(model, DRepMRec):
+        parts |= model.alignment(model(data), data, batch)
+    torch.testing.assert_close(ours.parts, parts)
+    expected = torch.autograd.grad(sum(parts.values()), list(model.parameters()))
+    torch.testing.assert_close(torch.autograd.grad(ours.total, list(model.parameters())), expected)
+
+
 def test_intra_alignment_is_info_nce_in_both_lines(generator: torch.Generator) -> None:
     bu, bi, mu, mi = torch.randn(4, 5, 3, generator=generator)
     both = functional.intra_alignment(behavior_user=bu, behavior_item=bi, modal_user=mu, modal_item=mi)
     torch.testing.assert_close(both, functional.info_nce(bu, bi) + functional.info_nce(mu, mi))
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("ids", "text"),
+    [
+        (([0, 1], [3], [4, 5]), r"'positive' must have the shape of 'user' \(got \[1\], expected \[2\]\)"),
+        (([0, 1], [3, 4], [4, 5, 6]), r"'negative' must have the shape of 'user' \(got \[3\]"),
+        (([], [], []), r"'user' must be a vector of at least one id \(got the shape \[0\]\)"),
+        (([[0]], [[0]], [[0]]), r"'user' must be a vector of at least one id \(got the shape \[1, 1\]\)"),
+    ],
+)
+def test_triples_that_do_not_belong_together_are_refused(ids: tuple[list[int], ...], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        Triples(*(torch.tensor(part, dtype=torch.long) for part in ids))
+
+
+def test_alignment_reads_the_graphs_of_its_model() -> None:
+    assert WithBMA(DRepMRec.from_data(toy.toy_data()), BMALoss(0.1, 0.1, 0.1)).graph_nodes == ("item", "user")
+
+
+@pytest.mark.errors
+def test_an_id_below_zero_is_no_user() -> None:
+    data = toy.toy_data()
+    with pytest.raises(IndexError, match="out of range"):
+        LightGCN.from_data(data).score(data, torch.tensor([-1]))

@@ -41,6 +41,17 @@ def test_behavior_encoder_matches_the_powers_of_the_graph(readout: object, refer
     np.testing.assert_allclose(torch.cat([user, item]).detach().numpy(), reference(layers), atol=1e-12)
 
 
+@pytest.mark.parametrize("readout", ["mean", "last", lambda layers: torch.cat(layers, dim=1)], ids=str)
+@pytest.mark.parametrize("num_layers", [0, 2])
+def test_rows_are_those_of_the_tables(readout: object, num_layers: int) -> None:
+    edge_index = toy.toy_data()["user", "interacts", "item"].edge_index
+    encoder = BehaviorEncoder(toy.USERS, toy.ITEMS, 4, num_layers, readout=readout).double()
+    user, item = torch.tensor([7, 7, 0]), torch.tensor([10, 2])
+    rows, tables = encoder.at(edge_index, user, item), encoder(edge_index)
+    ego = encoder.user_embedding.weight, encoder.item_embedding.weight
+    torch.testing.assert_close(tuple(rows), (tables[0][user], tables[1][item], ego[0][user], ego[1][item]))
+
+
 def test_behavior_encoder_takes_every_form_of_the_pairs() -> None:
     edge_index = toy.toy_data()["user", "interacts", "item"].edge_index
     encoder = BehaviorEncoder(toy.USERS, toy.ITEMS, 4)

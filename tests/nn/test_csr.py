@@ -37,6 +37,13 @@ def test_selected_rows_keep_the_order_asked_for(matrix: CsrMatrix, ids: list[int
     assert dense(matrix.select(chosen)).equal(dense(matrix)[chosen])
 
 
+def test_the_transpose_is_that_of_the_dense_matrix(matrix: CsrMatrix) -> None:
+    turned = matrix.transposed()
+    assert (turned.num_rows, turned.num_cols) == (3, 5)
+    assert turned.matmul(torch.eye(5, dtype=torch.float64)).equal(dense(matrix).T)
+    assert turned.index.tolist() == [3, 0, 3, 0, 2, 3]  # by column, whatever the order was before
+
+
 def test_rows_and_columns_are_scaled(matrix: CsrMatrix) -> None:
     row, col = torch.tensor([2.0, 1.0, 3.0, 0.5, 1.0]), torch.tensor([1.0, 4.0, 0.25])
     expected = row.double()[:, None] * dense(matrix) * col.double()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from drepm_pyg.nn.layer_mean import layer_mean
+from drepm_pyg.nn.layer_mean import layer_mean, layer_mean_at
 from drepm_pyg.nn.structure import SparseStructure, interaction_structure
 from drepm_pyg.typing import Tensor
 from tests import toy
@@ -60,3 +60,46 @@ def test_what_was_given_is_not_written(to_users: SparseStructure, generator: tor
     layer_mean(user, item, to_users, 3)
     assert torch.equal(user, before[0])
     assert torch.equal(item, before[1])
+
+
+USER_IDS, ITEM_IDS = torch.tensor([4, 0, 4, 12]), torch.tensor([3, 10, 0, 3, 1])
+
+
+def plain_at(user: Tensor, item: Tensor, to_users: SparseStructure, num_layers: int) -> tuple[Tensor, ...]:
+    users, items = plain(user, item, to_users, num_layers)
+    return users[USER_IDS], items[ITEM_IDS], user[USER_IDS], item[ITEM_IDS]
+
+
+def at(user: Tensor, item: Tensor, to_users: SparseStructure, num_layers: int) -> tuple[Tensor, ...]:
+    return layer_mean_at(user, item, to_users, num_layers, USER_IDS, ITEM_IDS)
+
+
+@pytest.mark.parametrize("num_layers", [1, 2, 4])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rows_and_their_gradients_are_those_of_the_whole(
+    to_users: SparseStructure, generator: torch.Generator, num_layers: int, dtype: torch.dtype
+) -> None:
+    inputs = tables(generator, dtype)
+    results = []
+    for function in (plain_at, at):
+        rows = function(*inputs, to_users, num_layers)
+        loss = sum(((place + 1) * x**3).sum() for place, x in enumerate(rows))
+        results.append((*rows, *torch.autograd.grad(loss, inputs)))
+    torch.testing.assert_close(results[1], results[0], rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_of_rows_of_first_and_second_order(to_users: SparseStructure, generator: torch.Generator) -> None:
+    inputs = tables(generator)
+    assert torch.autograd.gradcheck(lambda u, i: at(u, i, to_users, 2), inputs)
+    assert torch.autograd.gradgradcheck(lambda u, i: at(u, i, to_users, 2), inputs)
+
+
+@pytest.mark.parametrize("used", range(4))
+def test_one_output_of_the_rows_alone_has_its_gradient(
+    to_users: SparseStructure, generator: torch.Generator, used: int
+) -> None:
+    inputs = tables(generator)
+    alone = [
+        torch.autograd.grad(f(*inputs, to_users, 2)[used].sum(), inputs, materialize_grads=True) for f in (plain_at, at)
+    ]
+    torch.testing.assert_close(alone[1], alone[0])

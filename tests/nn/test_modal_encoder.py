@@ -90,6 +90,21 @@ def test_is_eq_4_to_7(masked: tuple[str, ...], weights: dict[str, float] | None,
         np.testing.assert_allclose(ours.detach().numpy(), theirs, atol=1e-12)
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.parametrize("learned", [False, True], ids=["frozen graphs", "learned graphs"])
+def test_rows_are_those_of_the_tables(masked: bool, num_layers: int, learned: bool) -> None:
+    encoder, given = build(num_layers=num_layers), inputs(toy.toy_data(masked=masked))
+    if learned:
+        for graphs in (given["item_graphs"], given["user_graphs"]):
+            graphs |= {
+                name: (graph, torch.ones(graph.size(1)).double().requires_grad_()) for name, graph in graphs.items()
+            }
+    user, item = torch.tensor([12, 3, 3]), torch.tensor([0, 10, 4, 0])
+    tables = encoder(**given)
+    close(encoder(**given, rows=(user, item)), (tables[0][user], tables[1][item]))
+
+
 def test_a_node_without_any_modality_gets_nothing() -> None:
     data = toy.toy_data()
     given = inputs(data)
@@ -264,3 +279,5 @@ def test_bad_input_is_named() -> None:
         encoder(**{**given, "features": short})
     with pytest.raises(ValueError, match=r"'mask' must be bool of the shape \[11\] \(got torch.float32, \[11\]\)"):
         encoder(**{**given, "masks": {"text": torch.ones(toy.ITEMS)}})
+    with pytest.raises(ValueError, match=r"'a modality of masks' must be one of 'image', 'text' \(got 'txt'\)"):
+        encoder(**{**given, "masks": {"txt": torch.ones(toy.ITEMS, dtype=torch.bool)}})

@@ -1,0 +1,44 @@
+"""Some rows of a frozen operator's product: a batch's losses touch no others."""
+
+from drepm_pyg.nn.structure import SparseStructure
+from drepm_pyg.typing import Float, Int, Tensor
+
+__all__ = ["PickedRows"]
+
+#: Rows are picked before the product where they hold at most this share of its entries: they are copied and transposed.
+_SHARE = 1 / 3
+
+
+class PickedRows:
+    r"""The rows ``ids`` of an operator :math:`A`, repeated ones too: :math:`A_{ids} \, x` and its transpose.
+
+    On a CPU, where they hold few of the entries, only these are touched; elsewhere the whole product is, as counting
+    would make a GPU wait.
+
+    Args:
+        whole: :math:`A`, ``[R, C]``.
+        ids: long ``[B]``.
+    """
+
+    def __init__(self, whole: SparseStructure, ids: Int[Tensor, " B"]) -> None:
+        self.whole, self.ids = whole, ids
+        self.few = self._few()
+
+    def _few(self) -> SparseStructure | None:
+        if self.ids.device.type != "cpu":
+            return None
+        entries = self.whole.row_counts().index_select(0, self.ids).sum().item()
+        if entries > _SHARE * len(self.whole.forward.index):
+            return None
+        rows = self.whole.forward.select(self.ids)
+        return SparseStructure(rows, rows.transposed())
+
+    def matmul(self, x: Float[Tensor, "C D"]) -> Float[Tensor, "B D"]:
+        r""":math:`A_{ids} \, x`; differentiable in ``x``."""
+        return self.whole.matmul(x).index_select(0, self.ids) if self.few is None else self.few.matmul(x)
+
+    def transposed_matmul(self, x: Float[Tensor, "B D"]) -> Float[Tensor, "C D"]:
+        r""":math:`A_{ids}^\top x`; differentiable in ``x``."""
+        if self.few is not None:
+            return self.few.T.matmul(x)
+        return self.whole.T.matmul(x.new_zeros(self.whole.size[0], x.size(1)).index_add(0, self.ids, x))
