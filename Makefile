@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 EXT := $(VENV)/.ext
 # A process per core, and no threads in it: they would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadscope
-EXTRAS := cpu,text,plot,parquet,tensorboard,sweep,dev,docs
+EXTRAS := cpu,text,plot,parquet,tensorboard,serve,sweep,dev,docs
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint types docs ext bench clean

@@ -18,6 +18,7 @@ COMMANDS = {
     "fit": "train a model",
     "evaluate": "rank the held-out pairs of a trained run",
     "recommend": "recommend items with a trained run",
+    "serve": "answer over HTTP what 'recommend' answers",
     "reproduce": "make the paper's tables and figures on any data set",
     "sweep": "search for the settings of models on validation",
     "models": "list the models",

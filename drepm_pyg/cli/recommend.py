@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
 
 from drepm_pyg.cli.arguments import Parser, add_format
 from drepm_pyg.cli.output import show
 
-__all__ = ["parser", "run"]
+if TYPE_CHECKING:
+    from drepm_pyg.recommend import Recommender
+
+__all__ = ["open_recommender", "parser", "run"]
 
 
 def parser(argv: Sequence[str]) -> Parser:
@@ -35,7 +38,7 @@ def run(args: Namespace) -> None:
     """Print a row per recommendation."""
     if args.users is args.history is args.similar is args.save is None:
         raise ValueError("Nothing to do: pass '--users', '--history', '--similar' or '--save'.")
-    recommender = _recommender(args.run, args.data)
+    recommender = open_recommender(args.run, args.data)
     if args.save is not None:
         recommender.save(args.save)
     rows: list[dict[str, Any]] = []
@@ -53,7 +56,8 @@ def run(args: Namespace) -> None:
     show(rows, args.format)
 
 
-def _recommender(path: str, source: str | None) -> Any:
+def open_recommender(path: str, source: str | None) -> "Recommender":
+    """The recommender of a run, or the saved one in a folder."""
     from drepm_pyg.recommend import Recommender
     from drepm_pyg.recommend.storage import HEADER
 
