@@ -296,6 +296,13 @@ def test_a_weight_of_the_first_modality_leaves_the_rest_to_the_others(folder: Pa
         assert (made.folder / f"figure8b{suffix}").read_bytes().startswith(start)
 
 
+def test_published_values_of_ones_own_stand_beside_ours(folder: Path, tmp_path: Path) -> None:
+    path = own(tmp_path, rows=["BPR"], metrics=["ndcg@20"], published={"baby": {"BPR": [0.25]}})
+    text = make(path, folder, tmp_path).outputs[0].to_markdown()
+    assert "### As published\n" in text
+    assert text.count("0.2500") == 2  # beside ours, and in a table of its own
+
+
 def test_two_settings_are_a_field(folder: Path, tmp_path: Path) -> None:
     vary = {"model.init_args.num_layers": [1, 2], "lr": [0.001, 0.01]}
     made = make(own(tmp_path, kind="sweep", rows=["LightGCN"], vary=vary, metrics=["ndcg@20"]), folder, tmp_path)

@@ -95,7 +95,7 @@ def _as_published(spec: Spec) -> list[Table]:
         ]
         for row in spec.rows
     ]
-    return [Table(f"As published ({spec.source})", header, rows)]
+    return [Table(f"As published ({spec.source})" if spec.source else "As published", header, rows)]
 
 
 def _notes(measured: Sequence[Measured], context: Context) -> list[str]:
