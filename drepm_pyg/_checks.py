@@ -23,7 +23,9 @@ __all__ = [
     "check_non_negative",
     "check_number",
     "check_positive",
+    "check_same_dtype",
     "check_same_shape",
+    "check_tensors",
     "list_faults",
     "require",
     "said_of",
@@ -51,6 +53,7 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
 
 def check_positive(**values: float) -> None:
     """Every value must be a finite number above 0."""
+    check_number(**values)
     for name, value in values.items():
         if not (value > 0 and math.isfinite(value)):
             raise ValueError(f"'{name}' must be a finite number above 0 (got {value}).")
@@ -58,6 +61,7 @@ def check_positive(**values: float) -> None:
 
 def check_non_negative(**values: float) -> None:
     """Every value must be a finite number of at least 0."""
+    check_number(**values)
     for name, value in values.items():
         if not (value >= 0 and math.isfinite(value)):
             raise ValueError(f"'{name}' must be a finite number of at least 0 (got {value}).")
@@ -65,6 +69,7 @@ def check_non_negative(**values: float) -> None:
 
 def check_fraction(**values: float) -> None:
     """Every value must lie in [0, 1)."""
+    check_number(**values)
     for name, value in values.items():
         if not 0 <= value < 1:
             raise ValueError(f"'{name}' must lie in [0, 1) (got {value}).")
@@ -94,6 +99,15 @@ def check_choice(choices: Collection[str], **values: Any) -> None:
             raise ValueError(f"'{name}' must be one of {listed} (got {value!r}).")
 
 
+def check_tensors(**values: Any) -> None:
+    """Every value must be a torch tensor."""
+    for name, value in values.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"'{name}' must be a torch tensor (got a {type(value).__name__}). Convert it: torch.as_tensor."
+            )
+
+
 def check_same_shape(**tensors: Tensor) -> None:
     """All tensors must have the shape of the first."""
     (first, reference), *others = tensors.items()
@@ -102,6 +116,16 @@ def check_same_shape(**tensors: Tensor) -> None:
             raise ValueError(
                 f"'{name}' must have the shape of '{first}' (got {list(tensor.shape)}, expected "
                 f"{list(reference.shape)})."
+            )
+
+
+def check_same_dtype(**tensors: Tensor) -> None:
+    """All tensors must have the dtype of the first."""
+    (first, reference), *others = tensors.items()
+    for name, tensor in others:
+        if tensor.dtype != reference.dtype:
+            raise TypeError(
+                f"'{name}' must have the dtype of '{first}' (got {tensor.dtype}, expected {reference.dtype})."
             )
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from drepm_pyg._checks import check_edge_index, check_ids
+from drepm_pyg._checks import check_edge_index, check_ids, check_tensors
 from drepm_pyg.typing import Int, Tensor
 
 __all__ = ["NegativeSampler", "sample_negatives"]
@@ -32,6 +32,7 @@ class NegativeSampler:
         check_edge_index(edge_index)
         check_ids(num_items, what="items", **{"edge_index[1]": edge_index[1]})
         if candidates is not None:
+            check_tensors(candidates=candidates)
             check_ids(num_items, what="items", candidates=candidates)
         self.candidates = (edge_index[1] if candidates is None else candidates).unique()
         if self.candidates.numel() == 0:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from drepm_pyg._checks import check_at_least, check_edge_index, check_ids
+from drepm_pyg._checks import check_at_least, check_edge_index, check_ids, check_same_dtype, check_tensors
 from drepm_pyg.evaluation.scoring import Products, Score, products
 from drepm_pyg.evaluation.selection import in_panels, largest, num_panels
 from drepm_pyg.typing import Float, Int, Tensor
@@ -80,6 +80,8 @@ def topk(
         tensor([[1],
                 [1]])
     """
+    check_tensors(user=user, item=item)
+    check_same_dtype(user=user, item=item)
     if user.ndim != 2 or item.ndim != 2 or user.size(1) != item.size(1):
         raise ValueError(
             f"'user' and 'item' must be [U, D] and [I, D] of one width (got {list(user.shape)} and {list(item.shape)})."

@@ -95,9 +95,13 @@ def _has_tables(thing: Any) -> bool:
 
 
 def products(user: Float[Tensor, "U D"], item: Float[Tensor, "I D"]) -> Products:
-    """Of finite tables, in float32 at least: half precision would make ties of what is none."""
+    """Of finite tables, in float32 at least: half precision would make ties of what is none; counts are floats, too."""
     check_finite(user=user, item=item)
-    return Products(*(table.detach().float() if table.dtype.itemsize < 4 else table.detach() for table in (user, item)))
+    return Products(_wide(user), _wide(item))
+
+
+def _wide(table: Tensor) -> Tensor:
+    return table.detach() if table.is_floating_point() and table.dtype.itemsize >= 4 else table.detach().float()
 
 
 def _checked(scores: Tensor, rows: Tensor, data: HeteroData) -> Tensor:
@@ -106,4 +110,4 @@ def _checked(scores: Tensor, rows: Tensor, data: HeteroData) -> Tensor:
         raise ValueError(f"score(data, user) must give a score for every item, {expected} (got {list(scores.shape)}).")
     if scores.isnan().any():
         raise ValueError("score(data, user) must not give NaN. Check the weights and the features of the model.")
-    return scores.detach()
+    return scores.detach() if scores.is_floating_point() else scores.detach().float()

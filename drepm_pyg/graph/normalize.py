@@ -58,16 +58,17 @@ def normalize_graph(
             f"'edge_weight' must have one entry per edge (got {list(edge_weight.shape)} for {source.numel()} edges)."
         )
     ends = source if mode == "col" else target
-    degree = edge_weight.new_zeros(num_nodes).index_add(0, ends, edge_weight)
+    wide = edge_weight.to(torch.promote_types(edge_weight.dtype, torch.float32))  # half precision cannot add thousands
+    degree = wide.new_zeros(num_nodes).index_add(0, ends, wide)
     if bool((degree < 0).any()):
         raise ValueError(
             f"'edge_weight' must give degrees of at least 0 (got {float(degree.min()):.3g}). "
             "Leave the weights out, or clamp negative similarities."
         )
     if mode != "sym":
-        return edge_index, edge_weight * _power(degree, -1.0)[ends]
+        return edge_index, (wide * _power(degree, -1.0)[ends]).to(edge_weight.dtype)
     scale = _power(degree, -0.5)
-    return edge_index, scale[source] * edge_weight * scale[target]
+    return edge_index, (scale[source] * wide * scale[target]).to(edge_weight.dtype)
 
 
 def _power(degree: Tensor, exponent: float) -> Tensor:

@@ -151,7 +151,7 @@ class FREEDOM(RecommenderModel):
     def _modal_bpr(self, user: Tensor, data: HeteroData, batch: Triples, projection: ModalityProjection) -> Tensor:
         masks = item_masks(data, self.weights)
         total = user.new_zeros(())
-        for name, x in projection(item_features(data, projection.in_channels)).items():
+        for name, x in projection(item_features(data, projection.in_channels), masks).items():
             difference = user * (x[batch.positive] - x[batch.negative])
             both = masks[name][batch.positive] & masks[name][batch.negative] if name in masks else slice(None)
             loss = nn.functional.softplus(-difference.sum(-1))[both]

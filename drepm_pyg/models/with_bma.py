@@ -56,7 +56,7 @@ class WithBMA(RecommenderModel):
         if not model.trainable:
             raise ValueError(f"'model' must be a model with a training loss (got {type(model).__name__}).")
         super().__init__(model.num_users, model.num_items)
-        self.factorized = model.factorized
+        self.factorized, self.graph_nodes = model.factorized, model.graph_nodes
         self.model = model
         self.alignment = BehaviorModalAlignment(bma, weights=weights, mask_false_negatives=mask_false_negatives)
 

@@ -49,6 +49,11 @@ class FilterGate(nn.Module):
         """Let through what behaviour asks for."""
         if id_embedding.size(-1) != self.out_channels:
             raise ValueError(f"'id_embedding' must have {self.out_channels} columns (got {list(id_embedding.shape)}).")
+        if projected.shape != id_embedding.shape:
+            raise ValueError(
+                f"'id_embedding' must have a row per row of the features (got {list(id_embedding.shape)} for "
+                f"{list(projected.shape)})."
+            )
         return (projected + self.bias).sigmoid() * id_embedding
 
     def forward(self, raw: Float[Tensor, "*N F"], id_embedding: Float[Tensor, "*N D"]) -> Float[Tensor, "*N D"]:

@@ -214,8 +214,9 @@ def mean_structure(
         weight = _exact(row, torch.bincount(row, minlength=num_rows)).reciprocal()[row]
         return SparseStructure.from_coo(row, col, weight, (num_rows, num_cols))
 
-    others = () if mask is None else (mask,)
-    return memoize(("mean", num_rows, num_cols, mask is None), build, *anchors(edge_index), *others)
+    # By the mask: each modality has its own, and the latest value alone is kept for a key.
+    first = () if mask is None else (mask,)
+    return memoize(("mean", num_rows, num_cols, mask is None), build, *first, *anchors(edge_index))
 
 
 def _exact(row: Tensor, weight: OptTensor) -> Tensor:

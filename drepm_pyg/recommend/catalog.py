@@ -61,7 +61,7 @@ class Catalog:
             num_users=data["user"].num_nodes,
             num_items=num_items,
             num_trained=num_items,
-            seen=data[USER_ITEM].edge_index,
+            seen=data[USER_ITEM].edge_index.clone(),
             features={name: data["item"][name] for name in names},
             masks={name: mask for name, mask in masks.items() if mask is not None},
             titles=_strings(data["item"].get("title")),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import torch
 
-from drepm_pyg._checks import check_at_least, check_choice, check_finite, check_non_negative
+from drepm_pyg._checks import check_at_least, check_choice, check_finite, check_non_negative, check_tensors
 from drepm_pyg.evaluation.ranking import rank_blocks
 from drepm_pyg.recommend.catalog import Catalog
 from drepm_pyg.typing import Bool, Float, Int, Tensor
@@ -44,6 +44,8 @@ def modal_representations(
         ValueError: where a modality is unknown, widths or lengths do not fit, values are not finite, ``k`` is larger
             than the number of items with the modality, or an item has no modality at all.
     """
+    if not isinstance(features, Mapping):
+        raise TypeError(f"'features' must map modalities to matrices (got a {type(features).__name__}).")
     num_new = _check_features(features, catalog)
     masks = {name: _check_mask(name, mask, num_new) for name, mask in (masks or {}).items()}
     weights = dict.fromkeys(features, 1.0) if weights is None else dict(weights)
@@ -76,6 +78,7 @@ def _check_features(features: Mapping[str, Tensor], catalog: Catalog) -> int:
         )
     for name, x in features.items():
         check_choice(sorted(catalog.features), features=name)
+        check_tensors(**{f"features[{name!r}]": x})
         width = catalog.features[name].size(1)
         if x.ndim != 2 or x.size(1) != width or not x.is_floating_point():
             raise ValueError(

@@ -38,7 +38,12 @@ def write_recommender(path: str | os.PathLike[str], tables: Tables, catalog: Cat
         **{f"mask.{name}": mask for name, mask in catalog.masks.items()},
     }
     partial = folder / f".{TENSORS}"
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial)
+    held: set[int] = set()  # safetensors refuses tensors that share memory, as one mask for two modalities
+    for name, tensor in tensors.items():
+        plain = tensor.detach().cpu().contiguous()
+        tensors[name] = plain.clone() if plain.untyped_storage().data_ptr() in held else plain
+        held.add(tensors[name].untyped_storage().data_ptr())
+    save_file(tensors, partial)
     header = {
         "format": _FORMAT,
         "version": _VERSION,

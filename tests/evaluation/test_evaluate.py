@@ -72,6 +72,20 @@ def test_score_and_tables_give_the_same_metrics(generator: torch.Generator) -> N
     assert evaluate(Scorer(), data) == pytest.approx(evaluate(both, data))
 
 
+def test_scores_may_be_counts(generator: torch.Generator) -> None:
+    data = make_data(generator)
+    counts = torch.randint(50, (data["user"].num_nodes, data["item"].num_nodes), generator=generator)
+
+    class Scorer:
+        def __init__(self, scores: torch.Tensor) -> None:
+            self.scores = scores
+
+        def score(self, data: HeteroData, user: torch.Tensor) -> torch.Tensor:
+            return self.scores[user]
+
+    assert evaluate(Scorer(counts), data) == evaluate(Scorer(counts.float()), data)
+
+
 def test_a_model_is_left_in_its_mode(generator: torch.Generator) -> None:
     data = make_data(generator)
 

@@ -62,6 +62,12 @@ def test_half_tables_are_ranked_in_single_precision() -> None:
     assert best.scores.tolist() == [[64.25, 64.0]]
 
 
+def test_counts_are_ranked_too() -> None:
+    best = topk(torch.tensor([[1, 2]]), torch.tensor([[3, 0], [0, 4], [1, 1]]), 2)
+    assert best.ids.tolist() == [[1, 0]]
+    assert best.scores.tolist() == [[8.0, 3.0]]
+
+
 @pytest.mark.errors
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
@@ -73,6 +79,8 @@ def test_half_tables_are_ranked_in_single_precision() -> None:
         ({"k": 1, "exclude": torch.tensor([[1], [3]])}, ValueError, r"'exclude\[1\]' must hold ids in \[0, 3\)"),
         ({"k": 1, "exclude": torch.tensor([1, 0])}, ValueError, r"'exclude' must have the shape \[2, E\]"),
         ({"k": 1, "item": torch.ones(3, 5)}, ValueError, r"of one width \(got \[2, 4\] and \[3, 5\]\)"),
+        ({"k": 1, "item": torch.ones(3, 4).double()}, TypeError, r"'item' must have the dtype of 'user' \(got torch.f"),
+        ({"k": 1, "item": torch.ones(3, 4).numpy()}, TypeError, r"'item' must be a torch tensor \(got a ndarray\)"),
         ({"k": 1, "user": torch.full((2, 4), math.nan)}, ValueError, r"'user' holds NaN or infinite values in 2 of 2"),
     ],
 )

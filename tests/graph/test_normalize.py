@@ -103,3 +103,16 @@ class TestErrors:
     def test_negative_degrees(self) -> None:
         with pytest.raises(ValueError, match=r"'edge_weight' must give degrees of at least 0 \(got -1"):
             normalize_graph(self.edges, torch.tensor([1.0, -1.0]), num_nodes=3)
+
+
+@pytest.mark.parametrize("mode", ["sym", "row", "col"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_degrees_of_half_precision_are_summed_in_single(mode: str, dtype: torch.dtype) -> None:
+    """float16 cannot add 1 to 2,048, bfloat16 not to 256."""
+    ends = torch.arange(5000), torch.zeros(5000, dtype=torch.long)
+    edge_index = torch.stack(ends if mode != "col" else ends[::-1])
+    ones = torch.ones(5000, dtype=torch.float64)
+    _, expected = normalize_graph(edge_index, ones, num_nodes=5000, mode=mode)
+    _, weight = normalize_graph(edge_index, ones.to(dtype), num_nodes=5000, mode=mode)
+    assert weight.dtype == dtype
+    torch.testing.assert_close(weight.double(), expected, rtol=2 * torch.finfo(dtype).eps, atol=0)

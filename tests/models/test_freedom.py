@@ -90,6 +90,18 @@ def test_modal_loss_is_bpr_of_users_against_projected_features() -> None:
     np.testing.assert_allclose(model.loss(data, batch).parts["modal"].item(), 0.5 * total, rtol=1e-5)
 
 
+def test_what_stands_in_an_absent_row_gives_the_modal_loss_no_gradient() -> None:
+    data = toy.toy_data(masked=True)
+    torch.manual_seed(0)
+    model, batch = FREEDOM.from_data(data, embedding_dim=4, reg=0.5, dropout=0.0), toy.toy_batch(data)
+    gradients = []
+    for value in (0.0, torch.nan):
+        for name in toy.WIDTHS:
+            data["item"][name] = data["item"][name].masked_fill(~data["item"][f"{name}_mask"].unsqueeze(1), value)
+        gradients.append(torch.autograd.grad(model.loss(data, batch).total, list(model.parameters())))
+    torch.testing.assert_close(gradients[1], gradients[0])
+
+
 @pytest.mark.errors
 def test_a_modal_loss_without_widths_is_refused() -> None:
     with pytest.raises(ValueError, match="'in_channels' must name the width of each of"):

@@ -148,3 +148,9 @@ def test_ids_out_of_range_and_wrong_rows_are_named() -> None:
         bipartite_structure(PAIRS, 2, 3)
     with pytest.raises(ValueError, match=r"'x' must have the shape \[3, D\] \(got \[4, 2\]\)"):
         mean_structure(PAIRS, 4, 3).matmul(torch.ones(4, 2))
+
+
+def test_means_under_several_masks_are_kept_side_by_side() -> None:
+    masks = torch.tensor([True, False, True]), torch.tensor([False, True, True])
+    first = [mean_structure(PAIRS, 4, 3, mask) for mask in masks]
+    assert [mean_structure(PAIRS, 4, 3, mask) for mask in masks] == first

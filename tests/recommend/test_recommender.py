@@ -96,6 +96,21 @@ def test_later_training_does_not_reach_the_recommender(data):
     torch.testing.assert_close(recommender.recommend([0], 3), before)
 
 
+def test_later_changes_of_the_data_do_not_reach_the_recommender(data, tables):
+    recommender = Recommender(tables, data)
+    before = recommender.history(0)
+    data["user", "interacts", "item"].edge_index[1] = 0
+    assert recommender.history(0).equal(before)
+
+
+@pytest.mark.errors
+def test_features_that_are_no_tensors_are_named(recommender):
+    with pytest.raises(TypeError, match=r"'features\['text'\]' must be a torch tensor \(got a list\)"):
+        recommender.add_items({"text": [[1.0]]})
+    with pytest.raises(TypeError, match=r"'features' must map modalities to matrices \(got a list\)"):
+        recommender.add_items([[1.0]])
+
+
 def test_a_model_with_scores_alone_recommends_and_says_what_it_cannot_do(data):
     model = ItemKNN.from_data(data, k=3)
     recommender = Recommender(model, data)

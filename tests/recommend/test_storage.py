@@ -148,3 +148,12 @@ def test_tensors_that_do_not_fit_one_another(saved, change, text):
 def test_a_directory_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"must be a directory that Recommender\.save wrote"):
         Recommender.load(tmp_path / "nowhere")
+
+
+def test_one_mask_may_serve_two_modalities(tmp_path):
+    data = toy.toy_data()
+    data["item"].image_mask = data["item"].text_mask = torch.ones(toy.ITEMS, dtype=torch.bool)
+    tables = Representations(torch.ones(toy.USERS, 4), torch.ones(toy.ITEMS, 4))
+    recommender = Recommender(tables, data)
+    recommender.save(tmp_path)
+    assert Recommender.load(tmp_path).num_items == toy.ITEMS

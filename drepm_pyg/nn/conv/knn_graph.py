@@ -27,4 +27,9 @@ class KNNGraphConv(NormalizedSumConv):
     """
 
     def forward(self, x: Tensor, edge_index: "Adj | SparseStructure", edge_weight: OptTensor = None) -> Tensor:
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"'x' must be one tensor, as the graph is over a single node set (got a {type(x).__name__}). For two "
+                "take LightGCNConv."
+            )
         return self._convolve(x, edge_index, edge_weight, (x.size(0), x.size(0)), square=True)

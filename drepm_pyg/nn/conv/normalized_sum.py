@@ -7,7 +7,7 @@ from torch_geometric import EdgeIndex
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import is_sparse
 
-from drepm_pyg.nn.adjacency import check_adjacency, requires_grad, to_coo
+from drepm_pyg.nn.adjacency import check_adjacency, check_nodes, requires_grad, to_coo
 from drepm_pyg.nn.structure import SparseStructure, adjacency_structure, normalized_weight
 from drepm_pyg.typing import Adj, OptTensor, Tensor
 
@@ -38,6 +38,8 @@ class NormalizedSumConv(MessagePassing):
                 raise ValueError("'edge_weight' was given beside a SparseStructure, which has its own. Leave it out.")
             return edge_index.matmul(x)
         check_adjacency(edge_index, edge_weight, *size)
+        if x.device.type == "cpu" and not torch.compiler.is_compiling():  # a GPU would have to wait for the answer
+            check_nodes(edge_index, *size, "sources", "targets")
         frozen = not requires_grad(edge_index, edge_weight)
         if frozen and self.fuse and not self.explain and (is_sparse(edge_index) or isinstance(edge_index, EdgeIndex)):
             structure = adjacency_structure(edge_index, edge_weight, size, normalize=self.normalize, square=square)

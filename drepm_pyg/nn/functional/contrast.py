@@ -241,6 +241,11 @@ def intra_alignment(
     """
     check_rows(behavior_user=behavior_user, behavior_item=behavior_item)
     check_rows(modal_user=modal_user, modal_item=modal_item)
+    if len(modal_user) != len(behavior_user):
+        raise ValueError(
+            f"'modal_user' must have a row per pair, as 'behavior_user' (got {len(modal_user)} rows for "
+            f"{len(behavior_user)})."
+        )
     behavior, modal = (
         info_nce(
             users, items, temperature=temperature, normalize=normalize, mask=mask, anchor_id=user, positive_id=item

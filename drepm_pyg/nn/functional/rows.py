@@ -2,7 +2,7 @@
 
 import torch
 
-from drepm_pyg._checks import check_same_shape
+from drepm_pyg._checks import check_same_dtype, check_same_shape
 from drepm_pyg.nn.functional.numerics import widen
 from drepm_pyg.typing import Float, Tensor
 
@@ -34,9 +34,12 @@ def check_rows(**tensors: Tensor) -> None:
     name, first = next(iter(tensors.items()))
     if torch.compiler.is_compiling():
         torch._check(len(first) > 0)  # the number of distinct rows is a symbol there, which nothing may be decided on
-    elif first.ndim != 2 or len(first) == 0:
-        raise ValueError(f"'{name}' must have the shape [B, D] with at least one row (got {list(first.shape)}).")
+    elif first.ndim != 2 or 0 in first.shape:
+        raise ValueError(
+            f"'{name}' must have the shape [B, D] with at least one row and column (got {list(first.shape)})."
+        )
     check_same_shape(**tensors)
+    check_same_dtype(**tensors)
 
 
 def check_mask(mask: Tensor, rows: int) -> None:

@@ -306,6 +306,14 @@ def test_bad_input_is_named(graph: tuple[Tensor, Tensor], conv: type) -> None:
         conv()(x[:3], csr)
     with pytest.raises(ValueError, match=r"'edge_index' must have the shape \[2, E\]"):
         conv()(x, edge_index.T)
+    with pytest.raises(ValueError, match=r"'edge_index\[1\]' must hold ids in \[0, 2\) for 2 targets \(got 0 to 9\)"):
+        conv()(x[:2], torch.tensor([[0, 1], [0, 9]]))
+
+
+@pytest.mark.errors
+def test_a_similarity_graph_has_one_node_set() -> None:
+    with pytest.raises(TypeError, match=r"'x' must be one tensor, .* \(got a tuple\)"):
+        KNNGraphConv()((torch.ones(2, 1), torch.ones(2, 1)), torch.tensor([[0], [1]]))
 
 
 @pytest.mark.errors

@@ -195,7 +195,13 @@ def test_inductor_compiles_it_whole() -> None:
     [
         ({"positive": torch.zeros(5, 4)}, ValueError, r"'positive' must have the shape of 'anchor' \(got \[5, 4\]"),
         ({"anchor": torch.zeros(4)}, ValueError, r"'anchor' must have the shape \[B, D\] with at least one row"),
-        ({"anchor": torch.zeros(0, 4)}, ValueError, r"at least one row \(got \[0, 4\]\)"),
+        ({"anchor": torch.zeros(0, 4)}, ValueError, r"at least one row and column \(got \[0, 4\]\)"),
+        ({"anchor": torch.zeros(6, 0)}, ValueError, r"at least one row and column \(got \[6, 0\]\)"),
+        (
+            {"positive": torch.zeros(6, 4).half()},
+            TypeError,
+            r"'positive' must have the dtype of 'anchor' \(got torch.f",
+        ),
         (
             {"mask": torch.zeros(6, 6)},
             TypeError,
@@ -218,6 +224,8 @@ def test_inputs_that_do_not_fit_are_refused(changes: dict[str, Any], error: type
 def test_bad_options_are_refused_when_built(cls: type[InfoNCELoss]) -> None:
     with pytest.raises(ValueError, match=r"'temperature' must be a finite number above 0 \(got 0\)"):
         cls(temperature=0)
+    with pytest.raises(TypeError, match=r"'temperature' must be a number \(got 'x', a str\)"):
+        cls(temperature="x")
     with pytest.raises(ValueError, match=r"'reduction' must be one of"):
         cls(reduction="max")
 
@@ -227,3 +235,13 @@ def test_the_line_that_does_not_fit_is_named() -> None:
     inputs = TestIntraAlignmentLoss().inputs()
     with pytest.raises(ValueError, match=r"'modal_item' must have the shape of 'modal_user' \(got \[6, 3\]"):
         IntraAlignmentLoss()(**{**inputs, "modal_item": inputs["modal_item"][:, :3]})
+
+
+@pytest.mark.errors
+def test_lines_of_different_numbers_of_pairs_are_refused() -> None:
+    """A single row would be broadcast."""
+    one, five = torch.ones(1, 4), torch.ones(5, 4)
+    with pytest.raises(
+        ValueError, match=r"'modal_user' must have a row per pair, as 'behavior_user' \(got 5 rows for 1"
+    ):
+        IntraAlignmentLoss()(behavior_user=one, behavior_item=one, modal_user=five, modal_item=five)
