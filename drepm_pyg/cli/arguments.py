@@ -33,7 +33,7 @@ class Parser(ArgumentParser):  # type: ignore[misc]  # jsonargparse comes withou
     """
 
     def __init__(self, command: str = "", description: str = "", **options: Any) -> None:
-        options = {"prog": f"drepm {command}", "description": description, **options}
+        options = {"prog": f"drepm {command}".strip(), "description": description, **options}
         super().__init__(allow_abbrev=False, **options)
         self.add_argument("--config", action="config", help="a YAML file with any of these options")
 

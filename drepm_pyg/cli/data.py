@@ -94,7 +94,7 @@ def _validate(args: Namespace) -> int:
     except ValueError as error:
         faults = str(error).split("\n  - ")[1:]
         show([{"level": "fault", "message": fault} for fault in faults], args.format)
-        raise ValueError(f"'{args.data}' has {len(faults)} faults. They are listed above.") from error
+        raise ValueError(f"'{args.data}' has faults: they are listed above ({len(faults)}).") from error
     if args.format == "table" and not found:
         print(f"'{args.data}' has no fault, and nothing to warn of.")
     else:

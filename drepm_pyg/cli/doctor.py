@@ -25,7 +25,7 @@ _OPTIONAL = (
     ("matplotlib", "matplotlib", "plot", "figures of the demo's report, drepm graph --plot"),
     ("pyarrow", "pyarrow", "parquet", "graphs as .parquet files"),
     ("optuna", None, "sweep", "drepm sweep"),
-    ("tensorboard", None, "tensorboard", "--trainer.logger true"),
+    ("tensorboard", None, "tensorboard", "--tensorboard true"),
 )
 
 

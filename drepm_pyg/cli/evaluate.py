@@ -10,8 +10,6 @@ from drepm_pyg.cli.output import show
 
 __all__ = ["parser", "run"]
 
-_LINES = ("general", "behavior", "modal")
-
 
 def parser(argv: Sequence[str]) -> Parser:
     """The options of ``drepm evaluate``."""

@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from difflib import get_close_matches
+from itertools import pairwise
 from typing import Any
 
 from jsonargparse import Namespace
@@ -30,6 +32,7 @@ def parser(argv: Sequence[str]) -> Parser:
     parser.add_subclass_arguments(
         RecommenderModel, "model", skip=set(DERIVED), required=True, instantiate=False, help=text
     )
+    _check_model(parser, argv)
     parser.add_argument("--data", type=str, required=True, help="a data set's path, 'movielens' or 'synthetic'")
     parser.add_argument("--modalities", type=Names, default=None, help="such as text,audio; null: all of the data")
     add_graphs(parser, argv)
@@ -38,6 +41,21 @@ def parser(argv: Sequence[str]) -> Parser:
     parser.add_class_arguments(lightning.Trainer, "trainer", skip=set(_TRAINER_OWN), instantiate=False)
     add_format(parser)
     return parser
+
+
+def _check_model(parser: Parser, argv: Sequence[str]) -> None:
+    """A plain name that no model has: jsonargparse would speak of import paths."""
+    from drepm_pyg.models import available_models, get_model
+
+    words = [part for word in argv for part in (word.split("=", 1) if word.startswith("--model=") else [word])]
+    for word, value in pairwise(words):
+        if word != "--model" or not value.isidentifier():
+            continue
+        names = [get_model(name).__name__ for name in available_models()]
+        if value not in names:
+            close = [name for name in names if name.lower() == value.lower()] or get_close_matches(value, names)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            parser.error(f"'--model' must be one of {', '.join(names)} (got '{value}').{hint}")
 
 
 def run(args: Namespace) -> None:

@@ -22,7 +22,7 @@ def feature_faults(data: HeteroData) -> Iterator[str]:
         if name.endswith("_mask"):
             yield from _mask_faults(name, value, item)
         elif _looks_like_features(value):
-            yield from _matrix_faults(name, value, item.num_nodes)
+            yield from _matrix_faults(name, value, item)
 
 
 def _looks_like_features(value: object) -> bool:
@@ -32,7 +32,8 @@ def _looks_like_features(value: object) -> bool:
     return getattr(value, "ndim", 0) >= 2
 
 
-def _matrix_faults(name: str, x: object, num_items: int) -> Iterator[str]:
+def _matrix_faults(name: str, x: object, item: Any) -> Iterator[str]:
+    num_items, mask = item.num_nodes, item.get(f"{name}_mask")
     try:
         check_modality_name(name)
     except ValueError as error:
@@ -44,12 +45,15 @@ def _matrix_faults(name: str, x: object, num_items: int) -> Iterator[str]:
     elif x.size(0) != num_items:
         yield f"'{name}' has {x.size(0):,} rows for {num_items:,} items."
     else:
-        bad = _rows_where(x, finite=True).logical_not().nonzero().flatten()
+        wrong = _rows_where(x, finite=True).logical_not()
+        if isinstance(mask, Tensor) and mask.shape == wrong.shape and mask.dtype == torch.bool:
+            wrong &= mask  # what stands in an absent row does not matter
+        bad = wrong.nonzero().flatten()
         if len(bad):
             yield (
                 f"'{name}' holds NaN or infinite values in {len(bad):,} of {num_items:,} rows (first: "
                 f"{bad[:5].tolist()}). "
-                f"Where the modality is missing, write zeros and set '{name}_mask' to False."
+                f"Where the modality is missing, set '{name}_mask' to False."
             )
 
 

@@ -43,6 +43,11 @@ class Interactions:
             present = [tensor for tensor in found if tensor is not None]
             values[value] = torch.cat(present) if present and len(present) == len(found) else None
         label = torch.tensor([list(SPLIT_INDEX).index(name) for name in splits])
+        if not parts:
+            raise ValueError(
+                f"'data' must have interactions in {list(USER_ITEM)}.edge_index (got the edge types "
+                f"{[list(kind) for kind in data.edge_types]})."
+            )
         return cls(torch.cat(parts, dim=1), label.repeat_interleave(lengths), **values)
 
 

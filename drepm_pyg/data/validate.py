@@ -172,6 +172,8 @@ def _length_faults(data: HeteroData) -> Iterator[str]:
             value, pairs = store.get(name), store.get(index)
             if value is not None and isinstance(pairs, Tensor) and len(value) != pairs.size(-1):
                 yield f"'{name}' has {len(value):,} values for the {pairs.size(-1):,} pairs of '{index}'."
+            if isinstance(value, Tensor) and not bool(torch.isfinite(value).all()):
+                yield f"'{name}' holds NaN or infinite values in {int((~torch.isfinite(value)).sum()):,} pairs."
 
 
 def _user_warnings(splits: dict[str, Tensor], num_users: int) -> Iterator[str]:

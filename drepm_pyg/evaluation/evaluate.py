@@ -111,6 +111,9 @@ def evaluate_users(
 
 
 def _check_request(ks: Sequence[int], metrics: Sequence[str], num_items: int) -> None:
+    for name, value in (("ks", ks), ("metrics", metrics)):
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise TypeError(f"'{name}' must be a list or a tuple (got {value!r}).")
     if not ks or not metrics:
         raise ValueError(f"'ks' and 'metrics' must name at least one of each (got {ks} and {metrics}).")
     for metric in metrics:

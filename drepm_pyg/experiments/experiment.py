@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ __all__ = ["DERIVED", "Experiment", "GraphOptions", "model_class"]
 
 #: Arguments of the models that ``from_data`` reads off the data.
 DERIVED = ("num_users", "num_items", "in_channels", "modalities")
+
+_log = logging.getLogger(__name__)
 
 _OWN_OPTIONS = ("model", "data", "init_args", "config")  # arguments of fit that a run fills in by itself
 
@@ -52,7 +55,12 @@ class GraphOptions:
 
     def add(self, data: HeteroData, nodes: tuple[str, ...], cache: str | Path | None = None) -> HeteroData:
         """Read the ready-made graphs, build the others; ``cache`` keeps what is built."""
+        known = modalities_of(data)
         for name, path in self.files.items():
+            if known and name not in known:
+                _log.warning(
+                    "The ready-made graph '%s' belongs to no modality of the data (%s).", name, ", ".join(known)
+                )
             store = data[similar("item", name)]
             graph = read_graph(path, num_nodes=data["item"].num_nodes, weight=self.weight)
             store.edge_index, store.edge_weight = (

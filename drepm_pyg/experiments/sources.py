@@ -1,21 +1,24 @@
 """Data by name or path."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_choice
-from drepm_pyg.data import MultimodalMovieLens, SyntheticMultimodal, read_mmrec
+from drepm_pyg.data import MultimodalMovieLens, SyntheticMultimodal, read_mmrec, validate
 from drepm_pyg.data.synthetic import MODALITIES
 
 __all__ = ["load_data"]
 
 MOVIELENS = ("knowledge", "text")
 
+_log = logging.getLogger(__name__)
+
 
 def load_data(source: str, *, modalities: Sequence[str] | None = None, cache: str | Path = "runs/.cache") -> HeteroData:
-    """Read a data set.
+    """Read a data set, and refuse one that has faults (:func:`~drepm_pyg.data.validate`); its warnings are logged.
 
     Args:
         source: ``"movielens"`` (:class:`~drepm_pyg.data.MultimodalMovieLens`, downloaded once), ``"synthetic"``
@@ -26,8 +29,15 @@ def load_data(source: str, *, modalities: Sequence[str] | None = None, cache: st
 
     Raises:
         FileNotFoundError: where ``source`` is neither a name nor a path.
-        ValueError: where a modality is not there.
+        ValueError: where a modality is not there, or the data have faults.
     """
+    data = _read(source, modalities, cache)
+    for warning in validate(data):
+        _log.info("%s: %s", source, warning)
+    return data
+
+
+def _read(source: str, modalities: Sequence[str] | None, cache: str | Path) -> HeteroData:
     if source == "movielens":
         names = MOVIELENS if modalities is None else tuple(modalities)
         return MultimodalMovieLens(Path(cache) / "movielens", modalities=names)[0]
@@ -38,6 +48,7 @@ def load_data(source: str, *, modalities: Sequence[str] | None = None, cache: st
         return SyntheticMultimodal(modalities={name: MODALITIES[name] for name in names})[0]
     if not Path(source).exists():
         raise FileNotFoundError(
-            f"'data' must be 'movielens', 'synthetic' or a path (got '{source}', which does not exist)."
+            f"'data' must be 'movielens', 'synthetic' or a path (got '{source}', which does not exist). Data that have "
+            "moved are named with '--data'."
         )
     return read_mmrec(source, modalities=modalities)

@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import json
+import logging
 import math
 import random
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 __all__ = ["SPACES", "Bounds", "SearchSpace", "read_space"]
+
+_log = logging.getLogger(__name__)
 
 #: The spaces that come with the library, one ``<Model>.yaml`` a model.
 SPACES = Path(__file__).with_name("spaces")
@@ -177,6 +180,8 @@ def read_space(class_path: str, folder: str | Path | None = None) -> SearchSpace
     folders = [SPACES] if folder is None else [Path(folder), SPACES]
     for place in folders:
         if (place / name).exists():
+            if folder is not None and place == SPACES:
+                _log.warning("'%s' has no %s: the library's own space is searched.", folder, name)
             return SearchSpace.from_config(class_path, read_yaml(place / name))
     known = sorted({path.stem for place in folders for path in place.glob("*.yaml")})
     raise ValueError(

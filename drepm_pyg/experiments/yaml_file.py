@@ -12,7 +12,14 @@ __all__ = ["read_yaml"]
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads ``1e-3`` as text; YAML 1.2 and everyone else read a number."""
+    """YAML 1.1 reads ``1e-3`` as text; YAML 1.2 and everyone else read a number. A name stands once in a mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise yaml.MarkedYAMLError(problem=f"the name {twice[0]!r} stands twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(
@@ -27,7 +34,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: where there is no file.
-        CorruptFileError: where it is no YAML, or no mapping.
+        CorruptFileError: where it is no YAML, or no mapping, or a name stands twice in one.
     """
     try:
         # A subclass of SafeLoader: it builds plain values only.

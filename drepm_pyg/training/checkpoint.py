@@ -1,12 +1,15 @@
 """What is kept after every epoch, in an order that a kill at any moment does not harm."""
 
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 
+from drepm_pyg._checks import CorruptFileError
 from drepm_pyg.training import run
 from drepm_pyg.training.metrics_file import MetricsFile
 from drepm_pyg.training.module import RecommenderModule
@@ -54,13 +57,30 @@ class RunCheckpoint(Checkpoint):
         """The best epoch, and under which settings it was found."""
         return {"best_epoch": self.best_epoch, "settings": self.settings}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def check(self, last: Path) -> None:
         """Refuse to go on under other settings: the end would equal no uninterrupted run.
 
+        Lightning would load the weights first, and speak of those that another model lacks.
+
         Raises:
+            CorruptFileError: where the checkpoint cannot be read.
             ValueError: where settings differ.
         """
-        before = state_dict["settings"]
+        try:
+            # Our own file, as Lightning reads it; mapped, so that no weights are read twice.
+            before = torch.load(last, map_location="cpu", mmap=True, weights_only=True)["callbacks"][self.state_key]
+        except (RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError) as error:
+            raise CorruptFileError(
+                f"'{last}' is no checkpoint ({' '.join(str(error).split())[:100]}). Was it truncated? Delete the "
+                "folder, or choose another 'name'."
+            ) from error
+        self._compare(before["settings"])
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the best epoch."""
+        self.best_epoch = state_dict["best_epoch"]
+
+    def _compare(self, before: Mapping[str, Any]) -> None:
         changed = [
             f"{name}={self.settings.get(name)!r}, was {before.get(name)!r}"
             for name in {**before, **self.settings}
@@ -71,4 +91,3 @@ class RunCheckpoint(Checkpoint):
                 f"'{self.folder}' can only go on as it began, with 'max_epochs' as the one exception (got "
                 f"{'; '.join(changed)}). Take the settings of its {run.CONFIG}, or choose another 'name'."
             )
-        self.best_epoch = state_dict["best_epoch"]

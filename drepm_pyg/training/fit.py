@@ -14,7 +14,7 @@ from torch_geometric.data import HeteroData
 from drepm_pyg._arrays import reuse_freed_memory
 from drepm_pyg._checks import check_at_least, check_choice, check_positive
 from drepm_pyg.data import USER_ITEM
-from drepm_pyg.evaluation import evaluate
+from drepm_pyg.evaluation import METRICS, evaluate
 from drepm_pyg.evaluation.ranking import check_k
 from drepm_pyg.models import RecommenderModel
 from drepm_pyg.training import run
@@ -227,6 +227,8 @@ def check_options(
         )
     for k in ks:
         check_k(k, data["item"].num_nodes)
+    for metric in metrics:
+        check_choice(METRICS, metrics=metric)
     check_choice([f"val/{metric}@{k}" for k in ks for metric in metrics], monitor=monitor)
     _check_pairs(data, "val_edge_label_index", "validation")
 
@@ -248,7 +250,10 @@ def _plain(init_args: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def _check_pairs(data: HeteroData, attribute: str, what: str) -> None:
     pairs = data[USER_ITEM].get(attribute)
     if pairs is None or pairs.size(1) == 0:
-        raise ValueError(f"'data' must have {what} pairs in {list(USER_ITEM)}.{attribute} (got none). Split it first.")
+        raise ValueError(
+            f"'data' must have {what} pairs in {list(USER_ITEM)}.{attribute} (got none). Split it first, as by "
+            "drepm_pyg.data.random_split(data)."
+        )
 
 
 def _peak_memory() -> int:

@@ -63,10 +63,12 @@ def train(
         trainer = lightning.Trainer(
             **{**defaults, **options, "max_epochs": max_epochs, "callbacks": [*callbacks, *given]}
         )
+        if last.exists():
+            keeper.check(last)
         try:
             trainer.fit(module, ckpt_path=last if last.exists() else None)
         except SystemExit as stop:  # how Lightning ends after Ctrl-C
-            raise KeyboardInterrupt(f"Stopped; '{folder}' goes on with resume=True.") from stop
+            raise KeyboardInterrupt(f"Stopped; '{folder}' goes on with resume=True (--resume true).") from stop
     return keeper.best_epoch
 
 

@@ -49,7 +49,7 @@ def open_folder(root: Path, name: str | None, default: str, *, resume: bool) -> 
         resume: whether the run may be there already.
 
     Raises:
-        ValueError: where ``name`` holds a run and ``resume`` is False.
+        ValueError: where ``name`` is no plain name, or holds a run and ``resume`` is False.
     """
 
     def taken(folder: Path) -> bool:
@@ -62,10 +62,14 @@ def open_folder(root: Path, name: str | None, default: str, *, resume: bool) -> 
             last, number = free, number + 1
             free = root / f"{default}-{number}"
         folder = last if resume else free
+    elif not Path(name).parts or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError(f"'name' must be the name of a folder below '{root}' (got {name!r}). Its place is 'root'.")
     else:
         folder = root / name
     if not resume and taken(folder):
-        raise ValueError(f"'{folder}' holds a run already. Go on with resume=True, or choose another 'name'.")
+        raise ValueError(
+            f"'{folder}' holds a run already. Go on with resume=True (--resume true), or choose another 'name'."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -118,7 +122,10 @@ def read_result(folder: str | Path) -> dict[str, Any]:
     """
     path = Path(folder) / RESULT
     if not path.exists():
-        raise FileNotFoundError(f"'{path}' does not exist: the run is not finished. Go on with fit(..., resume=True).")
+        raise FileNotFoundError(
+            f"'{path}' does not exist: the run is not finished. Go on with fit(..., resume=True), on the command "
+            "line --resume true."
+        )
     try:
         result: dict[str, Any] = json.loads(path.read_text())
     except json.JSONDecodeError as error:

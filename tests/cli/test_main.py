@@ -116,7 +116,11 @@ def test_modalities_are_typed_alike_in_every_command(arguments: list[str], given
     ("arguments", "status", "text"),
     [
         (["fit", "--model", "LightGCN", "--data", "nowhere"], 1, "nowhere"),
-        (["fit", "--model", "LightGNC", "--data", "synthetic"], 2, "LightGNC"),
+        (["fit", "--model", "LightGNC", "--data", "synthetic"], 2, "(got 'LightGNC'). Did you mean LightGCN?"),
+        (["fit", "--model=lightgcn", "--data", "synthetic"], 2, "(got 'lightgcn'). Did you mean LightGCN?"),
+        (["fit", "--model", "LightGCN", "--data", "synthetic", "--model.num_layers", "x"], 2, "drepm: error: "),
+        (["reproduce", "table1"], 1, "'data' must be given, as the experiments name none"),
+        (["reproduce", "table3", "--data", "synthetic", "--set", "{name: a}"], 1, "cannot set ['name']"),
         (["fit", "--model", "LightGCN", "--data", "synthetic", "--model.num_layer", "1"], 2, "num_layer"),
         (["fit", "--modle", "LightGCN"], 2, "modle"),
         (["fit", "--model", "LightGCN", "--data", "synthetic", "--modalities", "text,sound"], 1, "sound"),
@@ -138,6 +142,26 @@ def test_errors_are_one_line_with_their_status(
     assert text in captured.err
     assert "Traceback" not in captured.err
     assert captured.out == ""
+
+
+@pytest.mark.errors
+def test_data_with_faults_are_not_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_mmrec(SyntheticMultimodal(num_users=30, num_items=20, seed=0)[0], tmp_path / "leak")
+    (inter,) = (tmp_path / "leak").glob("*.inter")
+    header, first, *rest = inter.read_text().splitlines()
+    inter.write_text("\n".join([header, first, first, *rest]) + "\n")
+    assert main(["fit", "--model", "BPR", "--data", str(tmp_path / "leak"), "--root", str(tmp_path)]) == 1
+    assert "holds 1 duplicate pairs" in capsys.readouterr().err
+
+
+def test_a_ready_made_graph_of_no_modality_is_told(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    graph = str(tmp_path / "graph.npz")
+    assert main(["graph", str(folder / "text_feat.npy"), "--out", graph, "--k", "3"]) == 0
+    fit = ["fit", "--model", "FREEDOM", "--data", str(folder), "--max_epochs", "1", "--root", str(tmp_path)]
+    assert main([*fit, "--graphs.txt", graph]) == 0
+    assert "ready-made graph 'txt' belongs to no modality of the data (image, text)" in caplog.text
 
 
 def test_help_does_not_wait_for_torch() -> None:

@@ -191,3 +191,11 @@ def test_filters_that_cannot_work_are_refused(tmp_path: Path, wheel: Path) -> No
     (tmp_path / "a.inter").write_text("user_id:token\titem_id:token\n1\t2\n")
     with pytest.raises(ValueError, match="'rating_threshold' needs ratings"):
         read_recbole(tmp_path / "a.inter", rating_threshold=3)
+
+
+@pytest.mark.errors
+def test_an_interaction_without_a_time_stamp_has_no_place_in_time(tmp_path: Path) -> None:
+    rows = "".join(f"{user}\t{item}\t{'' if user == 1 else user}\n" for user in range(3) for item in range(4))
+    (tmp_path / "a.inter").write_text(f"user_id:token\titem_id:token\ttimestamp:float\n{rows}")
+    with pytest.raises(ValueError, match="'timestamp' is empty in 4 of 12 interactions"):
+        read_recbole(tmp_path, split="temporal")

@@ -124,6 +124,10 @@ FAULTS: dict[str, tuple[Callable[[HeteroData], None], str]] = {
         put_item("text", with_nan()),
         "'text' holds NaN or infinite values in 2 of 6 rows (first: [2, 4])",
     ),
+    "a rating that is none": (
+        put("rating", torch.tensor([1.0, 2.0, torch.nan, 3.0, 4.0])),
+        "'rating' holds NaN or infinite values in 1 pairs",
+    ),
     "wrong row count": (put_item("text", torch.ones(5, 2)), "'text' has 5 rows for 6 items."),
     "no width": (put_item("text", torch.ones(6, 0)), "'text' must have the shape [6, F] with F > 0 (got [6, 0])"),
     "a third axis": (put_item("text", torch.ones(6, 2, 2)), "'text' must have the shape [6, F]"),
@@ -262,3 +266,10 @@ def test_masking_needs_duplicates_and_no_graph_of_the_modality() -> None:
     put_graph(edge_index=torch.tensor([[1], [0]]))(data)
     with pytest.raises(ValueError, match="'data' holds graphs of 'text'"):
         mask_duplicate_rows(data, "text")
+
+
+def test_what_stands_in_an_absent_row_is_no_fault() -> None:
+    data = good()
+    data["item"].text = with_nan()
+    data["item"].text_mask = torch.tensor([True, True, False, True, False, True])
+    assert validate(data) == []

@@ -109,3 +109,9 @@ def test_a_model_without_a_space_says_which_have_one() -> None:
         ValueError, match=r"'MostPopular' has no search space \(BM3, BPR, .*\)\. Write MostPopular.yaml"
     ):
         read_space("MostPopular")
+
+
+def test_a_folder_that_lacks_the_model_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "BRP.yaml").write_text("lr: [0.1]")
+    assert read_space("BPR", tmp_path) == read_space("BPR")
+    assert "has no BPR.yaml: the library's own space is searched" in caplog.text

@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
+from drepm_pyg._checks import CorruptFileError
 from drepm_pyg.evaluation import evaluate
 from drepm_pyg.models import BM3, FREEDOM, DRepMRec, LightGCN, LossOutput, MostPopular, RecommenderModel, Triples
 from drepm_pyg.training import EpochTriples, FitResult, fingerprint, fit, load_run, read_metrics, read_result
@@ -221,6 +222,19 @@ def test_a_loss_that_is_not_finite_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.errors
+def test_a_run_goes_on_as_what_it_was(tmp_path: Path) -> None:
+    data = toy.toy_data()
+    fit(build(LightGCN, data), data, root=tmp_path, name="run", **{**QUICK, "max_epochs": 1})
+    again = {"root": tmp_path, "name": "run", "resume": True, **QUICK}
+    with pytest.raises(ValueError, match="can only go on as it began"):
+        fit(build(BM3, data), data, **again)
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(CorruptFileError, match=r"last.ckpt' is no checkpoint .* Was it truncated\?"):
+        fit(build(LightGCN, data), data, **again)
+
+
+@pytest.mark.errors
 def test_bad_calls_are_refused_before_any_work(tmp_path: Path) -> None:
     data = toy.toy_data()
     with pytest.raises(ValueError, match=r"'monitor' must be one of .* \(got 'val/auc'\)"):
@@ -228,6 +242,11 @@ def test_bad_calls_are_refused_before_any_work(tmp_path: Path) -> None:
     fit(build(LightGCN, data), data, root=tmp_path, name="lightgcn-seed0", **QUICK)
     with pytest.raises(ValueError, match=r"holds a run already\. Go on with resume=True"):
         fit(build(LightGCN, data), data, root=tmp_path, name="lightgcn-seed0", **QUICK)
+    for name in ("", ".", "../out", "/tmp"):
+        with pytest.raises(ValueError, match=r"'name' must be the name of a folder below"):
+            fit(build(LightGCN, data), data, root=tmp_path, name=name, **QUICK)
+    with pytest.raises(ValueError, match=r"'metrics' must be one of .* \(got 'hitrate'\)"):
+        fit(build(LightGCN, data), data, root=tmp_path, **{**QUICK, "metrics": ("hitrate",)})
     other = toy.toy_data(seed=5)
     with pytest.raises(ValueError, match=r"is not what the run in .* was trained on"):
         load_run(tmp_path / "lightgcn-seed0", other)

@@ -2,7 +2,7 @@
 
 import inspect
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from drepm_pyg.data import USER_ITEM
 from drepm_pyg.data import modalities as modalities_of
 from drepm_pyg.experiments.experiment import DERIVED, Experiment
 from drepm_pyg.experiments.reproduction.identity import identity
-from drepm_pyg.experiments.reproduction.settings import base_settings, override
+from drepm_pyg.experiments.reproduction.settings import PLACE, base_settings, override
 from drepm_pyg.experiments.reproduction.spec import Row, Spec
 from drepm_pyg.training import fingerprint, fit
 from drepm_pyg.training.fit import check_options
@@ -112,6 +112,7 @@ def plan(spec: Spec, context: Context, seeds: int | Mapping[str, int] | None = N
             varied = _settings(dict(zip(spec.vary, point, strict=True)), context)
             # What is asked for on every run comes before what a row is about: "W/O SSS" stays without it.
             config = override(override(override(override(base, context.overrides), row.own), varied), short)
+            _check_settings(row.name, {*context.overrides, *row.overrides, *varied})
             experiment = Experiment.from_config({**config, "data": context.source, "modalities": context.modalities})
             _check_arguments(row.name, experiment)
             _check_training(spec, row.name, experiment, context)
@@ -120,6 +121,16 @@ def plan(spec: Spec, context: Context, seeds: int | Mapping[str, int] | None = N
                 key = f"{seeded.model_class.__name__.lower()}-{identity(seeded, context.fingerprint)}"
                 runs.append(PlannedRun(row.name, point, seed, seeded, key, spec.watch, spec.points))
     return runs
+
+
+def _check_settings(row: str, given: Iterable[str]) -> None:
+    """Where a run stands, and its seed, are not the experiment's to say."""
+    placed = sorted(set(given) & set(PLACE))
+    if placed:
+        raise ValueError(
+            f"The row '{row}' cannot set {placed}: the place of a run follows from what it is, and its seeds from "
+            "'seeds'. Leave them out."
+        )
 
 
 def _count(spec: Spec, row: Row, context: Context, seeds: int | Mapping[str, int] | None) -> int:
@@ -187,7 +198,10 @@ def _check_training(spec: Spec, row: str, experiment: Experiment, context: Conte
         raise ValueError(f"The row '{row}' of the experiment '{spec.name}' cannot be trained: {error}") from error
     test = context.data[USER_ITEM].get("test_edge_label_index")
     if test is None or test.size(1) == 0:
-        raise ValueError("'data' must have test pairs, as every run ranks them (got none). Split it first.")
+        raise ValueError(
+            "'data' must have test pairs, as every run ranks them (got none). Split it first, as "
+            "by drepm_pyg.data.random_split(data)."
+        )
     measured = [f"{metric}@{k}" for metric in options["metrics"] for k in options["ks"]]
     missing = [metric for metric in spec.metrics if metric not in measured]
     if spec.kind in ("table", "lines", "sweep") and missing:

@@ -204,6 +204,10 @@ def _require_pictures(specs: Sequence[Spec]) -> None:
 
 def _source(specs: Sequence[Spec], data: str | None) -> str:
     named = {data} if data is not None else {spec.data for spec in specs}
+    if named == {None}:
+        raise ValueError(
+            "'data' must be given, as the experiments name none (--data PATH, 'movielens' or 'synthetic')."
+        )
     if len(named) > 1 or None in named:
         raise ValueError(
             f"'data' must be given where the experiments do not all name the same (got {sorted(map(str, named))})."

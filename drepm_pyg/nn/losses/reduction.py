@@ -5,16 +5,16 @@ from collections.abc import Callable
 from drepm_pyg._checks import check_choice
 from drepm_pyg.typing import Tensor
 
-__all__ = ["REDUCTIONS", "reduce"]
+__all__ = ["check_reduction", "reduce"]
 
-REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"mean": Tensor.mean, "sum": Tensor.sum, "none": lambda loss: loss}
+_REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"mean": Tensor.mean, "sum": Tensor.sum, "none": lambda loss: loss}
 
 
 def reduce(loss: Tensor, reduction: str) -> Tensor:
     """The mean or the sum of ``loss``, or ``loss`` itself."""
-    return REDUCTIONS[reduction](loss)
+    return _REDUCTIONS[reduction](loss)
 
 
 def check_reduction(reduction: str) -> None:
     """``reduction`` must be ``"mean"``, ``"sum"`` or ``"none"``."""
-    check_choice(REDUCTIONS, reduction=reduction)
+    check_choice(_REDUCTIONS, reduction=reduction)

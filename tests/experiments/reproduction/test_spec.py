@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from drepm_pyg._checks import CorruptFileError
 from drepm_pyg.experiments.reproduction import Spec, paper_names, read_spec
 from drepm_pyg.experiments.reproduction.settings import agreed_modalities, base_settings, override, settings_source
 
@@ -76,6 +77,15 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     spec = read_spec(path)
     assert (spec.name, spec.title, spec.seeds) == ("depth", "depth", 1)
     assert [(row.name, dict(row.overrides)) for row in spec.rows] == [("two", {"lr": 0.01}), ("three", {"lr": 1})]
+
+
+@pytest.mark.errors
+def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    """The last would win, and a row would have another model's numbers."""
+    path = tmp_path / "twice.yaml"
+    path.write_text("kind: table\nrows:\n  LightGCN: LightGCN\n  LightGCN: BPR\n")
+    with pytest.raises(CorruptFileError, match=r"twice.yaml' is no YAML \(the name 'LightGCN' stands twice"):
+        read_spec(path)
 
 
 @pytest.mark.errors
