@@ -25,6 +25,7 @@ _OPTIONAL = (
     ("matplotlib", "matplotlib", "plot", "figures of the demo's report, drepm graph --plot"),
     ("pyarrow", "pyarrow", "parquet", "graphs as .parquet files"),
     ("optuna", None, "sweep", "drepm sweep"),
+    ("fastapi", None, "serve", "drepm serve"),
     ("tensorboard", None, "tensorboard", "--tensorboard true"),
 )
 
