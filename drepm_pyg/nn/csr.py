@@ -75,6 +75,15 @@ class CsrMatrix:
         row = torch.arange(self.num_rows, device=self.index.device).repeat_interleave(self.indptr.diff().long())
         return CsrMatrix.from_coo(self.index.long(), row, self.weight, self.num_cols, self.num_rows)
 
+    def narrowed(self) -> tuple["CsrMatrix", Int[Tensor, " N"]]:
+        """The matrix without its empty columns, and which columns are left, ascending."""
+        used = torch.zeros(self.num_cols, dtype=torch.bool, device=self.index.device)
+        used[self.index.long()] = True
+        columns = used.nonzero().squeeze(1)
+        place = torch.empty(self.num_cols, dtype=self.index.dtype, device=self.index.device)
+        place[columns] = torch.arange(len(columns), dtype=place.dtype, device=place.device)
+        return CsrMatrix(self.indptr, place[self.index.long()], self.weight, len(columns)), columns
+
     def scaled(self, row: Float[Tensor, " R"], col: Float[Tensor, " C"]) -> "CsrMatrix":
         """The matrix with its rows and columns multiplied by numbers."""
         by = row.double().repeat_interleave(self.indptr.diff().long()) * col.double()[self.index.long()]

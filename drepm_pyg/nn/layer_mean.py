@@ -1,7 +1,7 @@
 """The mean of LightGCN's layers in one differentiable step, for all nodes or for some."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -28,7 +28,7 @@ def layer_mean(
         to_users: the block of :math:`\tilde{A}` that leads from items to users.
         num_layers: L.
     """
-    return _layer_mean(user, item, to_users, num_layers)
+    return _layer_mean(user, item, to_users, num_layers) if num_layers else (user, item)
 
 
 def layer_mean_at(
@@ -39,7 +39,7 @@ def layer_mean_at(
     user_ids: Int[Tensor, " B"],
     item_ids: Int[Tensor, " C"],
 ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "C D"], Float[Tensor, "B D"], Float[Tensor, "C D"]]:
-    """Some rows of :func:`layer_mean` and of the tables themselves; the last layer is computed for these alone.
+    """Some rows of :func:`layer_mean` and of the tables themselves; a layer is computed for the rows that these need.
 
     Args:
         user: float ``[U, D]``.
@@ -74,7 +74,19 @@ class _LayerMean(torch.autograd.Function):
         return *layer_mean(user, item, ctx.to_users, ctx.num_layers), None, None
 
 
+class _Layer(NamedTuple):
+    """A layer of which only some rows are computed, from those of the layer below that they are made of."""
+
+    user_ids: Tensor
+    item_ids: Tensor
+    to_users: SparseStructure  # columns: the items of the layer below
+    to_items: SparseStructure
+    share: float  # of E in the layer
+
+
 class _LayerMeanAt(torch.autograd.Function):
+    """From the outermost layer inwards as long as a layer's rows hold few entries; below that, whole layers."""
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -85,23 +97,43 @@ class _LayerMeanAt(torch.autograd.Function):
         user_ids: Tensor,
         item_ids: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        ctx.to_users, ctx.num_layers = to_users, num_layers
-        ctx.at_users, ctx.at_items = PickedRows(to_users, user_ids), PickedRows(to_users.T, item_ids)
-        users, items = layer_mean(user, item, to_users, num_layers - 1)
-        users, items = ctx.at_users.matmul(items), ctx.at_items.matmul(users)
-        own_user, own_item = user.index_select(0, user_ids), item.index_select(0, item_ids)
-        share = 1 / (num_layers + 1)
-        return users.lerp_(own_user, share), items.lerp_(own_item, share), own_user, own_item
+        layers: list[_Layer] = []
+        at_users, at_items, depth = PickedRows(to_users, user_ids), PickedRows(to_users.T, item_ids), num_layers
+        while depth > 1 and at_users.rows is not None and at_items.rows is not None:
+            (of_items, items), (of_users, users) = at_users.rows.narrowed(), at_items.rows.narrowed()
+            if not len(items) or not len(users):
+                break
+            both = (SparseStructure(matrix, matrix.transposed()) for matrix in (of_items, of_users))
+            layers.append(_Layer(at_users.ids, at_items.ids, *both, share=1 / (depth + 1)))
+            at_users, at_items, depth = PickedRows(to_users, users), PickedRows(to_users.T, items), depth - 1
+        ctx.to_users, ctx.layers, ctx.at_users, ctx.at_items, ctx.depth = to_users, layers, at_users, at_items, depth
+        ctx.user_ids, ctx.item_ids = user_ids, item_ids
+
+        users, items = layer_mean(user, item, to_users, depth - 1)
+        users, items = at_users.matmul(items), at_items.matmul(users)
+        users.lerp_(user.index_select(0, at_users.ids), 1 / (depth + 1))
+        items.lerp_(item.index_select(0, at_items.ids), 1 / (depth + 1))
+        for layer in reversed(layers):
+            users, items = layer.to_users.matmul(items), layer.to_items.matmul(users)
+            users.lerp_(user.index_select(0, layer.user_ids), layer.share)
+            items.lerp_(item.index_select(0, layer.item_ids), layer.share)
+        return users, items, user.index_select(0, user_ids), item.index_select(0, item_ids)
 
     @staticmethod
     def backward(
         ctx: Any, user: Tensor, item: Tensor, own_user: Tensor, own_item: Tensor
     ) -> tuple[Tensor, Tensor, None, None, None, None]:
-        share, at_users, at_items = 1 / (ctx.num_layers + 1), ctx.at_users, ctx.at_items
-        items, users = at_users.transposed_matmul((1 - share) * user), at_items.transposed_matmul((1 - share) * item)
-        users, items = layer_mean(users, items, ctx.to_users, ctx.num_layers - 1)
-        users = users.index_add_(0, at_users.ids, own_user + share * user)
-        items = items.index_add_(0, at_items.ids, own_item + share * item)
+        to_own = [(ctx.user_ids, ctx.item_ids, own_user, own_item)]  # what goes to rows of E without a product
+        for layer in ctx.layers:
+            to_own.append((layer.user_ids, layer.item_ids, layer.share * user, layer.share * item))
+            below = 1 - layer.share
+            user, item = layer.to_items.T.matmul(below * item), layer.to_users.T.matmul(below * user)
+        share, at_users, at_items = 1 / (ctx.depth + 1), ctx.at_users, ctx.at_items
+        to_own.append((at_users.ids, at_items.ids, share * user, share * item))
+        users, items = at_items.transposed_matmul((1 - share) * item), at_users.transposed_matmul((1 - share) * user)
+        users, items = layer_mean(users, items, ctx.to_users, ctx.depth - 1)
+        for user_ids, item_ids, of_user, of_item in to_own:
+            users, items = users.index_add_(0, user_ids, of_user), items.index_add_(0, item_ids, of_item)
         return users, items, None, None, None, None
 
 

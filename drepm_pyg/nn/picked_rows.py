@@ -1,5 +1,8 @@
 """Some rows of a frozen operator's product: a batch's losses touch no others."""
 
+from functools import cached_property
+
+from drepm_pyg.nn.csr import CsrMatrix
 from drepm_pyg.nn.structure import SparseStructure
 from drepm_pyg.typing import Float, Int, Tensor
 
@@ -22,16 +25,19 @@ class PickedRows:
 
     def __init__(self, whole: SparseStructure, ids: Int[Tensor, " B"]) -> None:
         self.whole, self.ids = whole, ids
-        self.few = self._few()
+        self.rows = self._rows()
 
-    def _few(self) -> SparseStructure | None:
+    def _rows(self) -> CsrMatrix | None:
+        """The rows as a matrix, where they hold few of the entries."""
         if self.ids.device.type != "cpu":
             return None
         entries = self.whole.row_counts().index_select(0, self.ids).sum().item()
-        if entries > _SHARE * len(self.whole.forward.index):
-            return None
-        rows = self.whole.forward.select(self.ids)
-        return SparseStructure(rows, rows.transposed())
+        return None if entries > _SHARE * len(self.whole.forward.index) else self.whole.forward.select(self.ids)
+
+    @cached_property
+    def few(self) -> SparseStructure | None:
+        """The same with its transpose."""
+        return None if self.rows is None else SparseStructure(self.rows, self.rows.transposed())
 
     def matmul(self, x: Float[Tensor, "C D"]) -> Float[Tensor, "B D"]:
         r""":math:`A_{ids} \, x`; differentiable in ``x``."""

@@ -44,6 +44,15 @@ def test_the_transpose_is_that_of_the_dense_matrix(matrix: CsrMatrix) -> None:
     assert turned.index.tolist() == [3, 0, 3, 0, 2, 3]  # by column, whatever the order was before
 
 
+def test_without_its_empty_columns(matrix: CsrMatrix) -> None:
+    first = matrix.rows(0, 1)  # columns 1 and 2
+    narrow, columns = first.narrowed()
+    assert columns.tolist() == [1, 2]
+    assert narrow.num_cols == 2
+    assert narrow.matmul(torch.eye(2, dtype=torch.float64)).equal(dense(matrix)[:1, 1:])
+    assert matrix.rows(1, 2).narrowed()[1].tolist() == []
+
+
 def test_rows_and_columns_are_scaled(matrix: CsrMatrix) -> None:
     row, col = torch.tensor([2.0, 1.0, 3.0, 0.5, 1.0]), torch.tensor([1.0, 4.0, 0.25])
     expected = row.double()[:, None] * dense(matrix) * col.double()

@@ -1,8 +1,12 @@
 """The mean of layers from the inside out, against the sum of the layers."""
 
+from collections.abc import Iterator
+from unittest.mock import patch
+
 import pytest
 import torch
 
+from drepm_pyg.nn import picked_rows
 from drepm_pyg.nn.layer_mean import layer_mean, layer_mean_at
 from drepm_pyg.nn.structure import SparseStructure, interaction_structure
 from drepm_pyg.typing import Tensor
@@ -74,6 +78,13 @@ def at(user: Tensor, item: Tensor, to_users: SparseStructure, num_layers: int) -
     return layer_mean_at(user, item, to_users, num_layers, USER_IDS, ITEM_IDS)
 
 
+@pytest.fixture(params=[0.0, 0.5, 1e9], ids=["whole layers", "some of each", "rows of every layer"])
+def share(request: pytest.FixtureRequest) -> Iterator[None]:
+    with patch.object(picked_rows, "_SHARE", request.param):
+        yield
+
+
+@pytest.mark.usefixtures("share")
 @pytest.mark.parametrize("num_layers", [1, 2, 4])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_rows_and_their_gradients_are_those_of_the_whole(
@@ -88,12 +99,24 @@ def test_rows_and_their_gradients_are_those_of_the_whole(
     torch.testing.assert_close(results[1], results[0], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.usefixtures("share")
+def test_nodes_without_pairs_keep_their_share_of_themselves(
+    to_users: SparseStructure, generator: torch.Generator
+) -> None:
+    user, item = tables(generator)
+    last = torch.tensor([toy.USERS - 1]), torch.tensor([toy.ITEMS - 1])
+    rows = layer_mean_at(user, item, to_users, 2, *last)
+    torch.testing.assert_close(rows[:2], (user[last[0]] / 3, item[last[1]] / 3))
+
+
+@pytest.mark.usefixtures("share")
 def test_gradients_of_rows_of_first_and_second_order(to_users: SparseStructure, generator: torch.Generator) -> None:
     inputs = tables(generator)
     assert torch.autograd.gradcheck(lambda u, i: at(u, i, to_users, 2), inputs)
     assert torch.autograd.gradgradcheck(lambda u, i: at(u, i, to_users, 2), inputs)
 
 
+@pytest.mark.usefixtures("share")
 @pytest.mark.parametrize("used", range(4))
 def test_one_output_of_the_rows_alone_has_its_gradient(
     to_users: SparseStructure, generator: torch.Generator, used: int
