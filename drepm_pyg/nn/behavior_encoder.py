@@ -88,7 +88,7 @@ class BehaviorEncoder(nn.Module):
     def at(self, edge_index: Adj, user: Int[Tensor, " B"], item: Int[Tensor, " C"]) -> BehaviorRows:
         """Rows of :meth:`forward` for some ids, repeated ones too, and their ID embeddings: what a batch's loss needs.
 
-        The last layer is computed for these rows alone where that is cheaper.
+        A layer is computed for the rows that these need alone, where they hold few of the pairs.
         """
         ego_user, ego_item = self.user_embedding.weight, self.item_embedding.weight
         if self.readout == "mean" and self.num_layers > 0 and not torch.compiler.is_compiling():

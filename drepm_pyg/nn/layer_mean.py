@@ -103,8 +103,9 @@ class _LayerMeanAt(torch.autograd.Function):
             (of_items, items), (of_users, users) = at_users.rows.narrowed(), at_items.rows.narrowed()
             if not len(items) or not len(users):
                 break
-            both = (SparseStructure(matrix, matrix.transposed()) for matrix in (of_items, of_users))
-            layers.append(_Layer(at_users.ids, at_items.ids, *both, share=1 / (depth + 1)))
+            to_these_users = SparseStructure(of_items, of_items.transposed())
+            to_these_items = SparseStructure(of_users, of_users.transposed())
+            layers.append(_Layer(at_users.ids, at_items.ids, to_these_users, to_these_items, 1 / (depth + 1)))
             at_users, at_items, depth = PickedRows(to_users, users), PickedRows(to_users.T, items), depth - 1
         ctx.to_users, ctx.layers, ctx.at_users, ctx.at_items, ctx.depth = to_users, layers, at_users, at_items, depth
         ctx.user_ids, ctx.item_ids = user_ids, item_ids

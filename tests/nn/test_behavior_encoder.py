@@ -41,7 +41,9 @@ def test_behavior_encoder_matches_the_powers_of_the_graph(readout: object, refer
     np.testing.assert_allclose(torch.cat([user, item]).detach().numpy(), reference(layers), atol=1e-12)
 
 
-@pytest.mark.parametrize("readout", ["mean", "last", lambda layers: torch.cat(layers, dim=1)], ids=str)
+@pytest.mark.parametrize(
+    "readout", ["mean", "last", lambda layers: torch.cat(layers, dim=1)], ids=["mean", "last", "callable"]
+)
 @pytest.mark.parametrize("num_layers", [0, 2])
 def test_rows_are_those_of_the_tables(readout: object, num_layers: int) -> None:
     edge_index = toy.toy_data()["user", "interacts", "item"].edge_index
