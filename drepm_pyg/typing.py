@@ -4,8 +4,8 @@ Shape letters, the same everywhere: ``U`` users, ``I`` items, ``N`` nodes of any
 ``D`` embedding width, ``F`` raw feature width, ``K`` neighbours or top-k, ``L`` layers.
 """
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Real
 from torch import Tensor
 from torch_geometric.typing import Adj, OptTensor
 
-__all__ = ["Adj", "Bool", "Float", "Int", "OptTensor", "Tensor"]
+__all__ = ["Adj", "Bool", "Float", "Int", "OptTensor", "Real", "Tensor"]

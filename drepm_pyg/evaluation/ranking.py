@@ -8,7 +8,7 @@ import torch
 from drepm_pyg._checks import check_at_least, check_edge_index, check_ids, check_same_dtype, check_tensors
 from drepm_pyg.evaluation.scoring import Products, Score, products
 from drepm_pyg.evaluation.selection import in_panels, largest, num_panels
-from drepm_pyg.typing import Float, Int, Tensor
+from drepm_pyg.typing import Float, Int, Real, Tensor
 
 __all__ = ["Exclusion", "TopK", "rank_blocks", "topk"]
 
@@ -50,8 +50,8 @@ class Exclusion:
 
 
 def topk(
-    user: Float[Tensor, "U D"],
-    item: Float[Tensor, "I D"],
+    user: Real[Tensor, "U D"],
+    item: Real[Tensor, "I D"],
     k: int,
     *,
     exclude: Int[Tensor, "2 E"] | None = None,
@@ -63,8 +63,8 @@ def topk(
     U times I.
 
     Args:
-        user: float ``[U, D]``.
-        item: float ``[I, D]``.
+        user: float or integer ``[U, D]``.
+        item: float or integer ``[I, D]``.
         k: items per user, at most I.
         exclude: long ``[2, E]`` pairs (row of ``user``, item) to leave out.
         batch_size: users per block; None: chosen by size.

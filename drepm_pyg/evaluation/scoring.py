@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_finite
 from drepm_pyg.data import USER_ITEM
-from drepm_pyg.typing import Float, Int, Tensor
+from drepm_pyg.typing import Float, Int, Real, Tensor
 
 __all__ = ["HasTables", "Products", "Score", "products", "scoring"]
 
@@ -94,7 +94,7 @@ def _has_tables(thing: Any) -> bool:
     return isinstance(thing, HasTables) and isinstance(thing.user, Tensor) and isinstance(thing.item, Tensor)
 
 
-def products(user: Float[Tensor, "U D"], item: Float[Tensor, "I D"]) -> Products:
+def products(user: Real[Tensor, "U D"], item: Real[Tensor, "I D"]) -> Products:
     """Of finite tables, in float32 at least: half precision would make ties of what is none; counts are floats, too."""
     check_finite(user=user, item=item)
     return Products(_wide(user), _wide(item))

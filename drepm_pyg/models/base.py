@@ -48,7 +48,7 @@ class Triples:
         return iter((self.user, self.positive, self.negative))
 
     @property
-    def items(self) -> Int[Tensor, " 2B"]:
+    def items(self) -> Int[Tensor, " C"]:
         """The positives, then the negatives: looked up together, their gradient is one table, not the sum of two."""
         return torch.cat([self.positive, self.negative])
 
