@@ -68,12 +68,8 @@ def open_recommender(path: str, source: str | None) -> "Recommender":
     return Recommender(*load_trained(path, source=source))
 
 
-def _rows(asked: str, scores: Any, ids: Any, recommender: Any) -> list[dict[str, Any]]:
-    rows = []
-    for rank, (score, item) in enumerate(zip(scores.tolist(), ids.tolist(), strict=True), start=1):
-        if item < 0:
-            break  # no candidate is left
-        row = {"for": asked, "rank": rank, "item": item}
-        row |= {} if recommender.titles is None else {"title": recommender.titles[item]}
-        rows.append({**row, "score": score})
-    return rows
+def _rows(asked: str, scores: Any, ids: Any, recommender: "Recommender") -> list[dict[str, Any]]:
+    from drepm_pyg.recommend.service import described_items
+
+    items = described_items(recommender, scores, ids)
+    return [{"for": asked, "rank": rank, **item} for rank, item in enumerate(items, start=1)]

@@ -55,8 +55,12 @@ class Triples:
     def rows(self, user: Float[Tensor, "U D"], item: Float[Tensor, "I D"]) -> tuple[Tensor, Tensor, Tensor]:
         """The rows of two tables that the triples name: users, positives, negatives, each ``[B, D]``."""
         # index_select, not user[ids]: its backward is one index_add, an advanced index sorts first.
-        positive, negative = item.index_select(0, self.items).split(len(self))
-        return user.index_select(0, self.user), positive, negative
+        return self.split(user.index_select(0, self.user), item.index_select(0, self.items))
+
+    def split(self, user: Float[Tensor, "B D"], item: Float[Tensor, "C D"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows that were looked up for :attr:`user` and :attr:`items`: users, positives, negatives, each ``[B, D]``."""
+        positive, negative = item.split(len(self))
+        return user, positive, negative
 
 
 @dataclass(frozen=True)

@@ -143,8 +143,8 @@ class DRepMRec(MultimodalModel):
         modal_user, modal_item = self._modal(data, (batch.user, batch.items))
         positive = slice(len(batch))
         aligned = behavior.user, behavior.item[positive], modal_user, modal_item[positive]
-        ranked = behavior.user + modal_user, *(behavior.item + modal_item).split(len(batch))  # Eq. 13
-        ego = behavior.ego_user, *behavior.ego_item.split(len(batch))
+        ranked = batch.split(behavior.user + modal_user, behavior.item + modal_item)  # Eq. 13
+        ego = batch.split(behavior.ego_user, behavior.ego_item)
         return LossOutput.from_parts(
             **self.objective.of_rows(ranked, ego), **self.alignment.of_rows(*aligned, data, batch)
         )

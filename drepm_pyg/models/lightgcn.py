@@ -60,6 +60,5 @@ class LightGCN(RecommenderModel):
 
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         rows = self.encoder.at(data[USER_ITEM].edge_index, batch.user, batch.items)
-        ranked = rows.user, *rows.item.split(len(batch))
-        ego = rows.ego_user, *rows.ego_item.split(len(batch))
+        ranked, ego = batch.split(rows.user, rows.item), batch.split(rows.ego_user, rows.ego_item)
         return LossOutput.from_parts(**self.objective.of_rows(ranked, ego))

@@ -72,8 +72,7 @@ class CsrMatrix:
         """The transpose, entries of a row by column."""
         if self.index.device.type == "cpu":
             return self._of(self._scipy().T.tocsr())
-        row = torch.arange(self.num_rows, device=self.index.device).repeat_interleave(self.indptr.diff().long())
-        return CsrMatrix.from_coo(self.index.long(), row, self.weight, self.num_cols, self.num_rows)
+        return CsrMatrix.from_coo(self.index.long(), self._entry_rows(), self.weight, self.num_cols, self.num_rows)
 
     def narrowed(self) -> tuple["CsrMatrix", Int[Tensor, " N"]]:
         """The matrix without its empty columns, and which columns are left, ascending."""
@@ -118,9 +117,11 @@ class CsrMatrix:
 
     def _scattered(self, x: Tensor, weight: Tensor) -> Tensor:
         """The product edge by edge, for devices without a sparse one."""
-        row = torch.arange(self.num_rows, device=x.device).repeat_interleave(self.indptr.diff().long())
         messages = x.index_select(0, self.index.long()) * weight.unsqueeze(1)
-        return messages.new_zeros(self.num_rows, x.size(1)).index_add_(0, row, messages)
+        return messages.new_zeros(self.num_rows, x.size(1)).index_add_(0, self._entry_rows(), messages)
+
+    def _entry_rows(self) -> Int[Tensor, " E"]:
+        return torch.arange(self.num_rows, device=self.index.device).repeat_interleave(self.indptr.diff().long())
 
 
 class _Product(torch.autograd.Function):

@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from drepm_pyg._checks import require
 from drepm_pyg.recommend.recommender import Recommender
+from drepm_pyg.typing import Tensor
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["service"]
+__all__ = ["described_items", "service"]
 
 
 def service(recommender: Recommender) -> "FastAPI":
@@ -46,16 +47,20 @@ def service(recommender: Recommender) -> "FastAPI":
     @app.get("/recommend")
     def recommend(user: ids, k: int = 10, exclude_seen: bool = True) -> list[dict[str, Any]]:
         best = recommender.recommend(user, k, exclude_seen=exclude_seen)
-        return [{"user": one, "items": _items(recommender, *row)} for one, *row in zip(user, *best, strict=True)]
+        return [
+            {"user": one, "items": described_items(recommender, *row)} for one, *row in zip(user, *best, strict=True)
+        ]
 
     @app.get("/recommend_for_history")
     def recommend_for_history(item: ids, k: int = 10) -> list[dict[str, Any]]:
-        return [{"history": item, "items": _items(recommender, *recommender.recommend_for_history(item, k))}]
+        return [{"history": item, "items": described_items(recommender, *recommender.recommend_for_history(item, k))}]
 
     @app.get("/similar_items")
     def similar_items(item: ids, k: int = 10) -> list[dict[str, Any]]:
         best = recommender.similar_items(item, k)
-        return [{"item": one, "items": _items(recommender, *row)} for one, *row in zip(item, *best, strict=True)]
+        return [
+            {"item": one, "items": described_items(recommender, *row)} for one, *row in zip(item, *best, strict=True)
+        ]
 
     @app.exception_handler(ValueError)
     @app.exception_handler(TypeError)
@@ -65,11 +70,14 @@ def service(recommender: Recommender) -> "FastAPI":
     return app
 
 
-def _items(recommender: Recommender, scores: Any, ids: Any) -> list[dict[str, Any]]:
-    """The candidates of one row, best first; where there are fewer than asked for, the row ends in -1."""
+def described_items(recommender: Recommender, scores: Tensor, ids: Tensor) -> list[dict[str, Any]]:
+    """The items of one answer, best first: id, title where the data have them, score.
+
+    Where there are fewer candidates than asked for, the answer ends in -1, and the list before it.
+    """
     titles = recommender.titles
     return [
-        {"item": item, "score": score} | ({} if titles is None else {"title": titles[item]})
+        {"item": item, **({} if titles is None else {"title": titles[item]}), "score": score}
         for score, item in zip(scores.tolist(), ids.tolist(), strict=True)
         if item >= 0
     ]

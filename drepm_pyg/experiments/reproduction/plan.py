@@ -107,12 +107,12 @@ def plan(spec: Spec, context: Context, seeds: int | Mapping[str, int] | None = N
     short = {"max_epochs": 2} if context.short else {}
     runs = []
     for row in spec.rows:
+        _check_settings(row.name, {*context.overrides, *row.overrides, *spec.vary})
         base = override(base_settings(row.model, context.source, context.settings), row.overrides)
         for point in points:
             varied = _settings(dict(zip(spec.vary, point, strict=True)), context)
             # What is asked for on every run comes before what a row is about: "W/O SSS" stays without it.
             config = override(override(override(override(base, context.overrides), row.own), varied), short)
-            _check_settings(row.name, {*context.overrides, *row.overrides, *varied})
             experiment = Experiment.from_config({**config, "data": context.source, "modalities": context.modalities})
             _check_arguments(row.name, experiment)
             _check_training(spec, row.name, experiment, context)

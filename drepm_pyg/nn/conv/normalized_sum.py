@@ -38,8 +38,6 @@ class NormalizedSumConv(MessagePassing):
                 raise ValueError("'edge_weight' was given beside a SparseStructure, which has its own. Leave it out.")
             return edge_index.matmul(x)
         check_adjacency(edge_index, edge_weight, *size)
-        if x.device.type == "cpu" and not torch.compiler.is_compiling():  # a GPU would have to wait for the answer
-            check_nodes(edge_index, *size, "sources", "targets")
         frozen = not requires_grad(edge_index, edge_weight)
         if frozen and self.fuse and not self.explain and (is_sparse(edge_index) or isinstance(edge_index, EdgeIndex)):
             structure = adjacency_structure(edge_index, edge_weight, size, normalize=self.normalize, square=square)
@@ -48,6 +46,8 @@ class NormalizedSumConv(MessagePassing):
             # propagate would fuse an EdgeIndex only if it is sorted; the structure has sorted it.
             return self.message_and_aggregate(edge_index, x, structure)
 
+        if x.device.type == "cpu" and not torch.compiler.is_compiling():  # a GPU would have to wait for the answer
+            check_nodes(edge_index, *size, "sources", "targets")
         target, source, own_weight = to_coo(edge_index)
         weight = own_weight if edge_weight is None else edge_weight
         dtype = torch.promote_types(x.dtype, torch.float32)  # degrees and sums of half tensors run in float32
