@@ -7,10 +7,13 @@ from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 
-__all__ = ["Names", "Parser", "add_format", "add_graphs", "given", "names"]
+__all__ = ["Ids", "Names", "Parser", "add_format", "add_graphs", "given", "ids", "names"]
 
 #: Names as ``text,audio``, or as a list in a file.
 Names = list[str] | str | None
+
+#: Ids as ``0,1,2``, or as a list: numbers, or any words.
+Ids = list[int | str] | str | None
 
 _NOISE = ("Does not validate against any", "Subtypes:", "Errors:", "Given value", "- Expected a <class 'NoneType'>")
 
@@ -50,6 +53,9 @@ class Parser(ArgumentParser):  # type: ignore[misc]  # jsonargparse comes withou
 def _wrong_form(message: str) -> str | None:
     """A value that is no number, list or mapping where one is asked for; None for every other error."""
     key, value = re.search(r'Parser key "([^"]+)":', message), re.search(r"(?:Given|Got) value: (.*)", message)
+    choice = re.search(r"Expected an? typing.Literal\[(.*?)\]", message)
+    if key is not None and value is not None and choice is not None:
+        return f"'--{key[1]}' must be one of {choice[1]} (got '{value[1]}')."
     forms = [name for name in re.findall(r"Expected an? <class '(\w+)'>", message) if name != "NoneType"]
     if key is None or value is None or not forms or not set(forms) <= set(_FORMS):
         return None
@@ -77,6 +83,11 @@ def add_graphs(parser: Parser, argv: Sequence[str]) -> None:
 def names(value: list[str] | str | None) -> list[str] | None:
     """The names of an option of type :data:`Names`."""
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+def ids(value: list[int | str] | str) -> list[str]:
+    """The ids of an option of type :data:`Ids`."""
+    return (names(value) if isinstance(value, str) else [str(one) for one in value]) or []
 
 
 def given(args: Namespace, defaults: Namespace) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """``drepm data``."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import Namespace
 
@@ -12,6 +12,7 @@ __all__ = ["parser", "run"]
 
 _ACTIONS = {
     "convert": "turn RecBole's atomic files into the field's format: filter, number, split",
+    "split": "deal the interactions of a data set anew, or for the first time",
     "validate": "list every fault and warning of a data set",
     "info": "describe a data set",
     "download": "fetch MovieLens-100k and write it in the field's format",
@@ -31,6 +32,13 @@ def parser(argv: Sequence[str]) -> Parser:
             action.add_argument("output", type=str, help="the directory to write")
             if "convert" in argv:
                 _add_reader(action)
+        elif name == "split":
+            action.add_argument("source", type=str, help="a directory in the field's format, or its .inter file")
+            action.add_argument("output", type=str, help="the directory to write")
+            action.add_argument(
+                "--split", type=Literal["random", "leave_one_out", "temporal"], default="random", help="how"
+            )
+            action.add_argument("--seed", type=int, default=0, help="of a random split")
         elif name == "download":
             action.add_argument("output", type=str, help="the directory to write")
             action.add_argument("--source", type=str | None, default=None, help="files that are here already, instead")
@@ -39,6 +47,7 @@ def parser(argv: Sequence[str]) -> Parser:
             action.add_argument("data", type=str, help="a directory, its .inter file, 'movielens' or 'synthetic'")
         add_format(action)
         commands.add_subcommand(name, action, help=text)
+        action.prog = f"drepm data {name}"  # jsonargparse would name the options of 'drepm data', too
     return parser
 
 
@@ -52,7 +61,8 @@ def run(args: Namespace) -> int:
     """Do what was asked for, and print a record."""
     options = args[args.action]
     options.pop("config", None)
-    return {"convert": _convert, "validate": _validate, "info": _info, "download": _download}[args.action](options)
+    actions = {"convert": _convert, "split": _split, "validate": _validate, "info": _info, "download": _download}
+    return actions[args.action](options)
 
 
 def _convert(args: Namespace) -> int:
@@ -63,6 +73,14 @@ def _convert(args: Namespace) -> int:
     data = read_recbole(source, **options)
     write_mmrec(data, output)
     show({"output": output, **_description(data)}, form)
+    return 0
+
+
+def _split(args: Namespace) -> int:
+    from drepm_pyg.data import read_mmrec, write_mmrec
+
+    write_mmrec(data := read_mmrec(args.source, split=args.split, seed=args.seed), args.output)
+    show({"output": args.output, **_description(data)}, args.format)
     return 0
 
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
 
-from drepm_pyg.cli.arguments import Parser, add_format
+from drepm_pyg.cli.arguments import Ids, Parser, add_format, ids
 from drepm_pyg.cli.output import show
 
 if TYPE_CHECKING:
     from drepm_pyg.recommend import Recommender
+    from drepm_pyg.typing import Tensor
 
 __all__ = ["open_recommender", "parser", "run"]
 
@@ -19,9 +20,12 @@ def parser(argv: Sequence[str]) -> Parser:
     """The options of ``drepm recommend``."""
     parser = Parser("recommend", "Recommend items to users, for a history, or beside an item.")
     parser.add_argument("run", type=str, help="the folder of a finished run, or one that --save wrote")
-    parser.add_argument("--users", type=list[int] | None, default=None, help="known users, such as [0,1,2]")
-    parser.add_argument("--history", type=list[int] | None, default=None, help="the items of one new user")
-    parser.add_argument("--similar", type=list[int] | None, default=None, help="items whose neighbours are asked for")
+    parser.add_argument("--users", type=Ids, default=None, help="known users, such as 0,1,2")
+    parser.add_argument("--history", type=Ids, default=None, help="the items of one new user")
+    parser.add_argument("--similar", type=Ids, default=None, help="items whose neighbours are asked for")
+    parser.add_argument(
+        "--original_ids", type=bool, default=False, help="users and items are given by the ids that the data came with"
+    )
     parser.add_argument("--k", type=int, default=10, help="items for each of them")
     parser.add_argument("--exclude_seen", type=bool, default=True, help="leave out what a user has in training")
     parser.add_argument(
@@ -36,6 +40,8 @@ def parser(argv: Sequence[str]) -> Parser:
 
 def run(args: Namespace) -> None:
     """Print a row per recommendation."""
+    from drepm_pyg.recommend.service import item_numbers, user_numbers
+
     if args.users is args.history is args.similar is args.save is None:
         raise ValueError("Nothing to do: pass '--users', '--history', '--similar' or '--save'.")
     recommender = open_recommender(args.run, args.data)
@@ -43,16 +49,19 @@ def run(args: Namespace) -> None:
         recommender.save(args.save)
     rows: list[dict[str, Any]] = []
     if args.users is not None:
-        best = recommender.recommend(args.users, args.k, exclude_seen=args.exclude_seen)
-        for user, scores, ids in zip(args.users, best.scores, best.ids, strict=True):
-            rows += _rows(f"user {user}", scores, ids, recommender)
+        users = ids(args.users)
+        numbers = user_numbers(recommender, users, original=args.original_ids)
+        best = recommender.recommend(numbers, args.k, exclude_seen=args.exclude_seen)
+        for user, *found in zip(users, *best, strict=True):
+            rows += _rows(f"user {user}", recommender, *found)
     if args.history is not None:
-        offered = recommender.recommend_for_history(args.history, args.k)
-        rows += _rows("history", offered.scores, offered.ids, recommender)
+        numbers = item_numbers(recommender, ids(args.history), original=args.original_ids)
+        rows += _rows("history", recommender, *recommender.recommend_for_history(numbers, args.k))
     if args.similar is not None:
-        best = recommender.similar_items(args.similar, args.k)
-        for item, scores, ids in zip(args.similar, best.scores, best.ids, strict=True):
-            rows += _rows(f"item {item}", scores, ids, recommender)
+        items = ids(args.similar)
+        best = recommender.similar_items(item_numbers(recommender, items, original=args.original_ids), args.k)
+        for item, *found in zip(items, *best, strict=True):
+            rows += _rows(f"item {item}", recommender, *found)
     show(rows, args.format)
 
 
@@ -68,7 +77,7 @@ def open_recommender(path: str, source: str | None) -> "Recommender":
     return Recommender(*load_trained(path, source=source))
 
 
-def _rows(asked: str, scores: Any, ids: Any, recommender: "Recommender") -> list[dict[str, Any]]:
+def _rows(asked: str, recommender: "Recommender", scores: "Tensor", ids: "Tensor") -> list[dict[str, Any]]:
     from drepm_pyg.recommend.service import described_items
 
     items = described_items(recommender, scores, ids)

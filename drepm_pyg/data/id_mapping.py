@@ -31,8 +31,8 @@ class IdMapping:
 def read_mapping(path: Path, id_column: str) -> IdMapping:
     """Read a mapping (separated by tabs or commas) where it exists.
 
-    The dense ids stand in ``id_column``. ``title`` (or ``name``) gives the titles; ``asin`` or the first other column
-    whose name ends in ``id`` the original ids. Columns beyond these are left aside.
+    The dense ids stand in ``id_column``. ``title`` (or ``name``) gives the titles; ``asin``, the first other column
+    whose name ends in ``id``, or the only other one the original ids. Columns beyond these are left aside.
     """
     import pandas as pd
 
@@ -52,7 +52,9 @@ def read_mapping(path: Path, id_column: str) -> IdMapping:
             f"'{path.name}': the column '{id_column}' must list every id from 0 to {len(frame) - 1} once."
         )
     titles = [name for name in _TITLES if name in frame]
-    ids = [name for name in frame if name != id_column and (name == "asin" or str(name).lower().endswith("id"))]
+    others = [name for name in frame if name != id_column and name not in titles]
+    ids = [name for name in others if name == "asin" or str(name).lower().endswith("id")]
+    ids = ids or (others if len(others) == 1 else [])
     return IdMapping(
         file=path.name,
         size=len(frame),

@@ -13,6 +13,7 @@ from drepm_pyg._checks import CorruptFileError, check_choice
 from drepm_pyg.data.id_mapping import read_mapping, write_mapping
 from drepm_pyg.data.interactions import Interactions, assign_split
 from drepm_pyg.data.schema import build_data, modalities, modality_mask
+from drepm_pyg.data.splits import Split, check_split, deal
 from drepm_pyg.typing import Float, Tensor
 
 if TYPE_CHECKING:
@@ -24,7 +25,12 @@ _FEATURES, _MASK = "_feat.npy", "_mask.npy"
 
 
 def read_mmrec(
-    path: str | os.PathLike[str], *, modalities: Collection[str] | None = None, drop_unknown: bool = True
+    path: str | os.PathLike[str],
+    *,
+    modalities: Collection[str] | None = None,
+    drop_unknown: bool = True,
+    split: Split = None,
+    seed: int = 0,
 ) -> HeteroData:
     """Read a data set in the format that the field shares.
 
@@ -39,6 +45,10 @@ def read_mmrec(
         path: the directory, or its ``.inter`` file.
         modalities: which feature files to take; None for all of them.
         drop_unknown: leave held-out pairs of users out who have no training pair.
+        split: ``"random"``, ``"leave_one_out"``, ``"temporal"`` or any function from HeteroData to HeteroData deals the
+            pairs anew, a pair that occurs more than once as one, with its latest row; ``x_label`` is not needed then.
+            None keeps the file's own split.
+        seed: of a random split.
 
     Returns:
         HeteroData in the schema. It is not validated beyond what reading needs: see :func:`~drepm_pyg.data.validate`.
@@ -49,9 +59,10 @@ def read_mmrec(
             what the format promises.
         ValueError: ``modalities`` names a file that is not there.
     """
+    check_split(split)
     inter = _find_inter(Path(path))
     folder = inter.parent
-    columns = _read_inter(inter)
+    columns = _read_inter(inter, labelled=split is None)
     present = {file.name.removesuffix(_FEATURES): file for file in sorted(folder.glob(f"*{_FEATURES}"))}
     for name in modalities if modalities is not None else ():
         check_choice(list(present), modalities=name)
@@ -84,6 +95,8 @@ def read_mmrec(
         item_id=items.original_id,
         title=items.title,
     )
+    if split is not None:
+        return deal(data, split, seed)
     if not bool((columns["x_label"] == 0).any()):
         raise CorruptFileError(f"'{inter.name}' has no row with x_label 0: its training split is empty.")
     return assign_split(data, columns["x_label"], drop_unknown=drop_unknown)
@@ -104,25 +117,25 @@ def _find_inter(path: Path) -> Path:
     return (named or found)[0]
 
 
-def _read_inter(path: Path) -> dict[str, Tensor]:
+def _read_inter(path: Path, *, labelled: bool) -> dict[str, Tensor]:
     import pandas as pd
+
+    needed = ["userID", "itemID", *(["x_label"] if labelled else [])]
 
     try:
         frame = pd.read_csv(path, sep="\t", encoding="utf-8-sig")
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise CorruptFileError(f"'{path.name}' is not a tab-separated table with a header: {error}") from error
-    missing = [name for name in ("userID", "itemID", "x_label") if name not in frame]
+    missing = [name for name in needed if name not in frame]
     if missing:
-        hint = (
-            " Headers like 'user_id:token' are RecBole's: use read_recbole."
-            if any(":" in str(column) for column in frame)
-            else ""
+        header = [str(column) for column in frame]
+        raise CorruptFileError(
+            f"'{path.name}' lacks the columns {missing} (its header: {header}).{_hint(header, missing)}"
         )
-        raise CorruptFileError(f"'{path.name}' lacks the columns {missing} (its header: {list(frame)}).{hint}")
     if frame.empty:
         raise CorruptFileError(f"'{path.name}' has a header but no interactions.")
-    columns = {name: _integers(path, frame[name]) for name in ("userID", "itemID", "x_label")}
-    labels = columns["x_label"].unique().tolist()
+    columns = {name: _integers(path, frame[name]) for name in needed}
+    labels = columns["x_label"].unique().tolist() if labelled else []
     if not set(labels) <= {0, 1, 2}:
         raise CorruptFileError(
             f"'{path.name}': 'x_label' must be 0 (training), 1 (validation) or 2 (test) (got {labels[:5]})."
@@ -131,7 +144,23 @@ def _read_inter(path: Path) -> dict[str, Tensor]:
         columns["rating"] = torch.tensor(_numbers(path, frame["rating"]), dtype=torch.float32)
     if "timestamp" in frame:
         columns["timestamp"] = torch.tensor(_numbers(path, frame["timestamp"]))
-    return columns
+    if labelled:
+        return columns
+    # The latest row of each pair, as read_recbole.
+    ordered = frame.sort_values("timestamp", kind="stable") if "timestamp" in frame else frame
+    kept = torch.from_numpy(np.sort(ordered.drop_duplicates(["userID", "itemID"], keep="last").index.to_numpy()))
+    return {name: column[kept] for name, column in columns.items()}
+
+
+def _hint(header: list[str], missing: list[str]) -> str:
+    """What the file may be instead."""
+    if any(":" in column for column in header):
+        return " Headers like 'user_id:token' are RecBole's: use read_recbole."
+    if len(header) == 1 and any(sign in header[0] for sign in ",; "):
+        return " Columns are separated by tabs."
+    if missing == ["x_label"]:
+        return " To split the pairs here, pass split='random', or call 'drepm data split'."
+    return ""
 
 
 def _integers(path: Path, column: "pd.Series[int]") -> Tensor:

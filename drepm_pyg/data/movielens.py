@@ -18,7 +18,8 @@ from drepm_pyg.data.atomic_files import read_atomic_files
 from drepm_pyg.data.freebase import realign_links
 from drepm_pyg.data.grouplens import convert_grouplens
 from drepm_pyg.data.knowledge import knowledge_features
-from drepm_pyg.data.recbole import SPLITS, read_recbole
+from drepm_pyg.data.recbole import read_recbole
+from drepm_pyg.data.splits import SPLITS
 from drepm_pyg.data.text import embed_texts
 
 if TYPE_CHECKING:

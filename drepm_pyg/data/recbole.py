@@ -1,33 +1,25 @@
 """Data sets in RecBole's format, filtered, numbered and split."""
 
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import CorruptFileError, check_choice
+from drepm_pyg._checks import CorruptFileError
 from drepm_pyg.data.atomic_files import read_atomic_files
 from drepm_pyg.data.k_core import k_core as take_core
 from drepm_pyg.data.schema import build_data
-from drepm_pyg.data.splits import leave_one_out_split, random_split, temporal_split
+from drepm_pyg.data.splits import Split, check_split, deal
 from drepm_pyg.typing import Bool, Float, Tensor
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SPLITS", "read_recbole"]
+__all__ = ["read_recbole"]
 
 _TITLES = ("title", "name")
-
-#: The splits that can be named; any other is a function of the whole data set.
-SPLITS: dict[str, Callable[[HeteroData, int], HeteroData]] = {
-    "random": lambda data, seed: random_split(data, seed=seed),
-    "leave_one_out": lambda data, seed: leave_one_out_split(data, seed=seed),
-    "temporal": lambda data, seed: temporal_split(data),
-}
 
 
 def read_recbole(
@@ -36,7 +28,7 @@ def read_recbole(
     name: str | None = None,
     rating_threshold: float | None = None,
     k_core: int | None = None,
-    split: str | Callable[[HeteroData], HeteroData] | None = "random",
+    split: Split = "random",
     seed: int = 0,
     user_field: str = "user_id",
     item_field: str = "item_id",
@@ -70,8 +62,7 @@ def read_recbole(
         CorruptFileError: a table cannot be read or lacks the user or item column.
         ValueError: a threshold without ratings, or a filter that leaves nothing.
     """
-    if isinstance(split, str):
-        check_choice(tuple(SPLITS), split=split)
+    check_split(split)
     tables = read_atomic_files(path, name=name, kinds=("inter", "item"))
     inter = tables["inter"]
     missing = [field for field in (user_field, item_field) if field not in inter]
@@ -118,9 +109,7 @@ def read_recbole(
     )
     if k_core is not None:
         data = take_core(data, k_core)
-    if split is None:
-        return data
-    return SPLITS[split](data, seed) if isinstance(split, str) else split(data)
+    return deal(data, split, seed)
 
 
 def _number(column: "pd.Series[str]") -> tuple[list[str], Tensor]:

@@ -1,5 +1,6 @@
 """Training, validation and test parts of a list of interactions: at random, by leaving one out, by time."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -9,7 +10,10 @@ from drepm_pyg._checks import check_at_least, check_choice, check_fraction
 from drepm_pyg.data.interactions import Interactions, assign_split
 from drepm_pyg.typing import Int, Tensor
 
-__all__ = ["leave_one_out_split", "random_split", "temporal_split"]
+__all__ = ["SPLITS", "Split", "check_split", "deal", "leave_one_out_split", "random_split", "temporal_split"]
+
+#: What readers take: the name of a split, any function of the whole data set, or None.
+Split = str | Callable[[HeteroData], HeteroData] | None
 
 MIN_HISTORY = 3  # one interaction each for training, validation and test
 
@@ -133,3 +137,24 @@ def _label(user: Int[Tensor, " E"], order: Int[Tensor, " E"], held_out: float, m
 def _floor(count: Int[Tensor, " U"], share: float) -> Int[Tensor, " U"]:
     # 0.29 * 100 is 28.999...: the exact product's floor is meant.
     return (count.double() * share + 1e-9).floor().long()
+
+
+#: The splits that can be named.
+SPLITS: dict[str, Callable[[HeteroData, int], HeteroData]] = {
+    "random": lambda data, seed: random_split(data, seed=seed),
+    "leave_one_out": lambda data, seed: leave_one_out_split(data, seed=seed),
+    "temporal": lambda data, seed: temporal_split(data),
+}
+
+
+def check_split(split: Split) -> None:
+    """A split that is named must be one of :data:`SPLITS`."""
+    if isinstance(split, str):
+        check_choice(tuple(SPLITS), split=split)
+
+
+def deal(data: HeteroData, split: Split, seed: int) -> HeteroData:
+    """``data`` with its interactions dealt by ``split``; as they are for None."""
+    if split is None:
+        return data
+    return SPLITS[split](data, seed) if isinstance(split, str) else split(data)

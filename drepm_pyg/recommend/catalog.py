@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch_geometric.data import HeteroData
@@ -50,6 +50,7 @@ class Catalog:
     titles: list[str] | None = None
     item_ids: list[str] | None = None
     user_ids: list[str] | None = None
+    _numbers: dict[str, dict[str, int]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, data: HeteroData) -> Self:
@@ -73,8 +74,29 @@ class Catalog:
         """Number ``count`` new items; where the others have names, a new one without has the empty name."""
         self.titles = self._extended("titles", self.titles, titles, count)
         self.item_ids = self._extended("item_ids", self.item_ids, item_ids, count)
+        self._numbers.clear()
         first, self.num_items = self.num_items, self.num_items + count
         return torch.arange(first, self.num_items)
+
+    def numbers(self, what: Literal["user_ids", "item_ids"], ids: Sequence[str]) -> Int[Tensor, " B"]:
+        """The numbers of original ids.
+
+        Raises:
+            ValueError: where the data have none, or not these.
+        """
+        known = getattr(self, what)
+        if known is None:
+            raise ValueError(f"'{what}' must be numbers from 0, as the data have no original ids (got {ids[:5]}).")
+        if what not in self._numbers:
+            self._numbers[what] = {name: number for number, name in enumerate(known) if name}
+        number = self._numbers[what]
+        missing = [name for name in ids if name not in number]
+        if missing:
+            raise ValueError(
+                f"'{what}' must be original ids of the data, such as {', '.join(map(repr, known[:3]))} (got "
+                f"{len(missing)} that are none: {missing[:5]})."
+            )
+        return torch.tensor([number[name] for name in ids], dtype=torch.long)
 
     def _extended(self, name: str, old: list[str] | None, new: Sequence[str] | None, count: int) -> list[str] | None:
         if new is None:

@@ -90,6 +90,22 @@ class Recommender:
         """The users' original ids, where the data has them."""
         return self._catalog.user_ids
 
+    def user_numbers(self, original_ids: Sequence[str]) -> Int[Tensor, " B"]:
+        """The numbers of users, which every question takes, from their original ids.
+
+        Raises:
+            ValueError: where the data have no such ids (:attr:`user_ids`).
+        """
+        return self._catalog.numbers("user_ids", original_ids)
+
+    def item_numbers(self, original_ids: Sequence[str]) -> Int[Tensor, " B"]:
+        """The numbers of items, added ones included, from their original ids.
+
+        Raises:
+            ValueError: where the data have no such ids (:attr:`item_ids`).
+        """
+        return self._catalog.numbers("item_ids", original_ids)
+
     def history(self, user_id: int) -> Int[Tensor, " H"]:
         """The training items of a user, ascending."""
         check_ids(self.num_users, what="users", user_id=torch.tensor(user_id))

@@ -90,7 +90,33 @@ def test_fit_evaluate_recommend(folder: Path, tmp_path: Path, capsys: pytest.Cap
     assert main(["evaluate", str(tmp_path / "one"), "--format", "json"]) == 0
     assert f"{saved['metrics']['test/recall@20']:.6f}"[:7] in capsys.readouterr().out
     assert main(["recommend", str(tmp_path / "one"), "--users", "[0, 3]", "--k", "4", "--format", "json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)) == 8
+    listed = json.loads(capsys.readouterr().out)
+    assert len(listed) == 8
+    assert main(["recommend", str(tmp_path / "one"), "--users", "0,3", "--k", "4", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == listed
+
+
+def test_pairs_are_split_and_asked_for_by_their_own_ids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "log"
+    log.mkdir()
+    pairs = [f"{user}\t{(3 * user + step) % 25}\n" for user in range(10) for step in range(8)]
+    (log / "log.inter").write_text("userID\titemID\n" + "".join(pairs))
+    (log / "u_id_mapping.csv").write_text("name\tuserID\tlogin\n" + "".join(f"n{n}\t{n}\tu{n}\n" for n in range(10)))
+    assert main(["data", "info", str(log)]) == 1
+    assert "call 'drepm data split'" in capsys.readouterr().err
+    assert main(["data", "split", str(log), str(tmp_path / "shop"), "--format", "json"]) == 0
+    described = json.loads(capsys.readouterr().out)
+    assert (described["train"], described["val"], described["test"]) == (60, 10, 10)
+    fit = ["fit", "--model", "BPR", "--data", str(tmp_path / "shop"), "--max_epochs", "1", "--root", str(tmp_path)]
+    assert main([*fit, "--name", "one"]) == 0
+    capsys.readouterr()
+    answers = []
+    for users in (["--users", "3"], ["--users", "u3", "--original_ids", "true"]):
+        assert main(["recommend", str(tmp_path / "one"), *users, "--k", "2", "--format", "json"]) == 0
+        answers.append([row["item"] for row in json.loads(capsys.readouterr().out)])
+    assert answers[0] == answers[1]
+    assert main(["recommend", str(tmp_path / "one"), "--users", "u3"]) == 1
+    assert "'user_ids' must be whole numbers (got ['u3'])" in capsys.readouterr().err
 
 
 def test_a_run_is_repeated_from_its_own_config(folder: Path, tmp_path: Path) -> None:

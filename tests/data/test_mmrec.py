@@ -8,7 +8,15 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import CorruptFileError
-from drepm_pyg.data import USER_ITEM, build_data, modalities, read_mmrec, validate, write_mmrec
+from drepm_pyg.data import (
+    USER_ITEM,
+    build_data,
+    leave_one_out_split,
+    modalities,
+    read_mmrec,
+    validate,
+    write_mmrec,
+)
 
 MAPS = Path("/proc/self/maps")  # Linux lists there what is mapped
 INTER = "userID\titemID\tx_label\n0\t0\t0\n1\t2\t1\n0\t1\t2\n1\t1\t0\n2\t0\t0\n"
@@ -54,6 +62,37 @@ def test_columns_stand_in_any_order_and_values_are_kept(folder: Path) -> None:
     assert store.rating.tolist() == [4.5, 2.0]
     assert store.time.tolist() == [7, 8]
     assert (store.val_rating.tolist(), store.val_time.tolist()) == ([1.0], [9])
+
+
+def test_pairs_without_labels_are_split(folder: Path) -> None:
+    # 6 items; pair (0, 0) comes twice: its later row counts, whatever the order of the rows.
+    rows = [f"0\t{item}\t{10 - item}" for item in range(6)] + ["0\t0\t1", "1\t0\t3", "1\t1\t2"]
+    for file in ("text_feat.npy", "image_feat.npy"):
+        (folder / file).unlink()
+    (folder / "baby.inter").write_text("\n".join(["userID\titemID\ttimestamp", *rows]) + "\n")
+    data = read_mmrec(folder, split="leave_one_out")
+    store = data[USER_ITEM]
+    assert store.edge_index.tolist() == [[0, 0, 0, 0, 1, 1], [2, 3, 4, 5, 0, 1]]
+    assert store.val_edge_label_index.tolist() == [[0], [1]]
+    assert store.test_edge_label_index.tolist() == [[0], [0]]
+    assert (store.val_time.tolist(), store.test_time.tolist()) == ([9], [10])
+    assert stored(read_mmrec(folder, split=leave_one_out_split)) == stored(data)
+    by_chance = [stored(read_mmrec(folder, split="random", seed=seed)) for seed in (1, 1, 2)]
+    assert by_chance[0] == by_chance[1] != by_chance[2]
+    with pytest.raises(ValueError, match=r"'split' must be one of .* \(got 'chance'\)"):
+        read_mmrec(folder, split="chance")
+
+
+def test_a_new_split_takes_the_place_of_the_labels(folder: Path) -> None:
+    undealt = []
+
+    def split(data: HeteroData) -> HeteroData:
+        undealt.append(data[USER_ITEM].edge_index.tolist())
+        return leave_one_out_split(data, order="random")
+
+    dealt = read_mmrec(folder, split=split)
+    assert undealt == [[[0, 1, 0, 1, 2], [0, 2, 1, 1, 0]]]
+    assert dealt[USER_ITEM].edge_index.size(1) == 5  # histories of 1 or 2 stay in training
 
 
 def test_every_feature_file_is_a_modality_of_its_own_type(folder: Path) -> None:
@@ -185,6 +224,8 @@ DAMAGE = {
     "empty file": (write("baby.inter", ""), "'baby.inter' is not a tab-separated table with a header"),
     "header alone": (write("baby.inter", "userID\titemID\tx_label\n"), "has a header but no interactions"),
     "no label": (write("baby.inter", "userID\titemID\n0\t0\n"), "'baby.inter' lacks the columns ['x_label']"),
+    "no label, how to go on": (write("baby.inter", "userID\titemID\n0\t0\n"), "call 'drepm data split'"),
+    "commas": (write("baby.inter", "userID,itemID,x_label\n0,0,0\n"), "Columns are separated by tabs."),
     "RecBole's header": (write("baby.inter", "user_id:token\titem_id:token\na\tb\n"), "use read_recbole"),
     "last line cut": (write("baby.inter", INTER + "2\t1"), "has 1 rows without 'x_label' (first: line 7)"),
     "string ids": (write("baby.inter", INTER + "ann\t1\t0\n"), "'userID' must hold integers (got '0' in line 2"),

@@ -193,6 +193,20 @@ def test_added_items_stand_where_their_modal_neighbours_stand(recommender, data,
     np.testing.assert_allclose(scores[:, toy.ITEMS :], tables.user.double().numpy() @ rows.T, rtol=1e-4, atol=1e-5)
 
 
+def test_original_ids_have_numbers(data, tables):
+    data["item"].item_id = [f"B{number:02d}" for number in range(toy.ITEMS)]
+    recommender = Recommender(tables, data)
+    assert recommender.item_numbers(["B03", "B00"]).tolist() == [3, 0]
+    features = {"text": data["item"].text[:2]}
+    new = recommender.add_items(features, k=1, item_ids=["new", "newer"])
+    assert recommender.item_numbers(["newer", "B03"]).tolist() == [int(new[1]), 3]
+    recommender.add_items(features, k=1)  # without ids: the empty name is none
+    with pytest.raises(ValueError, match=r"'item_ids' must be original ids of the data, such as 'B00', 'B01', 'B02'"):
+        recommender.item_numbers(["B03", ""])
+    with pytest.raises(ValueError, match=r"'user_ids' must be numbers from 0, as the data have no original ids"):
+        recommender.user_numbers(["ann"])
+
+
 def test_a_copy_of_an_item_with_one_neighbour_is_that_item(recommender, data, tables):
     new = recommender.add_items({"text": data["item"].text[7:8]}, k=1)
     best = recommender.similar_items(new, k=1)
