@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from filelock import FileLock, Timeout
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from drepm_pyg._checks import CorruptFileError
 from drepm_pyg.experiments.sweep_plan import SweepPlan
 
 __all__ = ["STATE_NAMES", "STUDY", "Claim", "ModelStudy", "is_current", "open_storage", "place_of", "shared_lock"]
@@ -60,15 +62,39 @@ class Claim:
 
 @contextmanager
 def open_storage(root: Path) -> Iterator[RDBStorage]:
-    """The storage of a sweep; it waits for the other processes' writes."""
+    """The storage of a sweep; it waits for the other processes' writes.
+
+    Raises:
+        CorruptFileError: where the file is truncated, or no storage of Optuna.
+    """
     root.mkdir(parents=True, exist_ok=True)
+    file = root / STUDY
     with shared_lock(root):  # the first one makes the tables
-        storage = RDBStorage(f"sqlite:///{root / STUDY}", engine_kwargs={"connect_args": {"timeout": 60}})
+        _check_storage(file)
+        storage = RDBStorage(f"sqlite:///{file}", engine_kwargs={"connect_args": {"timeout": 60}})
     try:
         yield storage
     finally:
         storage.remove_session()
         storage.engine.dispose()
+
+
+def _check_storage(file: Path) -> None:
+    """A file that is there is whole."""
+    if not file.exists():
+        return
+    try:
+        with closing(sqlite3.connect(file, timeout=60)) as connection:
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.OperationalError:  # held by another process, which has looked at it
+        return
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    if found != "ok":
+        raise CorruptFileError(
+            f"'{file}' cannot be read ({found}). Was it truncated? 'trials.csv' beside it has the trials; move the "
+            "file away to search anew."
+        )
 
 
 def shared_lock(root: Path) -> FileLock:

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import MissingExtraError
+from drepm_pyg._checks import CorruptFileError, MissingExtraError
 from drepm_pyg.cli import main
 from drepm_pyg.data import SyntheticMultimodal, read_mmrec, write_mmrec
 from drepm_pyg.experiments import Experiment, Sweep, load_trained, sweep
@@ -304,6 +304,16 @@ def test_another_search_in_the_same_place_is_refused(folder: Path, tmp_path: Pat
 
 
 @pytest.mark.errors
+@pytest.mark.errors
+@pytest.mark.parametrize("size", [10, 40_000])
+def test_studies_that_were_cut_short_are_named(size: int, folder: Path, tmp_path: Path) -> None:
+    study = search(folder, tmp_path / "sweep", ["BPR"], trials=1, max_epochs=1).path / "study.sqlite3"
+    assert study.stat().st_size > size
+    study.write_bytes(study.read_bytes()[:size])
+    with pytest.raises(CorruptFileError, match=r"study.sqlite3' cannot be read .*Was it truncated\?"):
+        search(folder, tmp_path / "sweep", ["BPR"], trials=1, max_epochs=1)
+
+
 def test_a_model_that_no_settings_suit_is_named(folder: Path, tmp_path: Path) -> None:
     spaces = {"Graded": {"init_args": {"quality": [1, 2], "broken": True}}}
     with pytest.raises(

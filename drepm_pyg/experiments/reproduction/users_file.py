@@ -2,15 +2,14 @@
 
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import CorruptFileError
 from drepm_pyg.evaluation import evaluate_users
+from drepm_pyg.experiments.reproduction.arrays_file import read_arrays, write_arrays
 from drepm_pyg.models import RecommenderModel, Representations
 
 __all__ = ["LINES", "USERS", "read_users", "write_users"]
@@ -35,10 +34,7 @@ def write_users(folder: Path, model: RecommenderModel, data: HeteroData, **optio
         found = evaluate_users(tables, data, **options)
         arrays["user"] = found.user.cpu().numpy()
         arrays |= {f"{line}/{name}": values.double().cpu().numpy() for name, values in found.values.items()}
-    waiting = folder / f"{USERS}.tmp"
-    with waiting.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # its stub takes the names for options
-    waiting.replace(folder / USERS)
+    write_arrays(folder / USERS, arrays)
 
 
 def read_users(folder: Path) -> dict[str, NDArray[np.float64]]:
@@ -47,12 +43,7 @@ def read_users(folder: Path) -> dict[str, NDArray[np.float64]]:
     Raises:
         CorruptFileError: where the file is truncated.
     """
-    try:
-        # Opened here, as NumPy leaves a file open that it cannot read.
-        with (folder / USERS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files if name != "user"}
-    except (BadZipFile, EOFError, ValueError) as error:
-        raise CorruptFileError(f"'{folder / USERS}' cannot be read ({error}). Was the file truncated?") from error
+    return {name: values for name, values in read_arrays(folder / USERS).items() if name != "user"}
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from drepm_pyg.experiments.canvas import COLORS, canvas
+from drepm_pyg.experiments.reproduction.arrays_file import read_arrays, write_arrays
 from drepm_pyg.experiments.reproduction.embedding import mixing, tsne
 from drepm_pyg.experiments.reproduction.kinds.comparison import failures
 from drepm_pyg.experiments.reproduction.measured import Measured
@@ -73,13 +74,9 @@ def _panel(place: Place, spec: Spec, context: Context) -> _Panel:
         behavior, modal = _pairs(place, spec.nodes, context)
         both = torch.cat([behavior, modal]).double().cpu().numpy()
         distance = 1 - float(F.cosine_similarity(behavior.double(), modal.double()).mean())
-        found = {"points": tsne(both), "distance": distance, "mixing": mixing(both)}
-        waiting = file.with_suffix(".tmp")
-        with waiting.open("wb") as stream:
-            np.savez_compressed(stream, **found)  # type: ignore[arg-type]  # its stub takes the names for options
-        waiting.replace(file)
-    with np.load(file, allow_pickle=False) as kept:
-        return _Panel(kept["points"], float(kept["distance"]), float(kept["mixing"]))
+        write_arrays(file, {"points": tsne(both), "distance": distance, "mixing": mixing(both)})
+    kept = read_arrays(file)
+    return _Panel(kept["points"], float(kept["distance"]), float(kept["mixing"]))
 
 
 def _pairs(place: Place, nodes: int, context: Context) -> tuple[torch.Tensor, torch.Tensor]:

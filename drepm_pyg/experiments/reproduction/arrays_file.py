@@ -1,0 +1,35 @@
+"""Named arrays in a file of a run's folder, written whole or not at all."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drepm_pyg._checks import CorruptFileError
+
+__all__ = ["read_arrays", "write_arrays"]
+
+
+def write_arrays(file: Path, arrays: Mapping[str, Any]) -> None:
+    """Write a compressed ``.npz``; a call that is killed leaves what was there."""
+    waiting = file.with_name(f"{file.name}.tmp")
+    with waiting.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
+    waiting.replace(file)
+
+
+def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
+    """The arrays by name.
+
+    Raises:
+        CorruptFileError: where the file is truncated.
+    """
+    try:
+        # Opened here, as NumPy leaves a file open that it cannot read.
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (BadZipFile, EOFError, ValueError) as error:
+        raise CorruptFileError(f"'{file}' cannot be read ({error}). Was the file truncated?") from error
