@@ -63,6 +63,7 @@ def _parse() -> argparse.Namespace:
         default=True,
         help="DRepMRec in bf16-mixed, too: slow without bf16",
     )
+    options.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="ours alone; peers stay on the CPU")
     options.add_argument("--max-epochs", type=int, default=200)
     options.add_argument("--patience", type=int, default=10)
     options.add_argument("--batch-size", type=int, default=2048)
@@ -98,7 +99,7 @@ def _ours(data: HeteroData, args: argparse.Namespace) -> list[dict[str, object]]
                 ks=(20,),
                 metrics=("recall",),
                 progress=False,
-                trainer={"precision": precision},
+                trainer={"precision": precision, "accelerator": args.device},
             )
             history = read_metrics(run.path / "metrics.csv")
         epochs = [float(row["train/seconds"]) for row in history]

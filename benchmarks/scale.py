@@ -9,8 +9,6 @@ pages, as ``drepm`` lets them.
 import argparse
 import os
 import statistics
-import time
-from collections.abc import Callable
 
 import torch
 from kit import baby
@@ -42,7 +40,8 @@ def main() -> None:
         rows: list[dict[str, object]] = []
         for size in args.sizes:
             case = {"model": model, "grown": grown, "size": size, "steps": args.steps, "quick": args.quick}
-            found = in_child(__file__, {**case, "widths": args.widths}, timeout=args.timeout)
+            case |= {"widths": args.widths, "device": args.device}
+            found = in_child(__file__, case, timeout=args.timeout)
             empty = dict.fromkeys(("users", "items", "training pairs", "batch", *COSTS))
             rows.append({"times Baby": size, **empty, **found})
         measured = [row for row in rows if not row.get("error")]
@@ -61,6 +60,7 @@ def _parse() -> argparse.Namespace:
     options.add_argument("--image", type=int, default=512, help="width of the image features")
     options.add_argument("--text", type=int, default=384, help="width of the text features")
     options.add_argument("--steps", type=int, default=5)
+    options.add_argument("--device", default="cpu")
     options.add_argument("--timeout", type=float, default=1800, help="seconds that one size may take")
     args = options.parse_args()
     args.widths = {"image": args.image, "text": args.text}
@@ -70,7 +70,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _measure(
-    *, model: str, grown: bool, size: float, steps: int, quick: bool, widths: dict[str, int]
+    *, model: str, grown: bool, size: float, steps: int, quick: bool, widths: dict[str, int], device: str
 ) -> dict[str, object]:
     torch.manual_seed(0)
     batch_size = round(2048 * size) if grown else 2048
@@ -78,10 +78,11 @@ def _measure(
     data = baby.baby(size, quick=quick, widths=shown)
     if shown:
         data = baby.with_random_graphs(data, shown)
-    network = get_model(model).from_data(data)
+    data = data.to(device)
+    network = get_model(model).from_data(data).to(device)
     triples = EpochTriples(data, batch_size=batch_size)
-    drawn, batches = _timed(lambda: triples.epoch(1))
-    batch = next(iter(batches))
+    drawn = once(lambda: triples.epoch(1), device)
+    batch = next(iter(triples.epoch(1)))
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
 
     def step() -> None:
@@ -89,8 +90,8 @@ def _measure(
         network.loss(data, batch).total.backward()
         optimizer.step()
 
-    first = once(step)
-    seconds = statistics.median(once(step) for _ in range(steps))
+    first = once(step, device)
+    seconds = statistics.median(once(step, device) for _ in range(steps))
     return {
         "users": data["user"].num_nodes,
         "items": data["item"].num_nodes,
@@ -100,14 +101,8 @@ def _measure(
         "sampling ms per epoch": 1e3 * drawn,
         "step ms": 1e3 * seconds,
         "seconds per epoch": drawn + len(triples) * seconds,
-        "peak MB": peak_bytes() / 2**20,
+        "peak MB": (torch.cuda.max_memory_allocated() if device.startswith("cuda") else peak_bytes()) / 2**20,
     }
-
-
-def _timed(call: Callable[[], object]) -> tuple[float, object]:
-    started = time.perf_counter()
-    value = call()
-    return time.perf_counter() - started, value
 
 
 if __name__ == "__main__":

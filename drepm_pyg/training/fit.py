@@ -72,6 +72,7 @@ def fit(
     config: Mapping[str, Any] | None = None,
     progress: bool = True,
     tensorboard: bool = False,
+    compile: bool | str = False,
     trainer: Mapping[str, Any] | None = None,
 ) -> FitResult:
     """Train ``model`` on the training pairs of ``data`` until the validation metric stops growing.
@@ -103,6 +104,8 @@ def fit(
         config: written to ``config.yaml`` as it is; None: the arguments of this call.
         progress: a progress bar on stderr, or a line per epoch where stderr is no terminal.
         tensorboard: write the numbers of ``metrics.csv`` for TensorBoard, too.
+        compile: compile the loss with ``torch.compile``, on a CUDA device into CUDA graphs; or the name of one of its
+            backends. Results differ in the last bits.
         trainer: further arguments of :class:`lightning.Trainer`, such as ``{"precision": "bf16-mixed"}``.
 
     Returns:
@@ -126,6 +129,8 @@ def fit(
         ks=ks,
         metrics=metrics,
     )
+    if isinstance(compile, str):
+        check_choice(torch.compiler.list_backends(exclude_tags=()), compile=compile)
     if model.trainable:
         _check_pairs(data, "edge_index", "training")
     built = {"model": type(model).__name__, "init_args": _plain(init_args)}
@@ -162,6 +167,7 @@ def fit(
                 ks=ks,
                 metrics=metrics,
                 validate_every=validate_every,
+                compiler=compile,
             ),
             folder,
             max_epochs=max_epochs,

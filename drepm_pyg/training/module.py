@@ -44,6 +44,7 @@ class RecommenderModule(lightning.LightningModule):
         ks: cut-offs of the validation metrics.
         metrics: names of the validation metrics.
         validate_every: epochs from one validation to the next; the last epoch is always validated.
+        compiler: what compiles the loss, see :func:`drepm_pyg.training.fit`.
 
     Attributes:
         row: the numbers of the epoch that ends; callbacks may add theirs in ``on_train_epoch_end``.
@@ -61,6 +62,7 @@ class RecommenderModule(lightning.LightningModule):
         ks: Sequence[int],
         metrics: Sequence[str],
         validate_every: int = 1,
+        compiler: bool | str = False,
     ) -> None:
         super().__init__()
         self.model, self.data = model, data
@@ -68,6 +70,8 @@ class RecommenderModule(lightning.LightningModule):
         self.ks, self.metric_names, self.validate_every = tuple(ks), tuple(metrics), validate_every
         self.triples = EpochTriples(data, batch_size=batch_size, seed=seed)
         self.row: dict[str, float] = {}
+        self._compiler = compiler
+        self._loss = model.loss
         self._sums: dict[str, torch.Tensor] = {}
         self._ranked: Any = None
         self._started = 0.0
@@ -82,6 +86,12 @@ class RecommenderModule(lightning.LightningModule):
         if self.device.type != "cpu":
             self.data = copy.copy(self.data).to(self.device)
             self.triples = EpochTriples(self.data, batch_size=self.batch_size, seed=self.seed)
+        if isinstance(self._compiler, str):
+            self._loss = torch.compile(self.model.loss, backend=self._compiler)
+        elif self._compiler:
+            # A step of many small kernels waits for their launches: CUDA graphs replay them in one.
+            mode = "reduce-overhead" if self.device.type == "cuda" else "default"
+            self._loss = torch.compile(self.model.loss, mode=mode)
 
     def train_dataloader(self) -> _CurrentEpoch:
         """The batches of the current epoch."""
@@ -100,7 +110,7 @@ class RecommenderModule(lightning.LightningModule):
 
     def training_step(self, batch: Triples, batch_idx: int) -> torch.Tensor:
         """The loss of a batch; its parts are summed on the device, so that no step waits for the host."""
-        output = self.model.loss(self.data, batch)
+        output = self._loss(self.data, batch)
         for name, part in {"total": output.total, **output.parts}.items():
             part = part.detach() * len(batch)
             self._sums[name] = self._sums[name] + part if name in self._sums else part

@@ -45,6 +45,28 @@ def test_an_epoch_is_every_pair_once_with_a_free_negative() -> None:
     assert not any(pair in known for b in batches for pair in zip(b.user.tolist(), b.negative.tolist(), strict=True))
 
 
+@pytest.mark.compile
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # both the tracer's own
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+@pytest.mark.parametrize("model", [LightGCN, FREEDOM])  # FREEDOM redraws its graph every epoch
+def test_a_compiled_loss_trains_as_the_plain_one(model: type[RecommenderModel], tmp_path: Path) -> None:
+    data = toy.toy_data()
+    losses = []
+    for compiler in (False, "aot_eager"):
+        torch._dynamo.reset()
+        run = fit(build(model, data), data, **QUICK, root=tmp_path, compile=compiler)
+        losses.append([float(row["train/total"]) for row in read_metrics(run.path / "metrics.csv")])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+@pytest.mark.errors
+def test_an_unknown_compiler_is_refused(tmp_path: Path) -> None:
+    data = toy.toy_data()
+    with pytest.raises(ValueError, match=r"'compile' must be one of .*'inductor'.* \(got 'gcc'\)"):
+        fit(build(LightGCN, data), data, **QUICK, root=tmp_path, compile="gcc")
+    assert not list(tmp_path.iterdir())
+
+
 def test_epochs_differ_and_depend_on_the_seed_alone() -> None:
     data = toy.toy_data()
 

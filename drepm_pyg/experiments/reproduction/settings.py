@@ -9,8 +9,8 @@ from drepm_pyg.experiments.yaml_file import read_yaml
 
 __all__ = ["PLACE", "agreed_modalities", "base_settings", "override", "settings_source"]
 
-#: Arguments that say where a run stands and how it is shown, not what it is.
-PLACE = ("root", "name", "resume", "progress", "tensorboard", "config", "seed", "track_lines")
+#: Arguments that say where a run stands, how it is shown and by what means it is computed, not what it is.
+PLACE = ("root", "name", "resume", "progress", "tensorboard", "compile", "config", "seed", "track_lines")
 
 
 def base_settings(model: str, data: str, folder: str | Path | None = None) -> dict[str, Any]:
