@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drepm_pyg.experiments.reproduction.places import Place
-from drepm_pyg.experiments.reproduction.plan import PlannedRun
+from drepm_pyg.experiments.reproduction.plan import Need, PlannedRun
 from drepm_pyg.experiments.reproduction.users_file import read_users
 
 __all__ = ["Measured", "measure"]
@@ -56,17 +57,17 @@ class Measured:
         return {"mean": float(values.mean()), "deviation": _deviation(values), "seeds": len(values)}
 
 
-def measure(runs: Sequence[PlannedRun], places: Mapping[str, Place], failures: Mapping[str, str]) -> list[Measured]:
+def measure(runs: Sequence[PlannedRun], places: Mapping[Need, Place], failures: Mapping[Path, str]) -> list[Measured]:
     """The rows of an experiment, in its order."""
-    groups: dict[tuple[str, tuple[Any, ...]], list[PlannedRun]] = {}
+    groups: dict[tuple[str, tuple[Any, ...]], list[tuple[int, Place]]] = {}
     for run in runs:
-        groups.setdefault((run.row, run.point), []).append(run)
+        groups.setdefault((run.row, run.point), []).append((run.seed, places[run.need]))
     return [
         Measured(
             row,
             point,
-            tuple(places[run.key] for run in group if run.key not in failures),
-            tuple(f"seed {run.seed}: {failures[run.key]}" for run in group if run.key in failures),
+            tuple(place for _, place in group if place.folder not in failures),
+            tuple(f"seed {seed}: {failures[place.folder]}" for seed, place in group if place.folder in failures),
         )
         for (row, point), group in groups.items()
     ]

@@ -49,7 +49,10 @@ class Output:
 
 
 def write(output: Output, folder: Path) -> None:
-    """``<name>.csv``, ``.md`` and, with tables, ``.tex``; ``<name>.tests.csv`` where rows were compared."""
+    """``<name>.csv``, ``.md`` and, with tables, ``.tex``; ``<name>.tests.csv`` where rows were compared.
+
+    What an earlier call left of a table or figure that cannot be made any more is removed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     name = output.spec.name
     texts = {f"{name}.csv": to_csv(output.records), f"{name}.md": output.to_markdown() + "\n"}
@@ -57,5 +60,8 @@ def write(output: Output, folder: Path) -> None:
         texts[f"{name}.tex"] = "\n\n".join(table.to_latex() for table in output.tables) + "\n"
     if output.tests:
         texts[f"{name}.tests.csv"] = to_csv(output.tests, list(output.tests[0]))
+    drawn = () if output.figure is None else (f"{name}.png", f"{name}.svg")
+    for stale in {f"{name}.tex", f"{name}.tests.csv", f"{name}.png", f"{name}.svg"} - {*texts, *drawn}:
+        (folder / stale).unlink(missing_ok=True)
     for file, text in texts.items():
         (folder / file).write_text(text, encoding="utf-8", newline="")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from drepm_pyg.experiments.experiment import Experiment
 from drepm_pyg.experiments.reproduction.gradients_file import GRADIENTS
-from drepm_pyg.experiments.reproduction.plan import PlannedRun
+from drepm_pyg.experiments.reproduction.plan import Need, PlannedRun
 from drepm_pyg.experiments.reproduction.users_file import USERS
 from drepm_pyg.experiments.yaml_file import read_yaml
 from drepm_pyg.training.run import CONFIG, METRICS, RESULT, WEIGHTS
@@ -46,30 +46,48 @@ class Place:
         return (self.folder / METRICS).exists()
 
 
-def places(runs: Iterable[PlannedRun], root: Path, kept: Path | None = None) -> Mapping[str, Place]:
-    """A place for every distinct run, by its key; what the runs of several experiments watch is watched at once.
+def places(runs: Iterable[PlannedRun], root: Path, kept: Path | None = None) -> Mapping[Need, Place]:
+    """A place for everything that is needed; what the runs of several experiments watch is watched at once.
+
+    A number depends on the last bits of a training, and with two threads these differ. So what is finished is chosen by
+    what an experiment needs alone: a table prints the same, whatever is asked for beside it.
 
     Args:
         runs: of all experiments.
         root: where runs are trained.
         kept: where finished runs are kept without their weights; used where ``root`` has no finished one.
     """
-    wanted: dict[str, tuple[Experiment, frozenset[str], frozenset[str]]] = {}
-    for run in runs:
-        _, watch, points = wanted.get(run.key, (run.experiment, frozenset(), frozenset()))
-        more = frozenset() if run.points is None else frozenset({run.points})
-        wanted[run.key] = (run.experiment, watch | run.watch, points | more)
-    found = {}
-    for key, (experiment, watch, points) in wanted.items():
-        own = [_place(key, experiment, more, points, root) for more in _supersets(watch)]
-        others = (
-            [] if kept is None else [_kept_place(key, experiment, more, points, kept) for more in _supersets(watch)]
-        )
-        found[key] = next(
-            (place for place in (*own, *others) if place.finished),
-            next((place for place in own if place.started), own[0]),
-        )
+    found: dict[Need, Place] = {}
+    lacking: dict[str, list[PlannedRun]] = {}
+    for run in {run.need: run for run in runs}.values():
+        place = _finished(run, root, kept)
+        if place is None:
+            lacking.setdefault(run.key, []).append(run)
+        else:
+            found[run.need] = place
+    for key, waiting in lacking.items():
+        watch: frozenset[str] = frozenset().union(*(run.watch for run in waiting))
+        points = frozenset().union(*(_points(run) for run in waiting))
+        own = [_place(key, waiting[0].experiment, more, points, root) for more in _supersets(watch)]
+        chosen = next((place for place in own if place.started), own[0])
+        found |= {run.need: chosen for run in waiting}
     return found
+
+
+def _finished(run: PlannedRun, root: Path, kept: Path | None) -> Place | None:
+    """The one that recorded least beyond what is needed."""
+    for watch in _supersets(run.watch):
+        tried = [_place(run.key, run.experiment, watch, _points(run), root)]
+        if kept is not None:
+            tried.append(_kept_place(run.key, run.experiment, watch, _points(run), kept))
+        for place in tried:
+            if place.finished:
+                return place
+    return None
+
+
+def _points(run: PlannedRun) -> frozenset[str]:
+    return frozenset() if run.points is None else frozenset({run.points})
 
 
 def _supersets(watch: frozenset[str]) -> list[frozenset[str]]:

@@ -19,7 +19,10 @@ from drepm_pyg.experiments.reproduction.spec import Row, Spec
 from drepm_pyg.training import fingerprint, fit
 from drepm_pyg.training.fit import check_options
 
-__all__ = ["Context", "PlannedRun", "UnsuitedDataError", "first_modality", "plan"]
+__all__ = ["Context", "Need", "PlannedRun", "UnsuitedDataError", "first_modality", "plan"]
+
+
+_MODEL = ("model", "model.class_path", "model.init_args")
 
 
 class UnsuitedDataError(ValueError):
@@ -89,6 +92,15 @@ class PlannedRun:
     watch: frozenset[str]
     points: str | None = None
 
+    @property
+    def need(self) -> "Need":
+        """What must stand on disk for it."""
+        return self.key, self.watch, self.points
+
+
+#: A run by its key, what is recorded beside it, and the file that a picture is drawn from.
+Need = tuple[str, frozenset[str], str | None]
+
 
 def plan(spec: Spec, context: Context, seeds: int | Mapping[str, int] | None = None) -> list[PlannedRun]:
     """All runs of an experiment.
@@ -124,12 +136,18 @@ def plan(spec: Spec, context: Context, seeds: int | Mapping[str, int] | None = N
 
 
 def _check_settings(row: str, given: Iterable[str]) -> None:
-    """Where a run stands, and its seed, are not the experiment's to say."""
-    placed = sorted(set(given) & set(PLACE))
+    """Where a run stands, its seed, its model and its data are not for 'set' to say."""
+    placed = sorted(key for key in set(given) if key.partition(".")[0] in PLACE)
     if placed:
         raise ValueError(
             f"The row '{row}' cannot set {placed}: the place of a run follows from what it is, and its seeds from "
             "'seeds'. Leave them out."
+        )
+    fixed = sorted(key for key in set(given) if key.partition(".")[0] in ("data", "modalities") or key in _MODEL)
+    if fixed:
+        raise ValueError(
+            f"The row '{row}' cannot set {fixed}: 'model' of the row says which model it is, with its arguments as "
+            "'model.init_args.NAME'; data and modalities are one for all rows ('--data', '--modalities')."
         )
 
 

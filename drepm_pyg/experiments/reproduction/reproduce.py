@@ -23,6 +23,8 @@ from drepm_pyg.experiments.sources import load_data
 
 __all__ = ["Reproduction", "reproduce"]
 
+CACHE = "runs/.cache"
+
 
 @dataclass(frozen=True)
 class Reproduction:
@@ -50,7 +52,7 @@ def reproduce(
     *,
     seeds: int | Mapping[str, int] | None = None,
     root: str | Path = "runs/reproduce",
-    cache: str | Path = "runs/.cache",
+    cache: str | Path = CACHE,
     jobs: int = 1,
     report: bool = False,
     short: bool = False,
@@ -123,7 +125,7 @@ def reproduce(
     )
     planned, unsuited = _plan(specs, context, seeds)
     placed = places([run for runs in planned.values() for run in runs], context.root, context.kept)
-    failures = run_all(placed, context, jobs=jobs, progress=progress)
+    failures = run_all(placed.values(), context, jobs=jobs, progress=progress)
     measured = {spec.name: measure(planned.get(spec.name, ()), placed, failures) for spec in specs}
     outputs = [
         Output(spec, [], failures=[unsuited[spec.name]])
@@ -134,8 +136,8 @@ def reproduce(
     for output in outputs:
         write(output, context.folder)
     if context.kept is not None:  # with the points that were drawn
-        for key, place in placed.items():
-            if key not in failures:
+        for place in placed.values():
+            if place.folder not in failures:
                 keep(place, context.kept)
     page = context.folder / "report.html" if report else None
     if page is not None:
@@ -217,6 +219,7 @@ def _source(specs: Sequence[Spec], data: str | None) -> str:
 
 def _command(name: str, context: Context, seeds: int | Mapping[str, int] | None) -> str:
     words = ["drepm", "reproduce", name, "--data", context.source, "--root", str(context.root)]
+    words += [] if context.cache == Path(CACHE) else ["--cache", str(context.cache)]
     words += [] if seeds is None else ["--seeds", json.dumps(seeds)]
     words += [] if context.kept is None else ["--results", str(context.kept)]
     words += [] if context.settings is None else ["--settings", str(context.settings)]

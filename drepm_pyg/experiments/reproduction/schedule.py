@@ -4,8 +4,9 @@ import copy
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 from threading import Lock
 
 import torch
@@ -24,26 +25,27 @@ __all__ = ["LOG", "run_all"]
 LOG = "log.txt"
 
 
-def run_all(places: Mapping[str, Place], context: Context, *, jobs: int, progress: bool) -> dict[str, str]:
+def run_all(places: Iterable[Place], context: Context, *, jobs: int, progress: bool) -> dict[Path, str]:
     """Train every run that is not finished, and say what went wrong.
 
     Args:
-        places: the runs by their keys.
+        places: the runs; one may come several times.
         context: the data.
         jobs: how many at once; one runs in this process, more in processes of their own, with their share of the
             threads each.
         progress: a line per run on stderr, with the time that is left.
 
     Returns:
-        one line by the key of every run that failed.
+        one line by the folder of every run that failed.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C; the same call goes on.
     """
-    todo = {key: place for key, place in places.items() if not place.finished}
+    distinct = {place.folder: place for place in places}
+    todo = {place.folder.name: place for place in distinct.values() if not place.finished}
     told = Remaining(todo, jobs) if progress else None
-    if progress and len(todo) < len(places):
-        print(f"{len(places) - len(todo)} of {len(places)} runs are finished already.", file=sys.stderr, flush=True)
+    if progress and len(todo) < len(distinct):
+        print(f"{len(distinct) - len(todo)} of {len(distinct)} runs are finished already.", file=sys.stderr, flush=True)
     for place in todo.values():
         place.folder.mkdir(parents=True, exist_ok=True)
         write_config(place.folder, place.experiment.to_config())  # what a process of its own reads
@@ -54,9 +56,9 @@ def run_all(places: Mapping[str, Place], context: Context, *, jobs: int, progres
         outcomes = _one_by_one(todo, context, bar) if jobs == 1 else _at_once(todo, context, jobs)
         for key, error, seconds in outcomes:
             if error is not None:
-                failures[key] = error
+                failures[todo[key].folder] = error
             elif context.kept is not None:
-                keep(places[key], context.kept)
+                keep(todo[key], context.kept)
             if told is not None:
                 told.tell(key, error, seconds)
     except KeyboardInterrupt as stop:
@@ -102,7 +104,7 @@ def _at_once(todo: Mapping[str, Place], context: Context, jobs: int) -> Iterator
 
 def _command(place: Place, context: Context, threads: int) -> list[str]:
     module = "drepm_pyg.experiments.reproduction.worker"
-    options = ["--cache", str(context.cache), "--threads", str(threads), "--watch", *sorted(place.watch)]
+    options = ["--cache", str(context.cache), "--threads", str(threads), "--tied", "--watch", *sorted(place.watch)]
     return [sys.executable, "-m", module, str(place.folder), *options]
 
 
@@ -121,9 +123,11 @@ class _Processes:
             with self.lock:
                 if self.stopped:
                     return "stopped", 0.0
-                process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+                # The system closes a pipe with the process that holds it, however that ends: what the worker waits for.
+                process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.PIPE)
                 self.running.add(process)
-            status = process.wait()
+            with process:
+                status = process.wait()
             self.running.discard(process)
         if status == 0 and place.finished:
             return None, time.perf_counter() - began

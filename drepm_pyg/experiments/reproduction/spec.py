@@ -10,7 +10,7 @@ from drepm_pyg._checks import check_at_least, check_choice
 from drepm_pyg.experiments.experiment import model_class
 from drepm_pyg.experiments.yaml_file import read_yaml
 
-__all__ = ["KINDS", "Row", "Spec", "paper_names", "read_spec"]
+__all__ = ["KINDS", "Row", "Spec", "paper_names", "point_text", "read_spec"]
 
 #: What an experiment makes: a table of the data, a table of models, bars of the lines apart, columns of ``metrics.csv``
 #: per epoch, the conflict of two gradients, two representations in the plane, or a metric over one or two settings.
@@ -89,7 +89,7 @@ class Spec:
     nodes: int
     seeds: int
     data: str | None
-    published: Mapping[str, Mapping[str, list[float]]]
+    published: Mapping[str, Mapping[str, list[float | None]]]
 
     @property
     def points(self) -> str | None:
@@ -106,7 +106,11 @@ class Spec:
         words = "".join(letter if letter.isalnum() else " " for letter in data.lower()).split()
         for name, rows in self.published.items():
             if name.lower() in words:
-                return {row: dict(zip(self.metrics, values, strict=True)) for row, values in rows.items()}
+                named = {row: zip(self.metrics, values, strict=True) for row, values in rows.items()}
+                return {
+                    row: {metric: value for metric, value in values if value is not None}
+                    for row, values in named.items()
+                }
         return {}
 
     @classmethod
@@ -120,6 +124,8 @@ class Spec:
         for key in config:
             check_choice(_KEYS, **{f"a key of the experiment '{name}'": key})
         check_choice(KINDS, kind=config.get("kind"))
+        for key in ("title", "source", "claim", "label", "data"):
+            _check_form(f"{where} must give '{key}' as text", config.get(key), str)
         for key in ("set", "vary", "columns", "published"):
             _check_form(f"{where} must give '{key}' as a mapping of names to values", config.get(key), Mapping)
         _check_form(f"{where} must give 'metrics' as a list, such as [recall@20]", config.get("metrics"), list)
@@ -134,6 +140,7 @@ class Spec:
             raise ValueError(f"{where} must {'have no' if rows else 'name its'} 'rows' (kind '{kind}').")
         for key, values in (config.get("vary") or {}).items():
             _check_form(f"{where} must give '{key}' in 'vary' as a list of values", values, list)
+            _check_values(where, key, values or [])
         vary = {key: list(values) for key, values in (config.get("vary") or {}).items()}
         if (kind == "sweep") != (len(vary) in (1, 2)) or any(len(values) < 1 for values in vary.values()):
             raise ValueError(
@@ -150,10 +157,7 @@ class Spec:
         published = config.get("published") or {}
         names = {"All"} if kind == "statistics" else {row.name for row in rows}
         for data, values in published.items():
-            for row, numbers in values.items():
-                check_choice(sorted(names), **{f"a row of 'published' for {data}": row})
-                if len(numbers) != len(metrics):
-                    raise ValueError(f"{where} must publish a value per metric (got {numbers} for {list(metrics)}).")
+            _check_published(where, data, values, names, metrics)
         seeds, nodes = config.get("seeds", 1), config.get("nodes", 1000)
         check_at_least(1, seeds=seeds, nodes=nodes)
         return cls(
@@ -180,6 +184,39 @@ def _check_form(message: str, value: Any, form: type | tuple[type, ...]) -> None
         raise ValueError(f"{message} (got {value!r}).")
 
 
+def _check_values(where: str, key: str, values: list[Any]) -> None:
+    """Values that are told apart by what tables and axes print."""
+    if any(isinstance(value, Mapping | list) for value in values):
+        raise ValueError(f"{where} must give '{key}' in 'vary' single values, as numbers or words (got {values}).")
+    if len({point_text(value) for value in values}) < len(values):
+        raise ValueError(f"{where} must give '{key}' in 'vary' values that are distinct to six digits (got {values}).")
+    if key == "modality_weight" and not all(_is_number(value) and 0 <= value <= 1 for value in values):
+        raise ValueError(f"{where} must give '{key}' in 'vary' numbers from 0 to 1 (got {values}).")
+
+
+def _check_published(where: str, data: str, values: Any, names: set[str], metrics: tuple[str, ...]) -> None:
+    message = (
+        f"{where} must publish for {data} a list of numbers per row, one per metric, null where the paper has none"
+    )
+    if not isinstance(values, Mapping) or not values:
+        raise ValueError(f"{message} (got {values!r}).")
+    for row, numbers in values.items():
+        check_choice(sorted(names), **{f"a row of 'published' for {data}": str(row)})
+        if not isinstance(numbers, list) or not all(number is None or _is_number(number) for number in numbers):
+            raise ValueError(f"{message} (got {numbers!r} for '{row}').")
+        if len(numbers) != len(metrics):
+            raise ValueError(f"{where} must publish a value per metric (got {numbers} for {list(metrics)}).")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def point_text(value: Any) -> str:
+    """How a value of a setting that varies is printed."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _rows(where: str, given: Any, common: Mapping[str, Any]) -> tuple[Row, ...]:
     """A list of models, or a mapping of names to models, or to ``{model: ..., set: {...}}``."""
     named = given if isinstance(given, Mapping) else {str(model).rpartition(".")[2]: model for model in given}
@@ -194,6 +231,7 @@ def _rows(where: str, given: Any, common: Mapping[str, Any]) -> tuple[Row, ...]:
             check_choice(("model", "set"), **{f"a key of the row '{name}'": key})
         if "model" not in row:
             raise ValueError(f"The row '{name}' must name its 'model'.")
+        _check_form(f"The row '{name}' must give 'model' as text", row["model"], str)
         _check_form(f"The row '{name}' must give 'set' as a mapping of names to values", row.get("set"), Mapping)
         try:
             model_class(row["model"])

@@ -4,9 +4,11 @@
 goes on with it.
 """
 
+import os
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Thread
 
 import torch
 
@@ -26,12 +28,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=Path("runs/.cache"), help="where downloads and graphs are kept")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--watch", nargs="*", default=[], help="what is recorded: lines, gradients")
+    parser.add_argument("--tied", action="store_true", help="end when standard input is closed")
     args = parser.parse_args(argv)
+    if args.tied:
+        Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(args.threads)
     experiment = Experiment.from_config(read_yaml(args.folder / "config.yaml"))
     data = load_data(experiment.data, modalities=experiment.modalities, cache=args.cache)
     data = experiment.graphs.add(data, experiment.model_class.graph_nodes, args.cache / "graphs")
     train_run(Place(experiment, args.folder, frozenset(args.watch)), data, progress=False)
+
+
+def _end_with_parent() -> None:
+    """A run goes on from its last epoch: nothing is lost that would have to be written first."""
+    os.read(0, 1)  # not sys.stdin, which the interpreter could not close when it ends
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -111,6 +111,16 @@ def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
         ({"kind": "sweep", "rows": ["BPR"], "vary": {"lr": 0.1}}, "'lr' in 'vary' as a list of values .*got 0.1"),
         ({"kind": "curve", "rows": ["BPR"], "columns": ["epoch"]}, "'columns' as a mapping"),
         ({"kind": "statistics", "metrics": ["users", "density"]}, "'density'"),
+        ({"kind": "statistics", "published": {"shop": {}}}, "for shop a list of numbers per row"),
+        ({"kind": "table", "rows": ["BPR"], "published": {"shop": {"BPR": 0.1}}}, r"\(got 0.1 for 'BPR'\)"),
+        ({"kind": "table", "rows": ["BPR"], "published": {"shop": {"BPR": ["a", 1]}}}, "a list of numbers per row"),
+        ({"kind": "table", "rows": ["BPR"], "published": {"shop": None}}, "for shop a list of numbers .*got None"),
+        ({"kind": "table", "rows": {"a": {"model": ["BPR"]}}}, r"'a' must give 'model' as text \(got \['BPR'\]"),
+        ({"kind": "table", "rows": ["BPR"], "title": 3}, r"'title' as text \(got 3\)"),
+        ({"kind": "sweep", "rows": ["BPR"], "vary": {"lr": [0.1, 0.1]}}, "distinct to six digits"),
+        ({"kind": "sweep", "rows": ["BPR"], "vary": {"lr": [0.00100001, 0.001000013]}}, "distinct to six digits"),
+        ({"kind": "sweep", "rows": ["BPR"], "vary": {"x": [{"a": 1}]}}, "'x' in 'vary' single values"),
+        ({"kind": "sweep", "rows": ["DRepMRec"], "vary": {"modality_weight": ["a"]}}, "numbers from 0 to 1"),
     ],
 )
 def test_a_fault_in_a_file_is_named(config: dict[str, Any], text: str) -> None:

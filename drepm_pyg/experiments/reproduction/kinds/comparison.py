@@ -88,9 +88,9 @@ def _as_published(spec: Spec) -> list[Table]:
         [
             Cell(row.name),
             *(
-                Cell(f"{value:.4f}")
+                Cell("-" if value is None else f"{value:.4f}")
                 for values in spec.published.values()
-                for value in values.get(row.name, [float("nan")] * len(spec.metrics))
+                for value in values.get(row.name, [None] * len(spec.metrics))
             ),
         ]
         for row in spec.rows

@@ -52,7 +52,9 @@ def make_statistics(spec: Spec, measured: Sequence[Measured], context: Context) 
     )
 
 
-def _show(metric: str, value: float) -> str:
+def _show(metric: str, value: float | None) -> str:
+    if value is None:
+        return "-"
     return f"{value:.2%}" if metric == "sparsity" else f"{value:,.0f}"
 
 

@@ -12,7 +12,7 @@ from drepm_pyg.experiments.reproduction.measured import Measured
 from drepm_pyg.experiments.reproduction.output import Output
 from drepm_pyg.experiments.reproduction.plan import Context, first_modality
 from drepm_pyg.experiments.reproduction.records import record
-from drepm_pyg.experiments.reproduction.spec import Spec
+from drepm_pyg.experiments.reproduction.spec import Spec, point_text
 from drepm_pyg.experiments.reproduction.table import Cell, Table, measured_cell
 
 __all__ = ["make_sweep"]
@@ -61,7 +61,7 @@ def make_sweep(spec: Spec, measured: Sequence[Measured], context: Context) -> Ou
 
 
 def _point(each: Measured) -> str:
-    return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in each.point)
+    return ", ".join(map(point_text, each.point))
 
 
 def _axis(spec: Spec, key: str, context: Context) -> str:
@@ -122,8 +122,8 @@ def _draw_fields(path: Path, spec: Spec, measured: Sequence[Measured], axis: Seq
                 aspect="auto",
             )
             axes.figure.colorbar(image, ax=axes, label=f"test {metric} (mean over users)")
-            axes.set_xticks(range(len(across)), [f"{value:g}" for value in across])
-            axes.set_yticks(range(len(down)), [f"{value:g}" for value in down])
+            axes.set_xticks(range(len(across)), [point_text(value) for value in across])
+            axes.set_yticks(range(len(down)), [point_text(value) for value in down])
             axes.set_xlabel(axis[0])
             axes.set_ylabel(axis[1])
             axes.set_title(row, fontsize=10)
