@@ -96,7 +96,7 @@ def test_experiments_share_runs_and_more_is_watched_at_once(folder: Path, tmp_pa
 
 
 def test_a_table_is_the_same_whatever_is_asked_for_beside_it(folder: Path, tmp_path: Path) -> None:
-    """Two trainings of one run differ in their last bits where threads do; here by hand, as these are exact."""
+    """Two trainings of one run may differ in their last bits; here by hand, as these do not."""
     path, results = own(tmp_path, rows=["MGCN"]), tmp_path / "kept"
     options: dict[str, Any] = {"cache": tmp_path / "cache", "overrides": EPOCHS, "progress": False}
     alone = reproduce([path], str(folder), root=tmp_path / "one", results=results, **options)
