@@ -82,6 +82,13 @@ def check_number(**values: Any) -> None:
             raise TypeError(f"'{name}' must be a number (got {value!r}, a {type(value).__name__}).")
 
 
+def check_flag(**values: Any) -> None:
+    """Every value must be True or False: any text would count as true."""
+    for name, value in values.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"'{name}' must be True or False (got {value!r}).")
+
+
 def check_at_least(minimum: int, **values: int) -> None:
     """Every value must be an integer of at least ``minimum``."""
     for name, value in values.items():

@@ -114,9 +114,14 @@ def _check_outputs(out: Path, plot: str | None) -> None:
     format_of(out)
     if not out.absolute().parent.is_dir():
         raise FileNotFoundError(f"'--out' names a folder that does not exist ('{out.parent}'). Create it first.")
+    if out.is_dir():
+        raise IsADirectoryError(f"'--out' must be a file (got '{out}', a folder).")
     if plot is not None:
-        if Path(plot).suffix != ".png":
-            raise ValueError(f"'--plot' must end in .png (got '{plot}').")
+        drawn = Path(plot)
+        if drawn.suffix != ".png" or drawn.is_dir():
+            raise ValueError(f"'--plot' must end in .png, and be no folder (got '{plot}').")
+        if not drawn.absolute().parent.is_dir():
+            raise FileNotFoundError(f"'--plot' names a folder that does not exist ('{drawn.parent}'). Create it first.")
         require("matplotlib", extra="plot", purpose="Drawing figures")
 
 

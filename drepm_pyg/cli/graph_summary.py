@@ -1,5 +1,6 @@
 """What ``drepm graph`` says about a graph."""
 
+import math
 from itertools import takewhile
 from typing import Any
 
@@ -66,10 +67,11 @@ def read_interactions(interactions: str, num_nodes: int) -> HeteroData:
     return data
 
 
-def homophily(edge_index: Int[Tensor, "2 E"], data: HeteroData) -> dict[str, float]:
-    """The share of the edges whose ends have a training user in common."""
+def homophily(edge_index: Int[Tensor, "2 E"], data: HeteroData) -> dict[str, float | None]:
+    """The share of the edges whose ends have a training user in common; None without edges."""
     data[similar("item", "given")].edge_index = edge_index
-    return {"homophily": edge_homophily(data, "given")}
+    share = edge_homophily(data, "given")
+    return {"homophily": None if math.isnan(share) else share}
 
 
 def _doubling(counts: list[int]) -> dict[str, int]:

@@ -58,14 +58,15 @@ def named_index(faiss: Any, space: Space, name: str) -> Any:
     """
     num_rows = len(space.base)
     lists = max(1, min(round(4 * num_rows**0.5), num_rows // _PER_LIST))
-    factory = {
+    named = {
         "flat": "Flat",
         "ivf": f"IVF{lists},Flat",
         "hnsw": f"HNSW{_DEGREE},Flat",
         "nsg": f"NSG{_DEGREE},Flat",
         # 'np': without polysemous training, which takes most of the time and serves a search that is not made.
         "ivfpq": f"IVF{lists},PQ{_subquantizers(space.width)}np",
-    }.get(name, name)
+    }
+    factory = named.get(name, name)
     # NSG knows distances alone; for rows of unit length they rank as the cosine does.
     by_distance = space.metric is METRICS["l2"] or (factory.startswith("NSG") and space.metric is METRICS["cosine"])
     try:
@@ -78,10 +79,14 @@ def named_index(faiss: Any, space: Space, name: str) -> Any:
             step = -(-num_rows // _TRAINING_ROWS)
             built.train(as_taken(built, vectors(space, space.base[::step])))
     except RuntimeError as error:
+        given = f"got {name!r} for {num_rows} distinct rows of width {space.width}; FAISS: {_reason(error)}"
+        if name in named:
+            raise ValueError(
+                f"'index' must be one that such rows and this metric allow ({given}). 'exact' takes any."
+            ) from error
         raise ValueError(
             "'index' must be 'auto', 'exact', 'gram', 'blocks', 'flat', 'ivf', 'hnsw', 'nsg', 'ivfpq', a FAISS factory "
-            f"string or a FAISS index (got {name!r} for {num_rows} distinct rows of width {space.width}; FAISS: "
-            f"{_reason(error)})."
+            f"string or a FAISS index ({given})."
         ) from error
     return built
 

@@ -25,7 +25,11 @@ _WEIGHT, _PYG_WEIGHT = "weight", "edge_weight"
 #: NumPy parses headers by `ast`, which in CPython 3.11 may fail in two threads at once (SystemError).
 _HEADERS = threading.Lock()
 
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError)
+#: What the readers raise for bytes that are no such file; unpickling may fail in any of the last three ways.
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError),
+    *(LookupError, AttributeError, TypeError),
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,16 @@ def _load_pt(file: BinaryIO, name: str, keys: list[str]) -> Arrays:
     held = {_WEIGHT if key == _PYG_WEIGHT else key: value for key, value in tensors.items() if key != "edge_index"}
     held |= {"row": edge_index[1], "col": edge_index[0]}
     _check_keys(name, keys, list(held))
-    return {key: held[key].numpy() for key in keys}
+    for key in keys:
+        if not isinstance(held[key], torch.Tensor):
+            raise CorruptFileError(f"'{key}' of '{name}' must be a tensor (got a {type(held[key]).__name__}).")
+    return {key: _array(held[key]) for key in keys}
+
+
+def _array(tensor: torch.Tensor) -> NDArray[Any]:
+    tensor = tensor.detach()
+    array: NDArray[Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()  # NumPy lacks bfloat16
+    return array
 
 
 def _save_pt(file: BinaryIO, arrays: Arrays) -> None:

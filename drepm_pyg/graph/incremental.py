@@ -156,7 +156,18 @@ def _table(edge_index: Tensor, nodes: NDArray[np.int64], num_nodes: int, k: int,
             "built, or build it anew with knn_graph."
         )
     table = neighbour.reshape(-1, k)
-    if bool((table == nodes[:, None]).any(axis=1).all()) != loop and len(nodes):
+    absent = np.setdiff1d(neighbour, nodes)
+    if len(absent):
+        raise ValueError(
+            f"'edge_index' must hold edges among the rows that the mask leaves (got the neighbours {absent[:5]})."
+        )
+    twice = np.flatnonzero((np.diff(np.sort(table, axis=1), axis=1) == 0).any(axis=1))
+    if len(twice):
+        raise ValueError(
+            f"'edge_index' must list {k} distinct neighbours of each row, as knn_graph does (rows {nodes[twice][:5]} "
+            "have one twice)."
+        )
+    if ((table == nodes[:, None]).any(axis=1) != loop).any():
         raise ValueError(f"'loop' must be what 'edge_index' was built with (got {loop}).")
     return table
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._checks import check_at_least, check_edge_index
+from drepm_pyg._checks import check_at_least, check_edge_index, check_tensors
 from drepm_pyg.graph.formats import FORMATS, Format
 from drepm_pyg.graph.options import PathLike
 from drepm_pyg.typing import Float, Int, Tensor
@@ -33,7 +33,7 @@ def read_graph(
 
     Returns:
         ``edge_index`` long ``[2, E]``: row 0 the neighbours (``col``), row 1 the centres (``row``), in the order of the
-        file; with ``weight`` also ``edge_weight`` ``[E]``.
+        file; with ``weight`` also ``edge_weight`` float32 ``[E]``.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -77,7 +77,7 @@ def write_graph(
     Args:
         path: the file to write.
         edge_index: long ``[2, E]``, row 0 the neighbours, row 1 the centres.
-        edge_weight: ``[E]``, optional.
+        edge_weight: ``[E]``, optional; bfloat16, which NumPy lacks, is written as float32.
 
     Raises:
         FileNotFoundError: if the folder of ``path`` does not exist.
@@ -89,6 +89,8 @@ def write_graph(
     check_edge_index(edge_index)
     if not Path(path).absolute().parent.is_dir():
         raise FileNotFoundError(f"'path' names a folder that does not exist ('{Path(path).parent}'). Create it first.")
+    if edge_weight is not None:
+        check_tensors(edge_weight=edge_weight)
     if edge_weight is not None and edge_weight.shape != edge_index[0].shape:
         raise ValueError(
             f"'edge_weight' must have one entry per edge (got {list(edge_weight.shape)} for "
@@ -97,7 +99,8 @@ def write_graph(
     neighbour, centre = edge_index.cpu().numpy()
     arrays = {"row": centre, "col": neighbour}
     if edge_weight is not None:
-        arrays[_WEIGHT] = edge_weight.detach().cpu().numpy()
+        weight = edge_weight.detach().cpu()
+        arrays[_WEIGHT] = (weight.float() if weight.dtype == torch.bfloat16 else weight).numpy()
     temporary = Path(f"{os.fspath(path)}.{uuid.uuid4().hex}.tmp")  # threads of one process write, too
     try:
         with temporary.open("wb") as file:

@@ -218,7 +218,7 @@ def knn_graphs(
         masks: True where a row has the modality, for those modalities that some rows lack.
         return_weight: also return the similarities (for 'l2' the distances).
         batch: which graph each row belongs to, the same for all modalities.
-        options: those of :func:`knn_graph`.
+        options: those of :func:`knn_graph`, but for ``mask`` and ``return_info``.
 
     Shapes:
         features: float ``[N, F_m]`` each, masks: bool ``[N]`` each, batch: long ``[N]``; returns edge_index: long
@@ -235,6 +235,9 @@ def knn_graphs(
     """
     if not isinstance(features, Mapping):
         raise TypeError(f"'features' must be a mapping from modalities to matrices (got {type(features).__name__}).")
+    for option, instead in (("mask", "Pass 'masks', one per modality"), ("return_info", "Call knn_graph for each")):
+        if option in options:
+            raise TypeError(f"'{option}' is no option of knn_graphs. {instead}.")
     masks = {} if masks is None else masks
     for name in masks:
         check_choice(list(features), **{"a key of masks": name})

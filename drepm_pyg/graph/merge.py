@@ -6,14 +6,14 @@ from collections.abc import Mapping
 import torch
 from torch_geometric.utils import coalesce
 
-from drepm_pyg._checks import check_edge_index
+from drepm_pyg._checks import check_edge_index, check_number
 from drepm_pyg.typing import Float, Int, OptTensor, Tensor
 
 __all__ = ["check_merge_weights", "merge_graphs"]
 
 
 def merge_graphs(
-    graphs: Mapping[str, tuple[Int[Tensor, "2 E"], OptTensor]], weights: Mapping[str, float]
+    graphs: Mapping[str, Int[Tensor, "2 E"] | tuple[Int[Tensor, "2 E"], OptTensor]], weights: Mapping[str, float]
 ) -> tuple[Int[Tensor, "2 E_sum"], Float[Tensor, " E_sum"]]:
     r"""Sum the modalities' graphs, each with its weight; an edge that several of them have becomes one.
 
@@ -24,7 +24,8 @@ def merge_graphs(
     https://arxiv.org/abs/2104.09036. Both sum graphs that :func:`normalize_graph` has normalised.
 
     Args:
-        graphs: by modality, ``edge_index`` and ``edge_weight`` (None: 1 for every edge).
+        graphs: by modality, ``edge_index``, or a pair of it and ``edge_weight`` (None: 1 for every edge): what
+            :func:`knn_graphs` gives.
         weights: :math:`\alpha_m` by modality, each at least 0; where it is 0, the graph adds no edges.
 
     Returns:
@@ -43,7 +44,7 @@ def merge_graphs(
     check_merge_weights(weights)
     if set(graphs) != set(weights):
         raise ValueError(f"'weights' must name exactly the graphs {sorted(graphs)} (got {sorted(weights)}).")
-    parts = [_scaled(name, *graphs[name], weight) for name, weight in weights.items()]
+    parts = [_scaled(name, graphs[name], weight) for name, weight in weights.items()]
     kept = [part for part, weight in zip(parts, weights.values(), strict=True) if weight > 0]
     edge_index = torch.cat([edges for edges, _ in kept], dim=1)
     edge_weight = torch.cat([weight for _, weight in kept])
@@ -58,12 +59,14 @@ def check_merge_weights(weights: Mapping[str, float]) -> None:
     """Finite numbers of at least 0, not all 0, by name."""
     if not isinstance(weights, Mapping):
         raise TypeError(f"'weights' must map each modality to a number (got {type(weights).__name__}).")
+    check_number(**{f"weights[{name!r}]": weight for name, weight in weights.items()})
     valid = all(math.isfinite(weight) and weight >= 0 for weight in weights.values())
     if not valid or not any(weight > 0 for weight in weights.values()):
         raise ValueError(f"'weights' must be finite, at least 0 and not all 0 (got {dict(weights)}).")
 
 
-def _scaled(name: str, edge_index: Tensor, edge_weight: OptTensor, weight: float) -> tuple[Tensor, Tensor]:
+def _scaled(name: str, graph: Tensor | tuple[Tensor, OptTensor], weight: float) -> tuple[Tensor, Tensor]:
+    edge_index, edge_weight = (graph, None) if isinstance(graph, Tensor) else graph
     check_edge_index(edge_index, name=f"graphs[{name!r}]")
     if edge_weight is None:
         edge_weight = torch.ones(edge_index.size(1), device=edge_index.device)

@@ -4,7 +4,14 @@ from typing import Literal
 
 import torch
 
-from drepm_pyg._checks import check_at_least, check_choice, check_edge_index, check_ids
+from drepm_pyg._checks import (
+    check_at_least,
+    check_choice,
+    check_edge_index,
+    check_finite,
+    check_ids,
+    check_tensors,
+)
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["normalize_graph"]
@@ -35,12 +42,12 @@ def normalize_graph(
         mode: 'sym', 'row' or 'col'.
 
     Shapes:
-        edge_index: long ``[2, E]``, edge_weight: float ``[E]``; returns both, the weights in their own dtype (default
-            float32)
+        edge_index: long ``[2, E]``, edge_weight: float (or integer) ``[E]``; returns both, the weights in their own
+            dtype (float32 for integers and by default)
 
     Raises:
-        TypeError: if ``edge_index`` is not long.
-        ValueError: if an id is out of range, the lengths differ, or a degree is negative.
+        TypeError: if ``edge_index`` is not long, or ``edge_weight`` no tensor.
+        ValueError: if an id is out of range, the lengths differ, a weight is not finite, or a degree is negative.
 
     Example:
         >>> normalize_graph(torch.tensor([[1, 2, 0], [0, 0, 1]]), num_nodes=3, mode="row")[1]
@@ -53,10 +60,13 @@ def normalize_graph(
     source, target = edge_index
     if edge_weight is None:
         edge_weight = torch.ones(edge_index.size(1), device=edge_index.device)
+    check_tensors(edge_weight=edge_weight)
     if edge_weight.shape != source.shape:
         raise ValueError(
             f"'edge_weight' must have one entry per edge (got {list(edge_weight.shape)} for {source.numel()} edges)."
         )
+    edge_weight = edge_weight if edge_weight.is_floating_point() else edge_weight.float()  # counts are weights, too
+    check_finite(edge_weight=edge_weight)
     ends = source if mode == "col" else target
     wide = edge_weight.to(torch.promote_types(edge_weight.dtype, torch.float32))  # half precision cannot add thousands
     degree = wide.new_zeros(num_nodes).index_add(0, ends, wide)

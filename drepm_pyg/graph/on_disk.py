@@ -78,15 +78,17 @@ def on_disk_index(
     index.train(_vectors(x, np.unique(np.linspace(0, num_rows - 1, sample).astype(np.int64)), metric))
     empty = faiss.serialize_index(index)
     blocks = []
-    for number, block in enumerate(blocks_of(num_rows, width, memory_budget // 8)):
-        part = faiss.deserialize_index(empty)
-        part.add_with_ids(_vectors(x, block, metric), block)
-        blocks.append(directory / f"block-{number}.faiss")
-        faiss.write_index(part, str(blocks[-1]))
-    merge_ondisk(index, [str(path) for path in blocks], str(directory / "lists.ivfdata"))
-    faiss.write_index(index, str(directory / "index.faiss"))
-    for path in blocks:
-        path.unlink()
+    try:
+        for number, block in enumerate(blocks_of(num_rows, width, memory_budget // 8)):
+            part = faiss.deserialize_index(empty)
+            part.add_with_ids(_vectors(x, block, metric), block)
+            blocks.append(directory / f"block-{number}.faiss")
+            faiss.write_index(part, str(blocks[-1]))
+        merge_ondisk(index, [str(path) for path in blocks], str(directory / "lists.ivfdata"))
+        faiss.write_index(index, str(directory / "index.faiss"))
+    finally:
+        for path in blocks:
+            path.unlink(missing_ok=True)
     return index
 
 
@@ -94,7 +96,10 @@ def _vectors(x: Features, ids: NDArray[np.int64], metric: str) -> NDArray[np.flo
     rows = take_double(x, ids)
     if not np.isfinite(rows).all():
         bad = ids[~np.isfinite(rows).all(axis=1)]
-        raise ValueError(f"'x' holds NaN or infinite values in row {bad[0]}. Repair these rows first.")
+        raise ValueError(
+            f"'x' holds NaN or infinite values in {len(bad)} of {len(ids)} rows that were looked at (first: "
+            f"{bad[:5].tolist()}). Repair these rows first."
+        )
     if metric == "cosine":  # in float64, and after a division by the largest entry, lest squares overflow or vanish
         for order in (np.inf, 2):
             norm = np.linalg.norm(rows, order, axis=1, keepdims=True)

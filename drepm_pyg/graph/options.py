@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._checks import check_at_least, check_choice, check_number
+from drepm_pyg._checks import check_at_least, check_choice, check_flag, check_number
 from drepm_pyg.graph.device_rows import DeviceRows, on_one_gpu
 from drepm_pyg.graph.distributed import check_initialized
 from drepm_pyg.graph.edges import SYMMETRIC, Edges
@@ -74,7 +74,13 @@ class Options:
     def __post_init__(self) -> None:
         check_at_least(1, k=self.k, memory_budget=self.memory_budget)
         check_at_least(0, measure_recall=self.measure_recall)
-        check_choice(METRICS, metric=self.metric)
+        check_flag(
+            return_weight=self.return_weight,
+            return_info=self.return_info,
+            mutual=self.mutual,
+            distributed=self.distributed,
+        )
+        check_choice(list(METRICS), metric=self.metric)
         check_choice(SYMMETRIC, symmetric=self.symmetric)
         check_number(min_similarity=self.min_similarity, radius=self.radius, target_recall=self.target_recall)
         if self.device is not None:
@@ -146,7 +152,7 @@ def check_device(device: torch.device | str) -> None:
     try:
         usable = torch.empty(0, device=device).device.type != "meta"
         reason = "holds no values"
-    except (AssertionError, RuntimeError) as error:
+    except (AssertionError, RuntimeError, TypeError) as error:
         usable, reason = False, str(error).splitlines()[0].split(". ")[0].rstrip(".")
     if not usable:
         raise ValueError(f"'device' must be one that this torch can use, such as 'cpu' (got '{device}': {reason}).")

@@ -17,6 +17,7 @@ __all__ = ["CACHED", "gram", "gram_blocks", "gram_of", "product_blocks", "unit_r
 CACHED = 1 << 22
 
 _PANEL = 1024  # rows per panel of the Gram matrix: large enough for the BLAS, small enough that half is saved
+_LEAST = 1 << 16  # bytes: blocks of single rows would take a product each
 _BLOCK_BYTES = 1 << 27  # of a block of scores that is computed for itself: large enough for the BLAS
 
 
@@ -61,7 +62,7 @@ def product_blocks(space: Space, device: torch.device, budget: int) -> Iterator[
 
     A block lasts until the next one. Rows that take more than half of the budget are prepared anew for every block.
     """
-    num_rows, width = len(space.base), space.width
+    num_rows, width, budget = len(space.base), space.width, max(budget, _LEAST)
     held = 4 * num_rows * width <= budget // 2
     whole = space.single(space.base, device) if held else None
     step = max(1, min(len(space.centres), min(budget // 8, _BLOCK_BYTES) // (4 * (num_rows + width))))

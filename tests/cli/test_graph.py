@@ -134,6 +134,13 @@ def test_homophily_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_no_edges_have_no_homophily(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shop = tmp_path / "shop"
+    write_mmrec(SyntheticMultimodal(num_users=60, num_items=40, seed=0)[0], shop)
+    arguments = ["--k", 5, "--out", tmp_path / "g.npz", "--interactions", shop, "--min_similarity", 2]
+    assert described(capsys, shop / "text_feat.npy", *arguments)["homophily"] is None
+
+
 @pytest.mark.parametrize("form", ["table", "csv"])
 def test_the_histogram_stands_in_one_cell(features: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["graph", str(features), "--out", str(features.with_suffix(".npz")), "--format", form]) == 0
@@ -159,6 +166,10 @@ class TestErrors:
         assert "a folder that does not exist" in self.fails(capsys, x, "--out", tmp_path / "no" / "g.npz")
         plot = tmp_path / "g.pdf"
         assert "'--plot' must end in .png" in self.fails(capsys, x, "--out", tmp_path / "g.npz", "--plot", plot)
+        (tmp_path / "folder.npz").mkdir()
+        assert "'--out' must be a file" in self.fails(capsys, x, "--out", tmp_path / "folder.npz")
+        plot = tmp_path / "no" / "g.png"
+        assert "'--plot' names a folder" in self.fails(capsys, x, "--out", tmp_path / "g.npz", "--plot", plot)
         assert "x.npy' does not exist" in self.fails(capsys, x, "--out", tmp_path / "g.npz")
 
     def test_the_file_at_fault_is_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

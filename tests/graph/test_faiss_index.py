@@ -189,3 +189,10 @@ class TestErrors:
         index.add(x[:50].numpy())
         with pytest.raises(ValueError, match=r"one vector per node \(got 50, expected 600\)"):
             knn_graph(x, 5, index=index)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(("index", "options"), [("ivfpq", {}), ("nsg", {"metric": "ip"})])
+def test_a_name_that_these_rows_do_not_allow(index: str, options: dict[str, str], generator: torch.Generator) -> None:
+    with pytest.raises(ValueError, match=rf"such rows and this metric allow \(got '{index}' .*\)\. 'exact' takes any"):
+        knn_graph(torch.randn(200, 16, generator=generator), 3, index=index, **options)

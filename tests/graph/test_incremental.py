@@ -88,6 +88,27 @@ class TestErrors:
         with pytest.raises(ValueError, match="'loop' must be what 'edge_index' was built with"):
             remove_nodes(knn_graph(x, 3, loop=True), x, torch.ones(20, dtype=torch.bool), 3)
 
+    def test_a_graph_that_was_changed(self, generator: torch.Generator) -> None:
+        x, mask = torch.randn(20, 4, generator=generator), torch.arange(20) != 5
+        every = torch.ones(20, dtype=torch.bool)
+        graph = knn_graph(x, 3)
+        masked_neighbour = graph[:, graph[1] != 5]
+        twice = graph.clone()
+        twice[0, 0] = twice[0, 1]
+        itself = knn_graph(x, 3, loop=True)
+        itself[:, :3] = graph[:, :3]
+        for call in (
+            lambda bad, mask, loop: extend_knn_graph(bad, x, x, 3, mask_old=mask, loop=loop),
+            lambda bad, mask, loop: remove_nodes(bad, x, every, 3, mask=mask, loop=loop),
+        ):
+            with pytest.raises(ValueError, match=r"among the rows that the mask leaves \(got the neighbours \[5\]"):
+                call(masked_neighbour, mask, False)
+            with pytest.raises(ValueError, match=r"3 distinct neighbours of each row, .* \(rows \[0\] have one twice"):
+                call(twice, None, False)
+            for loop in (True, False):
+                with pytest.raises(ValueError, match="'loop' must be what 'edge_index' was built with"):
+                    call(itself, None, loop)
+
     def test_too_few_stay(self, generator: torch.Generator) -> None:
         x = torch.randn(20, 4, generator=generator)
         with pytest.raises(ValueError, match=r"'k' must be at most the number of other rows, 2 \(got k=3"):

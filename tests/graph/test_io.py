@@ -50,6 +50,15 @@ def test_no_edges(tmp_path: Path, suffix: str) -> None:
     assert read_graph(str(path), num_nodes=0).shape == (2, 0)
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_weights_in_bfloat16_and_with_gradients(tmp_path: Path, suffix: str) -> None:
+    edge_index, weight = torch.tensor([[1, 0], [0, 1]]), torch.tensor([0.5, 0.25], dtype=torch.bfloat16)
+    write_graph(path_of(tmp_path, suffix), edge_index, weight)
+    assert read_graph(path_of(tmp_path, suffix), num_nodes=2, weight="weight")[1].tolist() == [0.5, 0.25]
+    torch.save({"edge_index": edge_index, "edge_weight": weight.requires_grad_()}, tmp_path / "g.pt")
+    assert read_graph(tmp_path / "g.pt", num_nodes=2, weight="weight")[1].tolist() == [0.5, 0.25]
+
+
 def test_a_torch_file_becomes_a_data_of_pyg(tmp_path: Path) -> None:
     edge_index, weight = torch.tensor([[1, 2], [0, 0]]), torch.tensor([0.5, 0.25])
     write_graph(tmp_path / "g.pt", edge_index, weight)
@@ -120,6 +129,19 @@ class TestErrors:
         path.write_bytes(path.read_bytes()[:size])
         with pytest.raises(CorruptFileError, match=rf"'g\{suffix}' cannot be read as an? \w+ file .* Was it truncated"):
             read_graph(path, num_nodes=99)
+
+    def test_a_text_that_is_called_a_torch_file(self, tmp_path: Path) -> None:
+        for text in ("hello world", "h", "{}", "garbage\n", "\x00\x01", "cos\nsystem"):
+            (tmp_path / "g.pt").write_text(text)
+            with pytest.raises(CorruptFileError, match=r"'g.pt' (cannot be read as a torch file|holds no graph)"):
+                read_graph(tmp_path / "g.pt", num_nodes=5)
+
+    def test_weights_that_are_none(self, tmp_path: Path) -> None:
+        torch.save({"edge_index": torch.tensor([[1], [0]]), "edge_weight": "heavy"}, tmp_path / "g.pt")
+        with pytest.raises(CorruptFileError, match=r"'weight' of 'g.pt' must be a tensor \(got a str\)"):
+            read_graph(tmp_path / "g.pt", num_nodes=2, weight="weight")
+        with pytest.raises(TypeError, match="'edge_weight' must be a torch tensor"):
+            write_graph(tmp_path / "h.npz", torch.tensor([[1], [0]]), [1.0])
 
     def test_a_torch_file_without_a_graph(self, tmp_path: Path) -> None:
         torch.save({"adj": torch.eye(2)}, tmp_path / "g.pt")

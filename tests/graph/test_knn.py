@@ -351,3 +351,23 @@ class TestErrors:
             knn_graph(torch.rand(3, 2), 1, metric="dot")
         with pytest.raises(ValueError, match=r"'memory_budget' must be at least 1"):
             knn_graph(torch.rand(3, 2), 1, memory_budget=0)
+
+
+def test_a_budget_of_nothing_still_ends(generator: torch.Generator) -> None:
+    """Blocks of single rows would take a product for every pair."""
+    x = torch.randn(300, 40, generator=generator)
+    assert torch.equal(knn_graph(x, 10, index="blocks", memory_budget=1), knn_graph(x, 10))
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("option", ["loop", "mutual", "return_weight", "return_info", "distributed"])
+def test_a_word_is_no_flag(option: str) -> None:
+    with pytest.raises(TypeError, match=rf"'{option}' must be True or False \(got 'false'\)"):
+        knn_graph(torch.eye(4), 1, **{option: "false"})
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(("option", "value"), [("metric", ["l2"]), ("device", [])])
+def test_a_list_is_no_word(option: str, value: list[str]) -> None:
+    with pytest.raises(ValueError, match=f"'{option}' must be one"):
+        knn_graph(torch.eye(4), 1, **{option: value})

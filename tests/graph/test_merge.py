@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from drepm_pyg.graph import merge_graphs
+from drepm_pyg.graph import knn_graphs, merge_graphs
 
 SIZE = 6
 EDGES = st.lists(st.tuples(st.integers(0, SIZE - 1), st.integers(0, SIZE - 1)), max_size=15)
@@ -47,8 +47,21 @@ def test_a_weight_of_zero_adds_no_edges_and_no_weights_are_ones() -> None:
     assert weight.tolist() == [0.5, 0.5]
 
 
+def test_what_knn_graphs_gives_is_taken() -> None:
+    x = torch.randn(9, 3, generator=torch.Generator().manual_seed(0))
+    plain, weighted = knn_graphs({"a": x, "b": x}, 2), knn_graphs({"a": x, "b": x}, 2, return_weight=True)
+    merged, weight = merge_graphs(plain, {"a": 1.0, "b": 0.5})
+    assert weight.tolist() == [1.5] * 18
+    assert set(map(tuple, merged.T.tolist())) == set(map(tuple, plain["a"].T.tolist()))
+    assert torch.equal(merge_graphs(weighted, {"a": 1.0, "b": 0.0})[0], weighted["a"][0])
+
+
 @pytest.mark.errors
 class TestErrors:
+    def test_numbers(self) -> None:
+        with pytest.raises(TypeError, match=r"'weights\['a'\]' must be a number \(got 'x'"):
+            merge_graphs({"a": graph([])}, {"a": "x"})
+
     def test_names(self) -> None:
         with pytest.raises(ValueError, match=r"'weights' must name exactly the graphs \['a'\] \(got \['b'\]\)"):
             merge_graphs({"a": graph([])}, {"b": 1.0})

@@ -84,9 +84,21 @@ def test_gradients_reach_the_weights(graph: tuple[Tensor, Tensor]) -> None:
         assert torch.autograd.gradcheck(lambda w, m=mode: normalize_graph(graph[0], w, num_nodes=10, mode=m)[1], weight)
 
 
+def test_counts_are_weights() -> None:
+    edge_index, count = torch.tensor([[1, 2, 0], [0, 0, 1]]), torch.tensor([3, 1, 2])
+    _, weight = normalize_graph(edge_index, count, num_nodes=3, mode="row")
+    assert weight.tolist() == [0.75, 0.25, 1.0]
+
+
 @pytest.mark.errors
 class TestErrors:
     edges = torch.tensor([[0, 1], [1, 2]])
+
+    def test_weights(self) -> None:
+        with pytest.raises(ValueError, match=r"'edge_weight' .*NaN"):
+            normalize_graph(self.edges, torch.tensor([1.0, float("nan")]), num_nodes=3)
+        with pytest.raises(TypeError, match="'edge_weight' must be a torch tensor"):
+            normalize_graph(self.edges, [1.0, 1.0], num_nodes=3)
 
     def test_mode(self) -> None:
         with pytest.raises(ValueError, match=r"'mode' must be one of 'sym', 'row', 'col' \(got 'both'\)"):

@@ -187,5 +187,9 @@ def test_an_index_on_disk_needs_finite_rows_and_fewer_lists(x: Tensor, tmp_path)
     with pytest.raises(ValueError, match="'x' holds values that float32, and so a FAISS index, cannot hold"):
         on_disk_index(1e60 * x.double(), tmp_path, metric="l2")
     x[7, 0] = float("inf")
-    with pytest.raises(ValueError, match="'x' holds NaN or infinite values in row 7"):
+    with pytest.raises(ValueError, match=r"'x' holds NaN or infinite values in 1 of \d+ rows .*\(first: \[7\]\)"):
         on_disk_index(x, tmp_path)
+    x[7, 0], x[2998, 0] = 0.0, float("nan")  # not among those that the lists are trained with: found block by block
+    with pytest.raises(ValueError, match=r"first: \[2998\]"):
+        on_disk_index(x, tmp_path / "late", lists=8, memory_budget=1 << 14)
+    assert not list((tmp_path / "late").iterdir())

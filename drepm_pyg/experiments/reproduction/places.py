@@ -49,8 +49,8 @@ class Place:
 def places(runs: Iterable[PlannedRun], root: Path, kept: Path | None = None) -> Mapping[Need, Place]:
     """A place for everything that is needed; what the runs of several experiments watch is watched at once.
 
-    Two trainings of one run may differ in their last bits, as by the number of threads. So what is finished is chosen by
-    what an experiment needs alone: a table prints the same, whatever is asked for beside it.
+    Two trainings of one run may differ in their last bits, as by the number of threads. So what is finished is chosen
+    by what an experiment needs alone: a table prints the same, whatever is asked for beside it.
 
     Args:
         runs: of all experiments.

@@ -27,6 +27,7 @@ class NormalizeSimilarity(BaseTransform):
         nodes: 'item', 'user' or both; a type of node without graphs is passed over.
 
     Raises:
+        TypeError: if ``modalities`` is a string.
         ValueError: if there is no such graph, or degrees are negative.
 
     Example:
@@ -46,6 +47,8 @@ class NormalizeSimilarity(BaseTransform):
     ) -> None:
         check_choice(("sym", "row", "col"), mode=mode)
         check_nodes(nodes)
+        if isinstance(modalities, str):
+            raise TypeError(f"'modalities' must be a list of names (got a string). Pass [{modalities!r}].")
         self.mode, self.modalities, self.nodes = mode, modalities, nodes
 
     def forward(self, data: HeteroData) -> HeteroData:
