@@ -192,6 +192,7 @@ class TestErrors:
 
 
 @pytest.mark.errors
+@pytest.mark.usefixtures("faiss")
 @pytest.mark.parametrize(("index", "options"), [("ivfpq", {}), ("nsg", {"metric": "ip"})])
 def test_a_name_that_these_rows_do_not_allow(index: str, options: dict[str, str], generator: torch.Generator) -> None:
     with pytest.raises(ValueError, match=rf"such rows and this metric allow \(got '{index}' .*\)\. 'exact' takes any"):
