@@ -100,9 +100,10 @@ def check_at_least(minimum: int, **values: int) -> None:
 
 def check_choice(choices: Collection[str], **values: Any) -> None:
     """Every value must be one of ``choices``."""
+    known = list(choices)  # a mapping would have to hash the value, which may be a list
     for name, value in values.items():
-        if value not in choices:
-            listed = ", ".join(repr(choice) for choice in choices)
+        if value not in known:
+            listed = ", ".join(map(repr, known))
             raise ValueError(f"'{name}' must be one of {listed} (got {value!r}).")
 
 

@@ -53,11 +53,13 @@ class Parser(ArgumentParser):  # type: ignore[misc]  # jsonargparse comes withou
 def _wrong_form(message: str) -> str | None:
     """A value that is no number, list or mapping where one is asked for; None for every other error."""
     key, value = re.search(r'Parser key "([^"]+)":', message), re.search(r"(?:Given|Got) value: (.*)", message)
+    if key is None or value is None:
+        return None
     choice = re.search(r"Expected an? typing.Literal\[(.*?)\]", message)
-    if key is not None and value is not None and choice is not None:
+    if choice is not None:
         return f"'--{key[1]}' must be one of {choice[1]} (got '{value[1]}')."
     forms = [name for name in re.findall(r"Expected an? <class '(\w+)'>", message) if name != "NoneType"]
-    if key is None or value is None or not forms or not set(forms) <= set(_FORMS):
+    if not forms or not set(forms) <= set(_FORMS):
         return None
     return f"'--{key[1]}' must be {' or '.join(_FORMS[name] for name in forms)} (got '{value[1]}')."
 

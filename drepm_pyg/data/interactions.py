@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch_geometric.data import HeteroData
@@ -9,7 +10,10 @@ from torch_geometric.data import HeteroData
 from drepm_pyg.data.schema import ITEM_USER, SPLIT_INDEX, USER_ITEM
 from drepm_pyg.typing import Bool, Int, Tensor
 
-__all__ = ["Interactions", "assign_split", "known_users"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Interactions", "assign_split", "known_users", "latest_rows"]
 
 _VALUES = ("rating", "time")
 
@@ -99,6 +103,12 @@ def assign_split(data: HeteroData, label: Int[Tensor, " E"], *, drop_unknown: bo
                 out[USER_ITEM][_attribute(value, split)] = tensor[chosen]
     out[ITEM_USER].edge_index = out[USER_ITEM].edge_index.flip(0)
     return out
+
+
+def latest_rows(frame: "pd.DataFrame", user: str, item: str, time: str) -> "pd.DataFrame":
+    """The latest row of every pair in the columns ``user`` and ``item``, the last where there are no times."""
+    ordered = frame.sort_values(time, kind="stable") if time in frame else frame
+    return ordered.drop_duplicates([user, item], keep="last").sort_index()
 
 
 def known_users(train: Int[Tensor, "2 E"], user: Int[Tensor, " B"]) -> Bool[Tensor, " B"]:

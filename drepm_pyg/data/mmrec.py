@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import CorruptFileError, check_choice
 from drepm_pyg.data.id_mapping import read_mapping, write_mapping
-from drepm_pyg.data.interactions import Interactions, assign_split
+from drepm_pyg.data.interactions import Interactions, assign_split, latest_rows
 from drepm_pyg.data.schema import build_data, modalities, modality_mask
 from drepm_pyg.data.splits import Split, check_split, deal
 from drepm_pyg.typing import Float, Tensor
@@ -146,9 +146,7 @@ def _read_inter(path: Path, *, labelled: bool) -> dict[str, Tensor]:
         columns["timestamp"] = torch.tensor(_numbers(path, frame["timestamp"]))
     if labelled:
         return columns
-    # The latest row of each pair, as read_recbole.
-    ordered = frame.sort_values("timestamp", kind="stable") if "timestamp" in frame else frame
-    kept = torch.from_numpy(np.sort(ordered.drop_duplicates(["userID", "itemID"], keep="last").index.to_numpy()))
+    kept = torch.tensor(latest_rows(frame, "userID", "itemID", "timestamp").index.to_numpy())
     return {name: column[kept] for name, column in columns.items()}
 
 

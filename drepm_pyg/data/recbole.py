@@ -9,6 +9,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import CorruptFileError
 from drepm_pyg.data.atomic_files import read_atomic_files
+from drepm_pyg.data.interactions import latest_rows
 from drepm_pyg.data.k_core import k_core as take_core
 from drepm_pyg.data.schema import build_data
 from drepm_pyg.data.splits import Split, check_split, deal
@@ -77,9 +78,7 @@ def read_recbole(
             f"The .inter file has {empty.sum():,} rows without a user or an item (first: line {empty.argmax() + 2}). "
             "Was the file truncated?"
         )
-    if time_field in inter:
-        inter = inter.sort_values(time_field, kind="stable")
-    inter = inter.drop_duplicates([user_field, item_field], keep="last").sort_index()
+    inter = latest_rows(inter, user_field, item_field, time_field)
     if rating_threshold is not None:
         if rating_field not in inter:
             raise ValueError(

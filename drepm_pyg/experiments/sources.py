@@ -10,14 +10,17 @@ from drepm_pyg._checks import check_choice
 from drepm_pyg.data import MultimodalMovieLens, SyntheticMultimodal, read_mmrec, validate
 from drepm_pyg.data.synthetic import MODALITIES
 
-__all__ = ["load_data"]
+__all__ = ["CACHE", "load_data"]
 
 MOVIELENS = ("knowledge", "text")
+
+#: Where downloads and graphs are kept, unless another place is named.
+CACHE = "runs/.cache"
 
 _log = logging.getLogger(__name__)
 
 
-def load_data(source: str, *, modalities: Sequence[str] | None = None, cache: str | Path = "runs/.cache") -> HeteroData:
+def load_data(source: str, *, modalities: Sequence[str] | None = None, cache: str | Path = CACHE) -> HeteroData:
     """Read a data set, and refuse one that has faults (:func:`~drepm_pyg.data.validate`); its warnings are logged.
 
     Args:

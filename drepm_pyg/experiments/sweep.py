@@ -7,6 +7,7 @@ from typing import Any
 
 from drepm_pyg._checks import check_at_least, check_choice, list_faults, require
 from drepm_pyg.experiments.experiment import Experiment, GraphOptions, model_class
+from drepm_pyg.experiments.sources import CACHE
 from drepm_pyg.experiments.sweep_plan import SweepPlan
 from drepm_pyg.experiments.sweep_space import SPACES, SearchSpace, read_space
 from drepm_pyg.models import available_models
@@ -41,7 +42,7 @@ def sweep(
     jobs: int = 1,
     seed: int = 0,
     root: str | Path = "runs/sweep",
-    cache: str | Path = "runs/.cache",
+    cache: str | Path = CACHE,
     spaces: Mapping[str, Mapping[str, Any]] | str | Path | None = None,
     modalities: Sequence[str] | None = None,
     graphs: GraphOptions | None = None,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from drepm_pyg._checks import CorruptFileError, require
 
-__all__ = ["FORMATS", "Format"]
+__all__ = ["FORMATS", "Format", "as_array"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -76,6 +76,13 @@ class Format:
             ) from error
 
 
+def as_array(tensor: torch.Tensor) -> NDArray[Any]:
+    """A tensor for NumPy, which lacks bfloat16: that becomes float32."""
+    tensor = tensor.detach().cpu()
+    array: NDArray[Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    return array
+
+
 def _check_keys(name: str, keys: list[str], held: list[str]) -> None:
     missing = [key for key in keys if key not in held]
     if missing:
@@ -107,13 +114,7 @@ def _load_pt(file: BinaryIO, name: str, keys: list[str]) -> Arrays:
     for key in keys:
         if not isinstance(held[key], torch.Tensor):
             raise CorruptFileError(f"'{key}' of '{name}' must be a tensor (got a {type(held[key]).__name__}).")
-    return {key: _array(held[key]) for key in keys}
-
-
-def _array(tensor: torch.Tensor) -> NDArray[Any]:
-    tensor = tensor.detach()
-    array: NDArray[Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()  # NumPy lacks bfloat16
-    return array
+    return {key: as_array(held[key]) for key in keys}
 
 
 def _save_pt(file: BinaryIO, arrays: Arrays) -> None:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from drepm_pyg._checks import check_at_least, check_edge_index, check_tensors
-from drepm_pyg.graph.formats import FORMATS, Format
+from drepm_pyg.graph.formats import FORMATS, Format, as_array
 from drepm_pyg.graph.options import PathLike
 from drepm_pyg.typing import Float, Int, Tensor
 
@@ -89,18 +89,16 @@ def write_graph(
     check_edge_index(edge_index)
     if not Path(path).absolute().parent.is_dir():
         raise FileNotFoundError(f"'path' names a folder that does not exist ('{Path(path).parent}'). Create it first.")
-    if edge_weight is not None:
-        check_tensors(edge_weight=edge_weight)
-    if edge_weight is not None and edge_weight.shape != edge_index[0].shape:
-        raise ValueError(
-            f"'edge_weight' must have one entry per edge (got {list(edge_weight.shape)} for "
-            f"{edge_index.size(1)} edges)."
-        )
     neighbour, centre = edge_index.cpu().numpy()
     arrays = {"row": centre, "col": neighbour}
     if edge_weight is not None:
-        weight = edge_weight.detach().cpu()
-        arrays[_WEIGHT] = (weight.float() if weight.dtype == torch.bfloat16 else weight).numpy()
+        check_tensors(edge_weight=edge_weight)
+        if edge_weight.shape != edge_index[0].shape:
+            raise ValueError(
+                f"'edge_weight' must have one entry per edge (got {list(edge_weight.shape)} for "
+                f"{edge_index.size(1)} edges)."
+            )
+        arrays[_WEIGHT] = as_array(edge_weight)
     temporary = Path(f"{os.fspath(path)}.{uuid.uuid4().hex}.tmp")  # threads of one process write, too
     try:
         with temporary.open("wb") as file:

@@ -80,7 +80,7 @@ class Options:
             mutual=self.mutual,
             distributed=self.distributed,
         )
-        check_choice(list(METRICS), metric=self.metric)
+        check_choice(METRICS, metric=self.metric)
         check_choice(SYMMETRIC, symmetric=self.symmetric)
         check_number(min_similarity=self.min_similarity, radius=self.radius, target_recall=self.target_recall)
         if self.device is not None:

@@ -22,6 +22,10 @@ from drepm_pyg.training.fit import check_options
 __all__ = ["Context", "Need", "PlannedRun", "UnsuitedDataError", "first_modality", "plan"]
 
 
+#: A run by its key, what is recorded beside it, and the file that a picture is drawn from.
+Need = tuple[str, frozenset[str], str | None]
+
+#: What a row says under 'model', not under 'set'.
 _MODEL = ("model", "model.class_path", "model.init_args")
 
 
@@ -93,13 +97,9 @@ class PlannedRun:
     points: str | None = None
 
     @property
-    def need(self) -> "Need":
+    def need(self) -> Need:
         """What must stand on disk for it."""
         return self.key, self.watch, self.points
-
-
-#: A run by its key, what is recorded beside it, and the file that a picture is drawn from.
-Need = tuple[str, frozenset[str], str | None]
 
 
 def plan(spec: Spec, context: Context, seeds: int | Mapping[str, int] | None = None) -> list[PlannedRun]:

@@ -19,11 +19,9 @@ from drepm_pyg.experiments.reproduction.report import write_report
 from drepm_pyg.experiments.reproduction.schedule import run_all
 from drepm_pyg.experiments.reproduction.settings import agreed_modalities, settings_source
 from drepm_pyg.experiments.reproduction.spec import Spec, paper_names, read_spec
-from drepm_pyg.experiments.sources import load_data
+from drepm_pyg.experiments.sources import CACHE, load_data
 
 __all__ = ["Reproduction", "reproduce"]
-
-CACHE = "runs/.cache"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import torch
 from drepm_pyg.experiments.experiment import Experiment
 from drepm_pyg.experiments.reproduction.places import Place
 from drepm_pyg.experiments.reproduction.train_run import train_run
-from drepm_pyg.experiments.sources import load_data
+from drepm_pyg.experiments.sources import CACHE, load_data
 from drepm_pyg.experiments.yaml_file import read_yaml
 
 __all__ = ["main"]
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command line of one process of ``drepm reproduce --jobs``."""
     parser = ArgumentParser(prog="python -m drepm_pyg.experiments.reproduction.worker", description="Train one run.")
     parser.add_argument("folder", type=Path, help="a run's folder, with its config.yaml")
-    parser.add_argument("--cache", type=Path, default=Path("runs/.cache"), help="where downloads and graphs are kept")
+    parser.add_argument("--cache", type=Path, default=Path(CACHE), help="where downloads and graphs are kept")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--watch", nargs="*", default=[], help="what is recorded: lines, gradients")
     parser.add_argument("--tied", action="store_true", help="end when standard input is closed")

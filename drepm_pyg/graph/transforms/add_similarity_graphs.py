@@ -15,7 +15,7 @@ from drepm_pyg.graph.cache import cached, fingerprint
 from drepm_pyg.graph.knn import knn_graph_of
 from drepm_pyg.graph.options import MEMORY_BUDGET, Options, PathLike
 from drepm_pyg.graph.rows import FeatureRows, present
-from drepm_pyg.graph.transforms.stored import NODES, check_data, check_nodes, node_count, shown
+from drepm_pyg.graph.transforms.stored import NODES, check_data, check_modalities, check_nodes, node_count, shown
 from drepm_pyg.graph.user_knn import user_knn_graph_of
 from drepm_pyg.typing import Tensor
 
@@ -97,8 +97,7 @@ class AddSimilarityGraphs(BaseTransform):
         cache_dir: PathLike | None = None,
     ) -> None:
         check_nodes(nodes)
-        if isinstance(modalities, str):
-            raise TypeError(f"'modalities' must be a list of names (got a string). Pass [{modalities!r}].")
+        check_modalities(modalities)
         self.options = Options(
             k,
             metric=metric,

@@ -9,7 +9,15 @@ from torch_geometric.transforms import BaseTransform
 from drepm_pyg._checks import check_choice
 from drepm_pyg.data import similar
 from drepm_pyg.graph.normalize import normalize_graph
-from drepm_pyg.graph.transforms.stored import NODES, check_nodes, node_count, shown, stored_graph, stored_modalities
+from drepm_pyg.graph.transforms.stored import (
+    NODES,
+    check_modalities,
+    check_nodes,
+    node_count,
+    shown,
+    stored_graph,
+    stored_modalities,
+)
 
 __all__ = ["NormalizeSimilarity"]
 
@@ -47,8 +55,7 @@ class NormalizeSimilarity(BaseTransform):
     ) -> None:
         check_choice(("sym", "row", "col"), mode=mode)
         check_nodes(nodes)
-        if isinstance(modalities, str):
-            raise TypeError(f"'modalities' must be a list of names (got a string). Pass [{modalities!r}].")
+        check_modalities(modalities)
         self.mode, self.modalities, self.nodes = mode, modalities, nodes
 
     def forward(self, data: HeteroData) -> HeteroData:

@@ -12,6 +12,7 @@ from drepm_pyg.typing import OptTensor, Tensor
 __all__ = [
     "NODES",
     "check_data",
+    "check_modalities",
     "check_nodes",
     "node_count",
     "shown",
@@ -33,6 +34,12 @@ def check_nodes(nodes: Sequence[str]) -> None:
         raise ValueError(f"'nodes' must name distinct node types (got {list(nodes)}).")
     for node in nodes:
         check_choice(NODES, nodes=node)
+
+
+def check_modalities(modalities: Sequence[str] | None) -> None:
+    """Names in a list: a string is a sequence of letters."""
+    if isinstance(modalities, str):
+        raise TypeError(f"'modalities' must be a list of names (got a string). Pass [{modalities!r}].")
 
 
 def check_data(data: HeteroData, need: str) -> None:
