@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from drepm_pyg._arrays import large_empty, product_into, transpose_into
+from drepm_pyg._arrays import large_empty, product_into, transpose_into, transposed
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int32, torch.bool])
@@ -66,7 +66,7 @@ def test_tables_come_from_memory_that_is_kept_not_from_the_system(how: str, mapp
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-@pytest.mark.parametrize("shape", [(0, 3), (1, 7), (257, 5), (600, 300)])
+@pytest.mark.parametrize("shape", [(0, 3), (1, 7), (257, 5), (1031, 1027)])
 def test_transposes_into_a_part_of_a_table(shape: tuple[int, int], dtype: torch.dtype) -> None:
     x = torch.arange(math.prod(shape), dtype=torch.float64).view(shape).to(dtype)
     table = torch.full((shape[1] + 2, shape[0] + 4), -1, dtype=dtype)
@@ -74,3 +74,13 @@ def test_transposes_into_a_part_of_a_table(shape: tuple[int, int], dtype: torch.
     expected = torch.full_like(table, -1)
     expected[1:-1, 3:-1] = x.T
     assert torch.equal(table, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64])
+@pytest.mark.parametrize("shape", [(0, 3, 2), (2, 0, 3), (1, 1, 1), (1, 9, 1), (3, 17, 5), (2, 8, 33)])
+def test_every_matrix_of_a_stack_is_transposed(shape: tuple[int, int, int], dtype: torch.dtype) -> None:
+    x = torch.arange(math.prod(shape)).view(shape).to(dtype)
+    for given in (x, x.mT.contiguous().mT):
+        found = transposed(given)
+        assert torch.equal(found, x.mT)
+        assert found.is_contiguous()

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from drepm_pyg._arrays import reuse_freed_memory
 from drepm_pyg.graph.distributed import gathered, share, together
 from drepm_pyg.graph.faiss_index import faiss_installed
 from drepm_pyg.graph.faiss_search import FaissSearch
@@ -36,6 +37,9 @@ EXACT = ("auto", "exact", "gram", "blocks")
 _EXACT_WORK = 5e13
 _AUTO_RECALL = 0.95
 _SAMPLE = 1000
+
+#: Scores whose error takes more than this share of its bound tell that the bound may not hold for others.
+_STRAIN = 0.25
 
 _log = logging.getLogger(__name__)
 
@@ -120,6 +124,7 @@ def find(
         tell: log what 'auto' is.
     """
     started = time.perf_counter()
+    reuse_freed_memory()
     asked = rows.ties.nodes if asked is None else asked
     mine = share(asked) if how.distributed else asked
     ties = rows.ties if offered is None else rows.ties.among(offered)
@@ -143,20 +148,29 @@ def find(
     budget = how.memory_budget // 4
     index, target = _chosen(everyone, how)
     searcher, sample = None, None
-    if isinstance(index, str) and index in EXACT:
-        name, lists = how.route(space, how, wanted)
-        if how.index == "auto" and tell:
-            _log.info("index='auto' is %r, which is exact, for %s", name, _size(everyone, how))
-    else:
-        name = index if isinstance(index, str) else type(index).__name__
+    if not (isinstance(index, str) and index in EXACT):
         searcher = FaissSearch(space, index, wanted, how.device)
         if not searcher.exact and len(asked) and (how.measure_recall or target is not None):
             sample = exact_sample(everyone, how.measure_recall or _SAMPLE, count, how.device, how.memory_budget)
         if sample is not None and target is not None:
             tune(searcher, sample, target, wanted if searcher.spare else count, budget)
-        lists = searcher.shortlists(space, wanted if searcher.spare else count)
     exact = searcher is None or searcher.exact
-    ranking = rank(space, watched(lists, len(centres)), count, score_all=how.score_all or not exact, budget=budget)
+
+    def searched(space: Space) -> tuple[str, Ranking]:
+        if searcher is None:
+            name, lists = how.route(space, how, wanted)
+        else:
+            name = index if isinstance(index, str) else type(index).__name__
+            lists = searcher.shortlists(space, wanted if searcher.spare else count)
+        if how.index == "auto" and searcher is None and tell:
+            _log.info("index='auto' is %r, which is exact, for %s", name, _size(everyone, how))
+        lists = watched(lists, len(centres))
+        return name, rank(space, lists, count, score_all=how.score_all or not exact, budget=budget)
+
+    name, ranking = searched(space)
+    if ranking.strain > _STRAIN:
+        _log.warning("float32 products are less exact than errors without a pattern: searched again by the worst case")
+        name, ranking = searched(space.bounded_by_worst_case())
     own = space.metric.own(rows.squares)[own_class]
     neighbors = choose(ranking, ties, mine, place, own, k, loop=loop)
     recall = 1.0 if exact and how.measure_recall else None

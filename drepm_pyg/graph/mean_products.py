@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from drepm_pyg._arrays import large_empty, transpose_into
+from drepm_pyg._arrays import transposed
 from drepm_pyg.graph.find import How, feature_route, fits_budget
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import rounding
-from drepm_pyg.graph.products import CACHED, gram_of, unit_roundoff
+from drepm_pyg.graph.products import block_columns, gram_of, unit_roundoff
 from drepm_pyg.graph.shortlist import Shortlist, shortlists
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
@@ -45,14 +45,33 @@ def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortl
     length = np.divide(1, by, out=np.zeros_like(by), where=by > 0)  # a row is its prepared form times this
     scale = space.metric.scale(rows.squares) / rows.degree
     unit = unit_roundoff(device)
-    # Rounding is relative to the items' norms, which may exceed the norm of their mean.
-    reach = np.asarray(rows.counts @ (length * source.norms)) * scale
-    p, q = space.slack(reach, unit)
-    # A product is summed over the columns, then over the items of either user: 1 + a + b <= (1 + a) (1 + b).
-    sums = 1 + rounding(np.diff(rows.counts.indptr), unit) / rounding(items.width, unit)
-    p, q = p * sums, q * sums
+    p, q = space.slack(_reach(space, length * source.norms, scale, unit), unit)
     products, factor = gram_of(source, device)
     return "gram", shortlists(_mean_blocks(products, space, rows, length * factor, scale), space, (p, q), count)
+
+
+def _reach(space: Space, norms: NDArray[np.float64], scale: NDArray[np.float64], unit: float) -> NDArray[np.float64]:
+    r"""What the error of a product of two users is relative to, by user.
+
+    The products of items of the norms :math:`n_i`, counted :math:`w_{ui}` times, have errors relative to
+    :math:`a_u a_v`, :math:`a_u = \sum_i w_{ui} n_i`. If they do not conspire they add up as their squares do:
+    :math:`a_u^2 = \sqrt 2 \sum_i w_{ui}^2 n_i^2`, with the root of 2 as a product may occur twice. Those of the two
+    sums over items are relative to the whole, :math:`(c_u + c_v)\, b_u b_v`, :math:`b_u = \sum_i w_{ui} n_i`. By the
+    inequality of Cauchy and Schwarz both together are at most the product of these roots.
+    """
+    rows = space.rows
+    assert isinstance(rows, MeanRows)
+    whole = np.asarray(rows.counts @ norms) * scale
+    if space.worst_case:
+        products = whole**2
+    else:
+        squared = rows.counts.copy()
+        squared.data **= 2
+        products = np.sqrt(2) * (squared @ norms**2) * scale**2
+    sums = rounding(np.diff(rows.counts.indptr), unit, worst_case=space.worst_case)
+    sums /= rounding(rows.width, unit, worst_case=space.worst_case)
+    typical = float(sums.mean())
+    return np.asarray(np.sqrt(products + (sums**2 / typical + typical) * whole**2))
 
 
 def _mean_blocks(
@@ -70,16 +89,19 @@ def _mean_blocks(
     item, start, weight = _bags(rows, space.base, factor, scale, device)
     own_item, own_start, own_weight = _bags(rows, space.centres, factor, scale, device)
     bounds = own_start.tolist()
-    step = max(1, CACHED // max(1, len(space.base), products.size(0)))
-    buffer = large_empty(len(products) * min(step, len(space.centres)), device=device)
-    for first in range(0, len(space.centres), step):
-        block = slice(first, min(first + step, len(space.centres)))
+    threads = torch.get_num_threads()
+    step = block_columns(threads * max(1, len(space.base), products.size(0)))
+    for first in range(0, len(space.centres), threads * step):
+        block = slice(first, min(first + threads * step, len(space.centres)))
         inside = slice(bounds[block.start], bounds[block.stop])
         offsets = own_start[block] - bounds[block.start]
         half = F.embedding_bag(own_item[inside], products, offsets, mode="sum", per_sample_weights=own_weight[inside])
-        table = buffer[: half.numel()].view(-1, len(half))
-        transpose_into(half, table)
-        yield block, F.embedding_bag(item, table, start[:-1], mode="sum", per_sample_weights=weight)
+        # A table for each thread to transpose; the last users may be too few for that.
+        tables = half.view(threads, step, -1) if len(half) == threads * step else half.unsqueeze(0)
+        for table in transposed(tables):
+            part = slice(first, first + table.size(1))
+            yield part, F.embedding_bag(item, table, start[:-1], mode="sum", per_sample_weights=weight)
+            first = part.stop
 
 
 def _bags(

@@ -22,14 +22,14 @@ _TINY = 2.0**-50
 _SHORT = 2.0**-400  # of a squared norm: the product of two is then near float64's smallest number
 
 
-def rounding(width: int | NDArray[np.int32], unit: float) -> Any:
+def rounding(width: int | NDArray[np.int32], unit: float, *, worst_case: bool = False) -> Any:
     r"""Relative error of a sum of ``width`` products (a number, or many) with unit round-off ``unit``.
 
     The worst case grows as ``width``; rounding errors that do not conspire grow as its square root (Higham and Mary,
     2019,
     "A new approach to probabilistic rounding error analysis", Theorem 2.4, here with :math:`\lambda = 8`).
     """
-    return unit * (np.minimum(width, 8 * np.sqrt(width)) + 8)
+    return unit * ((width if worst_case else np.minimum(width, 8 * np.sqrt(width))) + 8)
 
 
 @runtime_checkable

@@ -11,10 +11,10 @@ from drepm_pyg.graph.rows import FeatureRows, blocks_of
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["CACHED", "gram", "gram_blocks", "gram_of", "product_blocks", "unit_roundoff"]
+__all__ = ["block_columns", "gram", "gram_blocks", "gram_of", "product_blocks", "unit_roundoff"]
 
-#: Entries of a block of scores: about 16 MB, so that what follows the product finds it in cache.
-CACHED = 1 << 22
+_CACHED = 1 << 22  # entries of a block of scores: about 16 MB, so that what follows the product finds it in cache
+_LANES = 32  # columns: torch takes the maxima of so many side by side, and of what is left one by one
 
 _PANEL = 1024  # rows per panel of the Gram matrix: large enough for the BLAS, small enough that half is saved
 _LEAST = 1 << 16  # bytes: blocks of single rows would take a product each
@@ -49,12 +49,18 @@ def gram_of(space: Space, device: torch.device) -> tuple[Float[Tensor, "C C"], N
 def gram_blocks(products: Float[Tensor, "C C"], factor: NDArray[np.float64]) -> Iterator[tuple[slice, Tensor]]:
     """Column blocks of a Gram matrix, rows and columns multiplied by ``factor``; a block lasts until the next one."""
     by = torch.from_numpy(factor).float().to(products.device)
-    step = max(1, CACHED // max(1, len(products)))
+    step = block_columns(max(1, len(products)))
     buffer = large_empty(len(products) * min(step, len(products)), device=products.device)
     for start in range(0, len(products), step):
         block = slice(start, min(start + step, len(products)))
         scores = buffer[: len(products) * len(by[block])].view(len(products), -1)
         yield block, torch.mul(products[:, block], by[:, None], out=scores).mul_(by[block])
+
+
+def block_columns(entries: int) -> int:
+    """Columns of a block of scores, each of so many entries: whole lanes, unless one of them is too long."""
+    columns = _CACHED / entries
+    return round(columns / _LANES) * _LANES or max(1, int(columns))
 
 
 def product_blocks(space: Space, device: torch.device, budget: int) -> Iterator[tuple[slice, Tensor]]:

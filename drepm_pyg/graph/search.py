@@ -14,10 +14,7 @@ from drepm_pyg.graph.space import Space
 __all__ = ["Ranking", "rank"]
 
 _DOUBLE = 2.0**-53
-_WAITING_BYTES, _SCORED_BYTES = 17, 80  # of a candidate that waits, and of one that is scored again
-
-#: A block of centres, its candidates' places in the base, their scores, and which are to be scored again.
-_Block = tuple[slice, NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]
+_WAITING_BYTES, _SCORED_BYTES = 25, 80  # of a candidate that waits, and of one that is scored again
 
 
 @dataclass
@@ -29,12 +26,14 @@ class Ranking:
         score: their scores ``[C, T]``.
         rescored: how many pairs were scored again in float64.
         searched_again: how many rows were compared with all others in float64, as their shortlist could not decide.
+        strain: the largest error of a score, of those scored again, as a share of the bound on it.
     """
 
     index: NDArray[np.int64]
     score: NDArray[np.float64]
     rescored: int = 0
     searched_again: int = 0
+    strain: float = 0.0
 
 
 def rank(space: Space, lists: Iterable[Shortlist], count: int, *, score_all: bool, budget: int) -> Ranking:
@@ -56,40 +55,70 @@ def rank(space: Space, lists: Iterable[Shortlist], count: int, *, score_all: boo
     result = Ranking(np.empty(shape, np.int64), np.empty(shape))
     if not len(space.centres):
         return result
-    undecided, waiting, held = [], [], 0
+    undecided = np.zeros(len(space.centres), dtype=bool)
+    waiting: _Waiting | None = None
     for part in lists:
+        if waiting is None or waiting.full(len(part.index)):
+            _settle(space, waiting, result)
+            waiting = _Waiting(part, len(space.centres), budget)
         lower, upper = part.score - part.slack, part.score + part.slack
         floor = -np.partition(-lower, count - 1, axis=1)[:, count - 1]
-        decided = part.ceiling < floor
-        keep = decided[:, None] & (upper >= floor[:, None])
-        again = keep if score_all else keep & _overlap(lower, upper)
-        # A copy: small pieces that stay, amid large ones that go, would keep the allocator from using these again.
-        waiting.append((part.block, part.index.copy(), np.where(keep, part.score, -np.inf), again))
-        undecided.append(np.flatnonzero(~decided) + part.block.start)
-        held += _WAITING_BYTES * keep.size + _SCORED_BYTES * int(again.sum())
-        if held > budget:
-            _settle(space, waiting, result)
-            waiting, held = [], 0
+        undecided[part.block] = part.ceiling >= floor
+        keep = ~undecided[part.block, None] & (upper >= floor[:, None])
+        waiting.add(part, keep, keep if score_all else keep & _overlap(lower, upper))
     _settle(space, waiting, result)
-    _search_again(space, np.concatenate(undecided), result, budget)
+    _search_again(space, np.flatnonzero(undecided), result, budget)
     return result
 
 
-def _settle(space: Space, waiting: list[_Block], result: Ranking) -> None:
-    """Score what is open in several blocks at once: the fewer the calls, the more pairs share a row."""
-    if not waiting:
+class _Waiting:
+    """Candidates of successive centres that wait to be settled at once: the fewer the calls, the more pairs share a
+    row.
+
+    They lie in tables made for all of them: small pieces that stay, amid large ones that go, would keep the allocator
+    from using these again.
+    """
+
+    def __init__(self, first: Shortlist, num_centres: int, budget: int) -> None:
+        width = first.index.shape[1]
+        self.start = self.stop = first.block.start
+        capacity = max(budget // (_WAITING_BYTES * max(1, width)), len(first.index))
+        shape = (min(capacity, num_centres - self.start), width)
+        self._left = budget
+        self.index = np.empty(shape, np.int64)
+        self.score, self.slack = np.empty(shape), np.empty(shape)
+        self.again = np.empty(shape, dtype=bool)
+
+    def full(self, more: int) -> bool:
+        """Whether there is no room for so many centres more."""
+        return self._left <= 0 or self.stop + more > self.start + len(self.index)
+
+    def add(self, part: Shortlist, keep: NDArray[np.bool_], again: NDArray[np.bool_]) -> None:
+        """Take in the candidates ``keep`` of a block, of which ``again`` are to be scored again."""
+        place = slice(self.stop - self.start, part.block.stop - self.start)
+        self.index[place], self.slack[place], self.again[place] = part.index, part.slack, again
+        self.score[place] = np.where(keep, part.score, -np.inf)
+        self.stop = part.block.stop
+        self._left -= _WAITING_BYTES * keep.size + _SCORED_BYTES * int(again.sum())
+
+
+def _settle(space: Space, waiting: _Waiting | None, result: Ranking) -> None:
+    """Score what is open, and order what is not."""
+    if waiting is None:
         return
-    left = [space.centres[np.nonzero(again)[0] + block.start] for block, _, _, again in waiting]
-    right = [space.base[index[again]] for _, index, _, again in waiting]
-    exact = space.score(np.concatenate(left), np.concatenate(right))
+    filled = slice(0, waiting.stop - waiting.start)
+    index, score, again = waiting.index[filled], waiting.score[filled], waiting.again[filled]
+    row, _ = np.nonzero(again)
+    exact = space.score(space.centres[row + waiting.start], space.base[index[again]])
+    error, slack = np.abs(exact - score[again]), waiting.slack[filled][again]
+    strain = np.divide(error, slack, out=np.zeros_like(error), where=slack > 0)
+    result.strain = max(result.strain, float(strain.max(initial=0)))
     result.rescored += len(exact)
-    settled = np.split(exact, np.cumsum([len(part) for part in left])[:-1])
-    count = result.index.shape[1]
-    for (block, index, score, again), values in zip(waiting, settled, strict=True):
-        score[again] = values
-        order = np.lexsort((index, -score), axis=1)[:, :count]
-        result.index[block] = space.base[np.take_along_axis(index, order, axis=1)]
-        result.score[block] = np.take_along_axis(score, order, axis=1)
+    score[again] = exact
+    order = np.lexsort((index, -score), axis=1)[:, : result.index.shape[1]]
+    block = slice(waiting.start, waiting.stop)
+    result.index[block] = space.base[np.take_along_axis(index, order, axis=1)]
+    result.score[block] = np.take_along_axis(score, order, axis=1)
 
 
 def _overlap(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -23,6 +23,9 @@ class Space:
         centres: ids of the rows whose neighbours are sought, ascending; default: all.
         base: ids of the rows that may be neighbours, in the order that decides ties; default: all.
         num_base_nodes: how many nodes there are that may be neighbours, those without a row included.
+
+    Attributes:
+        worst_case: whether errors of fast scores are bounded by the worst case; else as if they did not conspire.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Space:
         self.centres = everything if centres is None else centres
         self.base = everything if base is None else base
         self.num_base_nodes = rows.ties.num_nodes if num_base_nodes is None else num_base_nodes
+        self.worst_case = False
         self.center = rows.mean() if metric.centred else np.zeros(rows.width)
         self.norms = np.sqrt(self._prepared_squares())
 
@@ -50,6 +54,12 @@ class Space:
         """The same rows with other centres."""
         view = copy.copy(self)
         view.centres = centres
+        return view
+
+    def bounded_by_worst_case(self) -> "Space":
+        """The same rows, whatever rounding errors do."""
+        view = copy.copy(self)
+        view.worst_case = True
         return view
 
     @property
@@ -96,7 +106,7 @@ class Space:
     def slack(self, reach: NDArray[np.float64], unit: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Factors whose product bounds the error of fast scores: of the centre, of the neighbour."""
         p, q = self.metric.spread(reach)
-        gamma = rounding(self.width, unit)
+        gamma = rounding(self.width, unit, worst_case=self.worst_case)
         if self.metric.centred:
             # Centring rounds to the magnitude of the rows, which may be far from each other's distance.
             typical = float(np.sqrt(np.mean(reach**2))) + 2.0**-50

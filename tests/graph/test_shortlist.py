@@ -1,15 +1,18 @@
 """The fast half of a search keeps its promises: the largest entries, and a bound on every error."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 import torch
 
-from drepm_pyg.graph.find import How
+from drepm_pyg.graph.find import How, find
 from drepm_pyg.graph.mean_products import mean_route
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.products import gram, gram_blocks, unit_roundoff
-from drepm_pyg.graph.rows import FeatureRows
+from drepm_pyg.graph.rows import FeatureRows, present
+from drepm_pyg.graph.search import rank
 from drepm_pyg.graph.shortlist import Shortlist, largest, shortlists
 from drepm_pyg.graph.space import Space
 from tests.graph.dense_reference import scores_float64
@@ -90,6 +93,61 @@ def test_the_error_of_users_scores_is_within_its_bound(metric: str, kind: str) -
     assert name == "gram"
     exact = scores_float64(rows.double(np.arange(len(space))), metric)
     assert_bounded(exact, *all_scores(space, list(lists)), tightest=1e-2)
+
+
+def test_the_worst_case_bounds_sums_whose_roundings_go_the_same_way() -> None:
+    rng = np.random.default_rng(0)
+    x = (1 / 3 + 1e-3 * rng.standard_normal((300, 1000))).astype(np.float32)
+    user = np.repeat(np.arange(60), 200)
+    items = FeatureRows({"x": x}, np.arange(300), block_bytes=1 << 20)
+    rows = MeanRows(items, user, rng.integers(300, size=len(user)), np.ones(len(user)), 60, block_bytes=1 << 20)
+    space = Space(rows, METRICS["cosine"], block_bytes=1 << 20)
+    how = How("cosine", "gram", CPU, 1 << 29, False, mean_route)
+    exact = scores_float64(rows.double(np.arange(60)), "cosine")
+    slacks = []
+    for bounded in (space, space.bounded_by_worst_case()):
+        score, slack = all_scores(bounded, list(mean_route(bounded, how, len(space))[1]))
+        slacks.append(slack)
+    assert (np.abs(score - exact) <= slack).all()
+    assert (slacks[1] > 5 * slacks[0]).all()
+
+
+def scores_with_errors(error: float, bound: float, worst_case: float) -> How:
+    """A search by products whose rounding errors are ``error``; ``bound`` is what is expected of them."""
+
+    def route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortlist]]:
+        matrix, factor = space.factors(CPU)
+        rounded = torch.Generator().manual_seed(0)
+        blocks = (
+            (block, scores + error * torch.randn(scores.shape, generator=rounded).sign())
+            for block, scores in gram_blocks(gram(matrix), factor)
+        )
+        slack = np.full(len(space), (worst_case if space.worst_case else bound) ** 0.5)
+        return "gram", shortlists(blocks, space, (slack, slack), count)
+
+    return How("ip", "gram", CPU, 1 << 29, False, route)
+
+
+def test_rank_tells_how_much_of_their_bound_errors_take(generator: torch.Generator) -> None:
+    x = torch.randn(200, 8, generator=generator)
+    space = Space(FeatureRows({"x": x}, np.arange(200), block_bytes=1 << 20), METRICS["ip"], block_bytes=1 << 20)
+    how = scores_with_errors(error=1e-3, bound=4e-3, worst_case=4e-3)
+    ranking = rank(space, how.route(space, how, 30)[1], 10, score_all=False, budget=1 << 20)
+    assert ranking.rescored > 0
+    assert ranking.strain == pytest.approx(0.25, rel=1e-3)
+
+
+@pytest.mark.parametrize(("bound", "again"), [(5e-3, False), (2e-3, True)])
+def test_larger_errors_than_expected_are_found_and_the_search_repeated(
+    bound: float, again: bool, generator: torch.Generator, caplog: pytest.LogCaptureFixture
+) -> None:
+    x = torch.randn(500, 8, generator=generator)
+    rows = FeatureRows({"x": x}, present(500, None), block_bytes=1 << 20)
+    found = find(rows, 10, scores_with_errors(error=1e-3, bound=bound, worst_case=1e-2), loop=False)
+    score = scores_float64(x.double().numpy(), "ip")
+    np.fill_diagonal(score, -np.inf)
+    assert np.array_equal(found.neighbors.index, np.argsort(-score, axis=1, kind="stable")[:, :10])
+    assert ("searched again by the worst case" in caplog.text) == again
 
 
 @pytest.mark.parametrize("kind", ["as given", "float64", "transposed", "read-only", "far apart", "twice the same"])
