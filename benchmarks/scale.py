@@ -17,6 +17,7 @@ from kit.memory import in_child, peak_bytes
 from kit.report import Report, parser, show_case
 from kit.timing import once
 
+from drepm_pyg._arrays import kept_memory
 from drepm_pyg.models import get_model
 from drepm_pyg.training import EpochTriples
 
@@ -31,7 +32,8 @@ COSTS = ("structures and first step s", "sampling ms per epoch", "step ms", "sec
 def main() -> None:
     args = _parse()
     if args.case:
-        show_case(_measure(**args.case))
+        with kept_memory:  # as fit does
+            show_case(_measure(**args.case))
         return
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # for the children
     report = Report(args)

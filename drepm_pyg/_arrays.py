@@ -1,18 +1,23 @@
 """Large tables and their products on a CPU: where NumPy was measured faster than torch, it does the work."""
 
+import ctypes
 import math
+import sys
+import threading
 
 import numpy as np
 import torch
 
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["large_empty", "product_into", "reuse_freed_memory", "transpose_into", "transposed"]
+__all__ = ["kept_memory", "large_empty", "product_into", "reuse_freed_memory", "transpose_into", "transposed"]
 
 _ALIGNMENT = 64  # bytes, as torch's own
 _CACHED = 1 << 20  # entries; torch's copy is faster up to these
 _TILE = (256, 1024)  # rows (of each thread) and columns that are transposed at a time
-_REUSED = 31 << 20  # just below the most that glibc learns from
+_REUSED = 31 << 20  # bytes, just below the most that glibc learns from
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4  # of mallopt
+_MMAP_MAX_DEFAULT = 65536
 
 
 def large_empty(*shape: int, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Tensor:
@@ -85,3 +90,37 @@ def reuse_freed_memory() -> None:
     touches included. One such piece, never touched, teaches it. Other C libraries are not concerned.
     """
     torch.empty(_REUSED, dtype=torch.uint8)
+
+
+class _KeptMemory:
+    """While it is entered, the process keeps what it frees, for tables of any size; then the system gets it back.
+
+    The tables of a training step are those of the step before, and filling new pages with zeros takes a third of the
+    time where a table has hundreds of MB. glibc alone is asked (``man mallopt``); other C libraries do as they do. It
+    may be entered again, by other threads, too.
+    """
+
+    def __init__(self) -> None:
+        self._entered, self._lock = 0, threading.Lock()
+        libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+        self._libc = libc if hasattr(libc, "gnu_get_libc_version") else None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._entered += 1
+            if self._libc is not None and self._entered == 1:
+                self._libc.mallopt(_MMAP_MAX, 0)  # no piece comes from the system and goes back to it
+                self._libc.mallopt(_TRIM_THRESHOLD, -1)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._entered -= 1
+            if self._libc is not None and self._entered == 0:
+                # glibc learns no more by itself: it is told what reuse_freed_memory teaches.
+                self._libc.mallopt(_MMAP_MAX, _MMAP_MAX_DEFAULT)
+                self._libc.mallopt(_MMAP_THRESHOLD, _REUSED)
+                self._libc.mallopt(_TRIM_THRESHOLD, 2 * _REUSED)
+                self._libc.malloc_trim(0)
+
+
+kept_memory = _KeptMemory()

@@ -42,7 +42,7 @@ def test_what_overflows_is_infinite_without_a_warning() -> None:
 
 _MAPPED = """
 import ctypes, sys, torch
-from drepm_pyg._arrays import reuse_freed_memory
+from drepm_pyg._arrays import kept_memory, reuse_freed_memory
 
 class Info(ctypes.Structure):
     names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
@@ -50,11 +50,24 @@ class Info(ctypes.Structure):
 
 mallinfo = ctypes.CDLL(None).mallinfo2
 mallinfo.restype = Info
+
+def mapped(entries):
+    before = mallinfo().hblks
+    table = torch.empty(entries)
+    return mallinfo().hblks - before
+
+def resident():
+    return 1024 * int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1])
+
 if sys.argv[1] == "reuse":
     reuse_freed_memory()
-before = mallinfo().hblks
-table = torch.empty(7_000_000)
-print(mallinfo().hblks - before)
+if sys.argv[1] == "kept":
+    with kept_memory, kept_memory:
+        torch.ones(50_000_000)
+        kept, inside = resident(), mapped(50_000_000)
+    print(inside, mapped(50_000_000), mapped(7_000_000), kept - resident())
+else:
+    print(mapped(7_000_000))
 """
 
 
@@ -63,6 +76,15 @@ print(mallinfo().hblks - before)
 def test_tables_come_from_memory_that_is_kept_not_from_the_system(how: str, mapped: int) -> None:
     command = [sys.executable, "-c", _MAPPED, how]
     assert int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) == mapped
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc 2.33, which counts its pieces")
+def test_memory_is_kept_for_a_while_and_then_goes_back() -> None:
+    command = [sys.executable, "-c", _MAPPED, "kept"]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    inside, large_after, small_after, given_back = (int(word) for word in output.split())
+    assert (inside, large_after, small_after) == (0, 1, 0)
+    assert given_back > 150e6
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])

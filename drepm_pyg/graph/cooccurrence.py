@@ -40,7 +40,8 @@ def user_cooccurrence_graph(
         weight first) and the weight of every edge, float32.
 
     Raises:
-        ValueError: where an id is out of range, ``k`` is below 1 or ``metric`` is unknown.
+        ValueError: where an id is out of range, ``k`` is below 1, ``metric`` is unknown or ``shrink`` is given for
+            counts.
     """
     from scipy import sparse
 
@@ -50,6 +51,8 @@ def user_cooccurrence_graph(
     check_at_least(1, k=k)
     check_choice(("count", "cosine"), metric=metric)
     check_non_negative(shrink=shrink)
+    if shrink and metric == "count":
+        raise ValueError(f"'shrink' must be 0 for metric='count', which has no denominator (got {shrink}).")
     user, item = edge_index.cpu().numpy()
     incidence = sparse.csr_matrix((torch.ones(len(user)).numpy(), (user, item)), shape=(num_users, num_items))
     shared = (incidence @ incidence.T).tocoo()

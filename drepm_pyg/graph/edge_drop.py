@@ -2,7 +2,7 @@
 
 import torch
 
-from drepm_pyg._checks import check_edge_index, check_fraction
+from drepm_pyg._checks import check_edge_index, check_fraction, check_ids
 from drepm_pyg.typing import Int, Tensor
 
 __all__ = ["degree_sensitive_edge_drop"]
@@ -28,10 +28,11 @@ def degree_sensitive_edge_drop(
         long ``[2, E_kept]``, in the order of the input.
 
     Raises:
-        ValueError: where ``ratio`` lies outside [0, 1).
+        ValueError: where ``ratio`` lies outside [0, 1), or an id is negative.
     """
     check_edge_index(edge_index)
     check_fraction(ratio=ratio)
+    check_ids(max(1, int(edge_index.max()) + 1) if edge_index.numel() else 0, what="nodes", edge_index=edge_index)
     num_edges = edge_index.size(1)
     if num_edges == 0 or ratio == 0:
         return edge_index

@@ -125,10 +125,11 @@ class FaissSearch:
             distance, found = self._searched(
                 native_vectors(space, ids) if self._holds_nodes else vectors(space, ids), count
             )
-            if found.max(initial=-1) >= len(place_of):
+            named = found[found != -1]  # -1: it found no more
+            if len(named) and (named.min() < 0 or named.max() >= len(place_of)):
                 raise ValueError(
-                    f"'index' must answer with ids of rows, below {len(place_of)} (got {found.max()}). "
-                    "Fill it by the order of the rows, or with their ids."
+                    f"'index' must answer with ids of rows, 0 to {len(place_of) - 1} (got {named.min()} to "
+                    f"{named.max()}). Fill it by the order of the rows, or with their ids."
                 )
             candidate = np.where(found >= 0, place_of[found], -1)
             if self.exact:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._arrays import reuse_freed_memory
+from drepm_pyg._arrays import kept_memory
 from drepm_pyg._checks import check_at_least, check_choice, check_positive
 from drepm_pyg.data import USER_ITEM
 from drepm_pyg.evaluation import METRICS, evaluate
@@ -155,30 +155,30 @@ def fit(
         from drepm_pyg.training.module import RecommenderModule
 
         torch.manual_seed(seed)
-        reuse_freed_memory()
-        best_epoch = train(
-            RecommenderModule(
-                model,
-                data,
-                batch_size=batch_size,
-                lr=lr,
-                lr_decay=lr_decay,
-                seed=seed,
-                ks=ks,
-                metrics=metrics,
-                validate_every=validate_every,
-                compiler=compile,
-            ),
-            folder,
-            max_epochs=max_epochs,
-            patience=patience,
-            monitor=monitor,
-            settings={**built, **settings, "data": fingerprint},
-            track_lines=track_lines,
-            progress=progress,
-            tensorboard=tensorboard,
-            options=trainer or {},
-        )
+        with kept_memory:
+            best_epoch = train(
+                RecommenderModule(
+                    model,
+                    data,
+                    batch_size=batch_size,
+                    lr=lr,
+                    lr_decay=lr_decay,
+                    seed=seed,
+                    ks=ks,
+                    metrics=metrics,
+                    validate_every=validate_every,
+                    compiler=compile,
+                ),
+                folder,
+                max_epochs=max_epochs,
+                patience=patience,
+                monitor=monitor,
+                settings={**built, **settings, "data": fingerprint},
+                track_lines=track_lines,
+                progress=progress,
+                tensorboard=tensorboard,
+                options=trainer or {},
+            )
         run.read_weights(folder, model)
     else:
         run.write_weights(folder, model)

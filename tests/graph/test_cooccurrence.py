@@ -41,3 +41,9 @@ def test_users_who_share_nothing_have_no_edges() -> None:
 def test_an_unknown_user_is_named() -> None:
     with pytest.raises(ValueError, match=r"'edge_index\[0\]' must hold ids in \[0, 2\) for 2 users"):
         user_cooccurrence_graph(torch.tensor([[2], [0]]), 2, 2, 1)
+
+
+@pytest.mark.errors
+def test_counts_have_nothing_to_shrink() -> None:
+    with pytest.raises(ValueError, match=r"'shrink' must be 0 for metric='count', .* \(got 1.0\)"):
+        user_cooccurrence_graph(torch.tensor([[0, 1], [0, 0]]), 2, 2, 1, shrink=1.0)

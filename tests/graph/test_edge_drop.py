@@ -40,3 +40,9 @@ def test_nothing_to_drop_gives_the_edges_back() -> None:
 def test_a_ratio_of_one_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'ratio' must lie in \[0, 1\) \(got 1.0\)"):
         degree_sensitive_edge_drop(STAR, 1.0)
+
+
+@pytest.mark.errors
+def test_a_negative_id_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'edge_index' must hold ids in \[0, 3\) for 3 nodes \(got -1 to 2\)"):
+        degree_sensitive_edge_drop(torch.tensor([[0, -1], [1, 2]]), 0.5)

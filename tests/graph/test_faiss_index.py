@@ -161,10 +161,13 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"must take 50 distinct rows.* \(got IndexNSG.*index='exact'"):
             knn_graph(x[:50], 5, index="nsg")
 
-    def test_ids_that_are_no_rows(self, x: Tensor, faiss) -> None:
+    @pytest.mark.parametrize(
+        ("shift", "given"), [(1000, r"\(got 1\d\d\d to 1\d\d\d\)"), (-700, r"\(got -\d\d\d to -\d\d\d\)")]
+    )
+    def test_ids_that_are_no_rows(self, x: Tensor, faiss, shift: int, given: str) -> None:
         index = faiss.IndexIDMap(faiss.IndexFlatIP(16))
-        index.add_with_ids(x.numpy(), np.arange(600) + 1000)
-        with pytest.raises(ValueError, match=r"must answer with ids of rows, below 600 \(got 1\d\d\d\)"):
+        index.add_with_ids(x.numpy(), np.arange(600) + shift)
+        with pytest.raises(ValueError, match=r"must answer with ids of rows, 0 to 599 " + given):
             knn_graph(x, 5, index=index)
 
     @pytest.mark.usefixtures("faiss")

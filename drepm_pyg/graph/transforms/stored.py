@@ -40,6 +40,8 @@ def check_modalities(modalities: Sequence[str] | None) -> None:
     """Names in a list: a string is a sequence of letters."""
     if isinstance(modalities, str):
         raise TypeError(f"'modalities' must be a list of names (got a string). Pass [{modalities!r}].")
+    if modalities is not None and not len(modalities):
+        raise ValueError("'modalities' must name one at least (got none). Leave it out for all that there are.")
 
 
 def check_data(data: HeteroData, need: str) -> None:

@@ -223,6 +223,10 @@ class TestErrors:
         with pytest.raises(TypeError, match=r"'modalities' must be a list of names .* Pass \['text'\]"):
             AddSimilarityGraphs(modalities="text")
 
+    def test_no_modality(self) -> None:
+        with pytest.raises(ValueError, match=r"'modalities' must name one at least"):
+            AddSimilarityGraphs(modalities=[])
+
     def test_nodes(self) -> None:
         with pytest.raises(ValueError, match=r"'nodes' must be one of 'item', 'user' \(got 'items'\)"):
             AddSimilarityGraphs(nodes=("items",))
