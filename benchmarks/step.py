@@ -18,6 +18,7 @@ from kit.report import Report, parser, ratio
 from kit.timing import compare, once, wait
 from torch_geometric.data import HeteroData
 
+from drepm_pyg._arrays import kept_memory
 from drepm_pyg.models import RecommenderModel, available_models, get_model
 from drepm_pyg.models.objective import PairwiseObjective
 from drepm_pyg.models.targets import SimilarityTargets
@@ -248,4 +249,5 @@ def _compiled(step: Step, args: argparse.Namespace) -> float | str:
 
 
 if __name__ == "__main__":
-    main()
+    with kept_memory:  # as fit does
+        main()
