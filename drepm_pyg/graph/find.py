@@ -169,7 +169,7 @@ def find(
 
     name, ranking = searched(space)
     if ranking.strain > _STRAIN:
-        _log.warning("float32 products are less exact than errors without a pattern: searched again by the worst case")
+        _log.warning("rounding errors of fast scores follow a pattern: searched again by the worst case, which is slow")
         name, ranking = searched(space.bounded_by_worst_case())
     own = space.metric.own(rows.squares)[own_class]
     neighbors = choose(ranking, ties, mine, place, own, k, loop=loop)

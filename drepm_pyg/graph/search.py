@@ -58,15 +58,18 @@ def rank(space: Space, lists: Iterable[Shortlist], count: int, *, score_all: boo
     undecided = np.zeros(len(space.centres), dtype=bool)
     waiting: _Waiting | None = None
     for part in lists:
-        if waiting is None or waiting.full(len(part.index)):
+        if waiting is not None and waiting.full(len(part.index)):
             _settle(space, waiting, result)
+            waiting = None  # its tables go before others come
+        if waiting is None:
             waiting = _Waiting(part, len(space.centres), budget)
         lower, upper = part.score - part.slack, part.score + part.slack
         floor = -np.partition(-lower, count - 1, axis=1)[:, count - 1]
         undecided[part.block] = part.ceiling >= floor
         keep = ~undecided[part.block, None] & (upper >= floor[:, None])
         waiting.add(part, keep, keep if score_all else keep & _overlap(lower, upper))
-    _settle(space, waiting, result)
+    if waiting is not None:
+        _settle(space, waiting, result)
     _search_again(space, np.flatnonzero(undecided), result, budget)
     return result
 
@@ -102,10 +105,8 @@ class _Waiting:
         self._left -= _WAITING_BYTES * keep.size + _SCORED_BYTES * int(again.sum())
 
 
-def _settle(space: Space, waiting: _Waiting | None, result: Ranking) -> None:
-    """Score what is open, and order what is not."""
-    if waiting is None:
-        return
+def _settle(space: Space, waiting: _Waiting, result: Ranking) -> None:
+    """Score what is open, and order all."""
     filled = slice(0, waiting.stop - waiting.start)
     index, score, again = waiting.index[filled], waiting.score[filled], waiting.again[filled]
     row, _ = np.nonzero(again)
