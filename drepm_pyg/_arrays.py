@@ -1,4 +1,4 @@
-"""Large tables and their products on a CPU: where NumPy was measured faster than torch, it does the work."""
+"""Large tables on a CPU: their memory, and products and transposes by what was measured to be fastest."""
 
 import ctypes
 import math
@@ -83,11 +83,12 @@ def _in_registers(x: Tensor) -> bool:
 
 
 def reuse_freed_memory() -> None:
-    """Let freed tables of up to 31 MB be used again, instead of new pages for every one of every step.
+    """Let freed tables of up to 31 MB be used again, instead of new pages for every block of a search.
 
-    glibc serves from memory at hand what is smaller than the largest piece that was freed so far, up to 32 MB, and asks
-    the system for the rest: 128 KB at the start, so that a step's tables of embeddings are all asked for, first
-    touches included. One such piece, never touched, teaches it. Other C libraries are not concerned.
+    Unlike ``kept_memory`` it holds no large tables, which a budget may forbid. glibc serves from memory at hand what is
+    smaller than the largest piece that was freed so far, up to 32 MB, and asks the system for the rest: 128 KB at the
+    start, so that every block of scores is asked for, first touches included. One such piece, never touched, teaches
+    it. Other C libraries are not concerned.
     """
     torch.empty(_REUSED, dtype=torch.uint8)
 

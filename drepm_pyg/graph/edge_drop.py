@@ -32,8 +32,9 @@ def degree_sensitive_edge_drop(
     """
     check_edge_index(edge_index)
     check_fraction(ratio=ratio)
-    check_ids(max(1, int(edge_index.max()) + 1) if edge_index.numel() else 0, what="nodes", edge_index=edge_index)
     num_edges = edge_index.size(1)
+    if num_edges:
+        check_ids(int(edge_index.max()) + 1, what="nodes", edge_index=edge_index)
     if num_edges == 0 or ratio == 0:
         return edge_index
     user, item = edge_index

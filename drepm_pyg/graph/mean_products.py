@@ -12,7 +12,7 @@ from drepm_pyg._arrays import transposed
 from drepm_pyg.graph.find import How, feature_route, fits_budget
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import rounding
-from drepm_pyg.graph.products import block_columns, gram_of, unit_roundoff
+from drepm_pyg.graph.products import LANES, block_columns, gram_of, unit_roundoff
 from drepm_pyg.graph.shortlist import Shortlist, shortlists
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
@@ -89,15 +89,17 @@ def _mean_blocks(
     item, start, weight = _bags(rows, space.base, factor, scale, device)
     own_item, own_start, own_weight = _bags(rows, space.centres, factor, scale, device)
     bounds = own_start.tolist()
-    threads = torch.get_num_threads()
-    step = block_columns(threads * max(1, len(space.base), products.size(0)))
-    for first in range(0, len(space.centres), threads * step):
-        block = slice(first, min(first + threads * step, len(space.centres)))
+    columns = block_columns(max(1, len(space.base), len(products)))
+    # A table for each thread to transpose, as long as they have whole lanes, and all of them together stay in cache.
+    stack = max(1, min(torch.get_num_threads(), columns // LANES)) if device.type == "cpu" else 1
+    step = columns // stack // LANES * LANES or columns
+    for first in range(0, len(space.centres), stack * step):
+        block = slice(first, min(first + stack * step, len(space.centres)))
         inside = slice(bounds[block.start], bounds[block.stop])
         offsets = own_start[block] - bounds[block.start]
         half = F.embedding_bag(own_item[inside], products, offsets, mode="sum", per_sample_weights=own_weight[inside])
-        # A table for each thread to transpose; the last users may be too few for that.
-        tables = half.view(threads, step, -1) if len(half) == threads * step else half.unsqueeze(0)
+        # The last users may be too few for all tables.
+        tables = half.view(stack, step, -1) if len(half) == stack * step else half.unsqueeze(0)
         for table in transposed(tables):
             part = slice(first, first + table.size(1))
             yield part, F.embedding_bag(item, table, start[:-1], mode="sum", per_sample_weights=weight)

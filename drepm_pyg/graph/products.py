@@ -11,10 +11,11 @@ from drepm_pyg.graph.rows import FeatureRows, blocks_of
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["block_columns", "gram", "gram_blocks", "gram_of", "product_blocks", "unit_roundoff"]
+__all__ = ["LANES", "block_columns", "gram", "gram_blocks", "gram_of", "product_blocks", "unit_roundoff"]
 
 _CACHED = 1 << 22  # entries of a block of scores: about 16 MB, so that what follows the product finds it in cache
-_LANES = 32  # columns: torch takes the maxima of so many side by side, and of what is left one by one
+#: Columns: torch takes the maxima of so many side by side, and of what is left one by one.
+LANES = 32
 
 _PANEL = 1024  # rows per panel of the Gram matrix: large enough for the BLAS, small enough that half is saved
 _LEAST = 1 << 16  # bytes: blocks of single rows would take a product each
@@ -60,7 +61,7 @@ def gram_blocks(products: Float[Tensor, "C C"], factor: NDArray[np.float64]) -> 
 def block_columns(entries: int) -> int:
     """Columns of a block of scores, each of so many entries: whole lanes, unless one of them is too long."""
     columns = _CACHED / entries
-    return round(columns / _LANES) * _LANES or max(1, int(columns))
+    return round(columns / LANES) * LANES or max(1, int(columns))
 
 
 def product_blocks(space: Space, device: torch.device, budget: int) -> Iterator[tuple[slice, Tensor]]:

@@ -1,5 +1,6 @@
 """The product of many wide rows with a narrow matrix, as raw features times W are."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -42,17 +43,12 @@ class _FrozenProduct(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
         (x,) = ctx.saved_tensors
-        gradients = memoize("gradients of a tall product", _Counter, x)
-        gradients.count += 1
-        if gradients.count == 1:  # a batch of its own, maybe, that never comes again
+        if (
+            next(memoize("gradients of a tall product", itertools.count, x)) == 0
+        ):  # a batch that never comes again, maybe
             return None, x.T @ grad
         turned = memoize("transpose", lambda: transpose_into(x, large_empty(*x.shape[::-1], dtype=x.dtype)), x)
         return None, _by_rows(turned, grad)
-
-
-class _Counter:
-    def __init__(self) -> None:
-        self.count = 0
 
 
 _frozen_product: Callable[[Tensor, Tensor], Tensor] = _FrozenProduct.apply
