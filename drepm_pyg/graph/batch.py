@@ -108,16 +108,17 @@ def _all_pairs(rows: FeatureRows, groups: NDArray[np.int64], k: int, how: How, *
 
 
 def info_of(found: Sequence[Found], how: How) -> KNNInfo:
-    """One account of several searches; the recall is the mean over rows that were measured in each."""
+    """One account of several searches; the recall is their mean, each for as many rows as it had."""
     if not found:
         return KNNInfo(str(how.index), how.metric, True, str(how.device), 0.0, None, 0, 0)
     infos = [part.info for part in found]
-    recalls = [info.recall for info in infos if info.recall is not None]
+    measured = {place: part.info.recall for place, part in enumerate(found) if part.info.recall is not None}
+    rows = [len(found[place].neighbors.nodes) for place in measured]
     return replace(
         max(found, key=lambda part: len(part.neighbors.nodes)).info,
         exact=all(info.exact for info in infos),
         seconds=sum(info.seconds for info in infos),
-        recall=float(np.mean(recalls)) if recalls else None,
+        recall=float(np.average(list(measured.values()), weights=rows)) if measured else None,
         rescored=sum(info.rescored for info in infos),
         searched_again=sum(info.searched_again for info in infos),
     )

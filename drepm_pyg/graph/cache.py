@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from drepm_pyg._checks import CorruptFileError
-from drepm_pyg.graph.io import read_graph, write_graph
+from drepm_pyg.graph.io import read_weighted, write_graph
 from drepm_pyg.graph.options import PathLike
 from drepm_pyg.graph.rows import Features
 from drepm_pyg.typing import Tensor
@@ -33,21 +33,23 @@ def fingerprint(arrays: dict[str, Features | None], parameters: dict[str, Any]) 
 
 
 def cached(
-    directory: PathLike, key: str, num_nodes: int, make: Callable[[], tuple[Tensor, Tensor]]
+    directory: PathLike, key: str, num_nodes: int, dtype: torch.dtype, make: Callable[[], tuple[Tensor, Tensor]]
 ) -> tuple[Tensor, Tensor]:
-    """The graph under ``key``, or the one that ``make`` builds, written for the next time.
+    """The graph under ``key``, or the one that ``make`` builds with weights of ``dtype``, written for the next time.
 
     A file that cannot be read is built anew and replaced; writers replace files whole, so that several may write at
     once.
     """
     path = Path(directory) / f"{key}.npz"
     try:
-        edge_index, edge_weight = read_graph(path, num_nodes=num_nodes, weight="weight")
+        edge_index, stored = read_weighted(path, num_nodes=num_nodes, weight="weight")
+        assert stored is not None
+        return edge_index, stored.to(dtype)  # bfloat16 is float32 in the file
     except (FileNotFoundError, CorruptFileError):
         edge_index, edge_weight = make()
         path.parent.mkdir(parents=True, exist_ok=True)
         write_graph(path, edge_index, edge_weight)
-    return edge_index, edge_weight
+        return edge_index, edge_weight
 
 
 def _bytes(block: Features) -> bytes:

@@ -25,7 +25,7 @@ from drepm_pyg.graph.search import Ranking, rank
 from drepm_pyg.graph.shortlist import Shortlist, shortlists
 from drepm_pyg.graph.space import Space
 
-__all__ = ["EXACT", "Found", "How", "Route", "block_bytes", "feature_route", "find", "fits_budget"]
+__all__ = ["EXACT", "Found", "How", "Route", "auto_is_exact", "block_bytes", "feature_route", "find", "fits_budget"]
 
 #: An exact way to shortlists, and its name: from the rows, how they are sought, and how many to list.
 Route = Callable[[Space, "How", int], tuple[str, Iterable[Shortlist]]]
@@ -200,16 +200,19 @@ def _recall(ranking: Ranking, space: Space, sample: Sample, *, distributed: bool
     return found / wanted
 
 
+def auto_is_exact(work: int, device: torch.device) -> bool:
+    """Whether 'auto' is exact where that takes so many multiply-adds."""
+    return work <= _EXACT_WORK or device.type != "cpu" or not faiss_installed()
+
+
 def _chosen(space: Space, how: How) -> tuple[Any, float | None]:
     """The index, and the recall it is tuned for; 'auto' decides by the work that exactness takes."""
     if not (isinstance(how.index, str) and how.index == "auto"):
         return how.index, how.target_recall
-    work = len(space.centres) * len(space.base) * space.width
-    if work <= _EXACT_WORK or how.device.type != "cpu":
-        return "auto", how.target_recall
-    size = _size(space, how)
-    if not faiss_installed():
-        _log.warning("index='auto' is exact for %s, which is slow; an approximate index needs FAISS", size)
+    work, size = len(space.centres) * len(space.base) * space.width, _size(space, how)
+    if auto_is_exact(work, how.device):
+        if work > _EXACT_WORK and how.device.type == "cpu":
+            _log.warning("index='auto' is exact for %s, which is slow; an approximate index needs FAISS", size)
         return "auto", how.target_recall
     target = _AUTO_RECALL if how.target_recall is None else how.target_recall
     _log.warning("index='auto' is 'ivf' tuned for a recall of %.2f for %s; 'exact' is not", target, size)

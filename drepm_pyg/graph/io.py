@@ -14,7 +14,7 @@ from drepm_pyg.graph.formats import FORMATS, Format, as_array
 from drepm_pyg.graph.options import PathLike
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["format_of", "read_graph", "write_graph"]
+__all__ = ["format_of", "read_graph", "read_weighted", "write_graph"]
 
 _WEIGHT = "weight"
 
@@ -41,21 +41,29 @@ def read_graph(
         MissingExtraError: if it is a Parquet file and pyarrow is not installed.
         ValueError: if ids are out of range or lengths differ.
     """
+    edge_index, edge_weight = read_weighted(path, num_nodes=num_nodes, weight=weight)
+    return edge_index if edge_weight is None else (edge_index, edge_weight.float())
+
+
+def read_weighted(
+    path: PathLike, *, num_nodes: int, weight: str | None
+) -> tuple[Int[Tensor, "2 E"], Float[Tensor, " E"] | None]:
+    """:func:`read_graph` with weights as precise as the file's; None without ``weight``."""
     check_at_least(0, num_nodes=num_nodes)
     name = Path(path).name
     keys = ["row", "col"] if weight is None else ["row", "col", weight]
     arrays = FORMATS.get(Path(path).suffix, FORMATS[".npz"]).read(Path(path), keys)
     for key in keys[:2]:
-        _check_ids(arrays[key], num_nodes, f"{key}' of '{name}")
+        _check_ids(arrays[key], num_nodes, f"'{key}' of '{name}'")
     if len({array.shape for array in arrays.values()}) > 1:
         lengths = ", ".join(f"'{key}' {list(array.shape)}" for key, array in arrays.items())
-        raise ValueError(f"the arrays of '{name}' must be of one length (got {lengths}).")
+        raise ValueError(f"The arrays of '{name}' must be of one length (got {lengths}).")
     edge_index = torch.from_numpy(np.stack([arrays["col"], arrays["row"]]).astype(np.int64))
     if weight is None:
-        return edge_index
+        return edge_index, None
     if arrays[weight].dtype.kind not in "fiu" or not np.isfinite(arrays[weight]).all():
         raise ValueError(f"'{weight}' of '{name}' must hold finite numbers (got {arrays[weight].dtype}).")
-    return edge_index, torch.from_numpy(arrays[weight].astype(np.float32))
+    return edge_index, torch.from_numpy(arrays[weight].astype(f"f{min(max(arrays[weight].dtype.itemsize, 4), 8)}"))
 
 
 def write_graph(
@@ -124,8 +132,8 @@ def format_of(path: PathLike) -> Format:
 
 def _check_ids(ids: NDArray[Any], num_nodes: int, name: str) -> None:
     if ids.ndim != 1 or ids.dtype.kind not in "iu":
-        raise ValueError(f"'{name}' must be a vector of integers (got {ids.dtype}, shape {list(ids.shape)}).")
+        raise ValueError(f"{name} must be a vector of integers (got {ids.dtype}, shape {list(ids.shape)}).")
     if len(ids) and (ids.min() < 0 or ids.max() >= num_nodes):
         raise ValueError(
-            f"'{name}' must hold ids in [0, {num_nodes}) for {num_nodes:,} nodes (got {ids.min()} to {ids.max()})."
+            f"{name} must hold ids in [0, {num_nodes}) for {num_nodes:,} nodes (got {ids.min()} to {ids.max()})."
         )

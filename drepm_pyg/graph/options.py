@@ -112,13 +112,17 @@ class Options:
         kind = DeviceRows if on_one_gpu(parts) else FeatureRows
         return kind(parts, nodes, block_bytes=block_bytes(self.memory_budget))
 
+    def device_for(self, x: Features) -> torch.device:
+        """Where products are computed: where ``x`` is, unless 'device' says otherwise."""
+        return home(x) if self.device is None else torch.device(self.device)
+
     def how(self, x: Features, route: Route) -> How:
-        """The options of the search itself; products are computed where ``x`` is, unless 'device' says otherwise."""
+        """The options of the search itself."""
         filtered = self.min_similarity is not None or self.radius is not None or self.symmetric == "union"
         return How(
             metric=self.metric,
             index=self.index,
-            device=home(x) if self.device is None else torch.device(self.device),
+            device=self.device_for(x),
             memory_budget=self.memory_budget,
             score_all=self.return_weight or filtered,
             route=route,

@@ -20,7 +20,7 @@ class KNNInfo:
         metric: 'cosine', 'ip' or 'l2'.
         exact: whether the route promises the exact graph.
         device: where the products were computed.
-        seconds: wall time of the whole call.
+        seconds: wall time of the search; the rows are read and measured before.
         recall: share of the exact neighbours that were found, on a sample, where measured; None where not.
         rescored: pairs scored again in float64.
         searched_again: rows whose candidates could not decide, compared with all others in float64.

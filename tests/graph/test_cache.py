@@ -26,28 +26,37 @@ class Builder:
 def test_the_second_time_comes_from_disk(tmp_path: Path) -> None:
     make = Builder()
     for _ in range(2):
-        edge_index, weight = cached(tmp_path / "new" / "folder", "key", 2, make)
+        edge_index, weight = cached(tmp_path / "new" / "folder", "key", 2, torch.float32, make)
         assert torch.equal(edge_index, GRAPH[0])
         assert torch.equal(weight, GRAPH[1])
     assert make.calls == 1
-    cached(tmp_path / "new" / "folder", "other", 2, make)
+    cached(tmp_path / "new" / "folder", "other", 2, torch.float32, make)
     assert make.calls == 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_weights_come_back_as_they_were(tmp_path: Path, dtype: torch.dtype) -> None:
+    graph = GRAPH[0], torch.tensor([1 / 3, 2 / 3], dtype=dtype)
+    for _ in range(2):
+        weight = cached(tmp_path, "key", 2, dtype, lambda: graph)[1]
+        assert weight.dtype == dtype
+        assert torch.equal(weight, graph[1])
 
 
 @pytest.mark.parametrize("size", [0, 50, -1])
 def test_a_truncated_file_is_built_anew(tmp_path: Path, size: int) -> None:
     make = Builder()
-    cached(tmp_path, "key", 2, make)
+    cached(tmp_path, "key", 2, torch.float32, make)
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:size])
-    assert torch.equal(cached(tmp_path, "key", 2, make)[0], GRAPH[0])
-    cached(tmp_path, "key", 2, make)
+    assert torch.equal(cached(tmp_path, "key", 2, torch.float32, make)[0], GRAPH[0])
+    cached(tmp_path, "key", 2, torch.float32, make)
     assert make.calls == 2
 
 
 def test_writers_at_the_same_time_do_no_harm(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        graphs = list(pool.map(lambda _: cached(tmp_path, "key", 2, Builder()), range(32)))
+        graphs = list(pool.map(lambda _: cached(tmp_path, "key", 2, torch.float32, Builder()), range(32)))
     assert all(torch.equal(edge_index, GRAPH[0]) for edge_index, _ in graphs)
     assert [file.name for file in tmp_path.iterdir()] == ["key.npz"]
 

@@ -35,6 +35,16 @@ def test_a_sample_estimates_it(x: Tensor) -> None:
     assert info.recall < 0.95
 
 
+def test_the_recall_of_a_batch_is_that_of_its_rows(generator: torch.Generator) -> None:
+    """The rows of a small graph weigh no more than those of a large one."""
+    x = torch.randn(3000, 16, generator=generator)
+    batch = (torch.arange(3000) >= 2800).long()
+    options = {"index": "IVF50,Flat", "batch": batch}
+    found, info = knn_graph(x, 5, measure_recall=3000, return_info=True, **options)
+    assert info.recall == pytest.approx(recall(found, knn_graph(x, 5, batch=batch), 5), abs=1e-6)
+    assert info.recall < 0.95
+
+
 def test_exact_routes_find_all(x: Tensor) -> None:
     assert knn_graph(x, 5, measure_recall=10, return_info=True)[1].recall == 1
     assert knn_graph(x, 5, index="flat", measure_recall=10, return_info=True)[1].recall == 1

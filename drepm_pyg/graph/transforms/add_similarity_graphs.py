@@ -12,8 +12,10 @@ from torch_geometric.transforms import BaseTransform
 from drepm_pyg._checks import said_of
 from drepm_pyg.data import USER_ITEM, modalities, modality_mask, similar
 from drepm_pyg.graph.cache import cached, fingerprint
+from drepm_pyg.graph.find import auto_is_exact
 from drepm_pyg.graph.knn import knn_graph_of
 from drepm_pyg.graph.options import MEMORY_BUDGET, Options, PathLike
+from drepm_pyg.graph.result import output_dtype
 from drepm_pyg.graph.rows import FeatureRows, present
 from drepm_pyg.graph.transforms.stored import NODES, check_data, check_modalities, check_nodes, node_count, shown
 from drepm_pyg.graph.user_knn import user_knn_graph_of
@@ -180,13 +182,24 @@ class AddSimilarityGraphs(BaseTransform):
         if node == "user":
             arrays["edge_index"] = data[USER_ITEM].edge_index
         num_nodes = len(arrays["x"]) if node == "item" else node_count(data, "user")
-        parameters = {name: getattr(self.options, name) for name in _DECISIVE}
-        key = fingerprint(arrays, {**parameters, "loop": self.loop, "node": node, "num_nodes": num_nodes})
+        parameters = {"loop": self.loop, "node": node, "num_nodes": num_nodes, **self._decisive(arrays["x"], num_nodes)}
+        dtype = output_dtype(arrays["x"]) if self.options.return_weight else torch.float32
         edge_index, edge_weight = cached(
-            self.cache_dir, key, num_nodes, lambda: self._build(data, node, modality, read)
+            *(self.cache_dir, fingerprint(arrays, parameters), num_nodes, dtype),
+            make=lambda: self._build(data, node, modality, read),
         )
         device = data["item"][modality].device
         return edge_index.to(device), edge_weight.to(device)
+
+    def _decisive(self, x: Tensor, num_nodes: int) -> dict[str, object]:
+        """The options that the graph depends on, and what 'auto' and an index that is tuned depend on besides."""
+        decisive = {name: getattr(self.options, name) for name in _DECISIVE}
+        most = num_nodes**2 * x.size(1)  # nodes with equal rows take part once
+        if self.options.index == "auto" and not auto_is_exact(most, self.options.device_for(x)):
+            decisive["index"] = "auto, here approximate"
+        if self.options.target_recall is not None:
+            decisive["measure_recall"] = self.options.measure_recall  # the sample it is tuned on
+        return decisive
 
     def _build(
         self, data: HeteroData, node: str, modality: str, read: Callable[[], FeatureRows]

@@ -5,7 +5,6 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from drepm_pyg._checks import check_at_least, check_fraction
-from drepm_pyg.data.schema import check_modality_name
 from drepm_pyg.graph.edge_drop import degree_sensitive_edge_drop
 from drepm_pyg.graph.transforms.stored import shown, training_pairs
 
@@ -40,9 +39,11 @@ class DegreeSensitiveEdgeDrop(BaseTransform):
         check_fraction(ratio=ratio)
         if seed is not None:
             check_at_least(0, seed=seed)
-        check_modality_name(name)
-        if name == "interacts":
-            raise ValueError("'name' must not be 'interacts': the training pairs stay whole. Take another name.")
+        if not name.isidentifier() or name == "interacts":
+            raise ValueError(
+                "'name' must be letters, digits and underscores, and not 'interacts', as the training pairs stay "
+                f"whole (got {name!r}). Take another name, such as 'pruned'."
+            )
         self.ratio, self.seed, self.name = ratio, seed, name
 
     def forward(self, data: HeteroData) -> HeteroData:

@@ -15,6 +15,7 @@ from drepm_pyg.graph import (
     AddSimilarityGraphs,
     MergeModalities,
     NormalizeSimilarity,
+    find,
     knn_graph,
     products,
     user_knn_graph,
@@ -156,7 +157,12 @@ def test_a_data_set_notices_that_it_was_processed_with_other_options(data: Heter
 
 
 @pytest.mark.parametrize("return_weight", [False, True])
-def test_a_cache_changes_nothing_but_the_time(data: HeteroData, tmp_path: Path, return_weight: bool) -> None:
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_a_cache_changes_nothing_but_the_time(
+    data: HeteroData, tmp_path: Path, return_weight: bool, dtype: torch.dtype
+) -> None:
+    for name in ("image", "text"):
+        data["item"][name] = data["item"][name].to(dtype)
     transform = AddSimilarityGraphs(k=4, cache_dir=tmp_path, return_weight=return_weight)
     expected = AddSimilarityGraphs(k=4, return_weight=return_weight)(data)
     for _ in range(2):
@@ -184,6 +190,24 @@ def test_a_cache_sees_every_change(data: HeteroData, tmp_path: Path) -> None:
     assert built() == 2
     data[USER_ITEM].edge_index = data[USER_ITEM].edge_index[:, :-1]
     assert built() == 2
+
+
+def test_a_cache_tells_the_exact_graph_from_an_approximate_one(
+    data: HeteroData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transform = AddSimilarityGraphs(k=4, nodes=("item",), cache_dir=tmp_path)
+    transform(data)
+    monkeypatch.setattr(find, "_EXACT_WORK", 1.0)
+    monkeypatch.setattr(find, "faiss_installed", lambda: False)
+    transform(data)  # still exact, as there is no other index
+    assert len(list(tmp_path.iterdir())) == 2
+    pytest.importorskip("faiss")
+    monkeypatch.setattr(find, "faiss_installed", lambda: True)
+    transform(data)
+    assert len(list(tmp_path.iterdir())) == 4
+    for sample in (10, 20):  # other rows to tune an index by
+        AddSimilarityGraphs(4, index="ivf", target_recall=0.9, measure_recall=sample, cache_dir=tmp_path)(data)
+    assert len(list(tmp_path.iterdir())) == 12
 
 
 @pytest.mark.errors

@@ -59,7 +59,8 @@ def test_says_what_it_is() -> None:
 def test_errors() -> None:
     with pytest.raises(ValueError, match=r"'ratio' must lie in \[0, 1\) \(got 1\)"):
         DegreeSensitiveEdgeDrop(1)
-    with pytest.raises(ValueError, match=r"'name' must not be 'interacts': the training pairs stay whole"):
-        DegreeSensitiveEdgeDrop(0.5, name="interacts")
+    for name in ("interacts", "not pruned"):
+        with pytest.raises(ValueError, match=rf"'name' must be letters.* and not 'interacts'.*\(got '{name}'\)"):
+            DegreeSensitiveEdgeDrop(0.5, name=name)
     with pytest.raises(ValueError, match=r"DegreeSensitiveEdgeDrop needs the training pairs"):
         DegreeSensitiveEdgeDrop(0.5)(HeteroData())
