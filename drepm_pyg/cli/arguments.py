@@ -79,7 +79,7 @@ def add_graphs(parser: Parser, argv: Sequence[str]) -> None:
 
     parser.add_class_arguments(GraphOptions, "graphs", skip={"files"})
     for name in _ready_made(parser, argv):
-        parser.add_argument(f"--graphs.{name}", type=str, help="a ready-made item graph (npz: row = centre, col)")
+        parser.add_argument(f"--graphs.{name}", type=str, help="a ready-made item graph (row = centre, col)")
 
 
 def names(value: list[str] | str | None) -> list[str] | None:
@@ -100,8 +100,10 @@ def given(args: Namespace, defaults: Namespace) -> dict[str, Any]:
 def _ready_made(parser: Parser, argv: Sequence[str]) -> list[str]:
     """The modalities for which a graph is given, as ``--graphs.image FILE.npz`` or under ``graphs`` in a config file.
 
-    Any name can be a modality, so that these options cannot be known before; a value that is no npz file makes none.
+    Any name can be a modality, so that these options cannot be known before; a value that is no file of a graph makes
+    none.
     """
+    from drepm_pyg.experiments.experiment import is_graph_file
     from drepm_pyg.experiments.yaml_file import read_yaml
 
     found: dict[str, str] = {}
@@ -115,4 +117,4 @@ def _ready_made(parser: Parser, argv: Sequence[str]) -> list[str]:
             except (OSError, ValueError) as error:
                 parser.error(str(error))
             found |= graphs if isinstance(graphs, dict) else {}
-    return [name for name, value in found.items() if str(value).endswith(".npz")]
+    return [name for name, value in found.items() if is_graph_file(value)]

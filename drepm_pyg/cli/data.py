@@ -104,9 +104,9 @@ def _info(args: Namespace) -> int:
 
 def _validate(args: Namespace) -> int:
     from drepm_pyg.data import validate
-    from drepm_pyg.experiments import load_data
+    from drepm_pyg.experiments.sources import read_data
 
-    data = load_data(args.data)
+    data = read_data(args.data)
     try:
         found = [{"level": "warning", "message": warning} for warning in validate(data)]
     except ValueError as error:

@@ -81,10 +81,24 @@ def run(args: Namespace) -> None:
 
 def config_of(args: Namespace) -> dict[str, Any]:
     """The arguments as the flat form of a run."""
-    from drepm_pyg.cli import fit
-
-    trainer = given(args.trainer, fit.parser([]).get_defaults().trainer)
+    defaults = parser([]).get_defaults()
+    trainer = given(args.trainer, defaults.trainer)
+    _check_graphs(args, defaults)
     config: dict[str, Any] = {name: value for name, value in args.as_dict().items() if name not in ("config", "format")}
     config = {name: list(value) if isinstance(value, tuple) else value for name, value in config.items()}
     config |= {"root": str(config["root"]), "modalities": names(config["modalities"])}
     return {**config, "trainer": trainer} if trainer else {k: v for k, v in config.items() if k != "trainer"}
+
+
+def _check_graphs(args: Namespace, defaults: Namespace) -> None:
+    """No option of the graphs for a model that reads none."""
+    from drepm_pyg.experiments.experiment import model_class
+
+    model = model_class(args.model.class_path)
+    asked = (
+        [] if model.graph_nodes else [name for name, value in args.graphs.items() if value != defaults.graphs.get(name)]
+    )
+    if asked:
+        raise ValueError(
+            f"'--graphs.{asked[0]}' is for the similarity graphs, and {model.__name__} reads none. Leave it out."
+        )

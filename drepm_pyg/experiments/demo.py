@@ -1,7 +1,7 @@
 """The demo: four models on MovieLens-100k, compared, drawn, and asked for films."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,7 +78,7 @@ def demo(
     """
     require("matplotlib", extra="plot", purpose="The demo's report")
     source = "synthetic" if offline else "movielens"
-    folder = Path(root) / (f"{source}-short" if short else source)
+    place = f"{source}-short" if short else source
     try:
         data = load_data(source, cache=Path(root) / ".cache")
     except OSError as error:
@@ -87,15 +87,22 @@ def demo(
 
     results = {}
     for name in MODELS:
-        settings = demo_settings(name)
+        settings = replace(demo_settings(name), data=source)
         ready = settings.graphs.add(data, settings.model_class.graph_nodes, Path(root) / ".cache" / "graphs")
         options = {"max_epochs": 2} if short else {}
         results[name] = settings.run(
-            ready, root=folder, name=name, seed=seed, resume=True, track_lines=True, progress=progress, **options
+            ready,
+            root=root,
+            name=f"{place}/{name}",
+            seed=seed,
+            resume=True,
+            track_lines=True,
+            progress=progress,
+            **options,
         )
         data = ready  # the graphs that one model reads do not disturb the next
     table = [_row(name, result) for name, result in results.items()]
-    return Demo(results, table, _write_report(folder, data, results, table))
+    return Demo(results, table, _write_report(Path(root) / place, data, results, table))
 
 
 def _row(name: str, result: "FitResult") -> dict[str, str]:

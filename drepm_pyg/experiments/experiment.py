@@ -4,7 +4,7 @@ import copy
 import inspect
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,19 +17,26 @@ from drepm_pyg.data import similar
 from drepm_pyg.experiments.bma_options import BMAOptions
 from drepm_pyg.experiments.sources import load_data
 from drepm_pyg.graph import AddSimilarityGraphs, read_graph
+from drepm_pyg.graph.formats import FORMATS
 from drepm_pyg.models import RecommenderModel, get_model
 
 if TYPE_CHECKING:
     from drepm_pyg.training import FitResult
 
-__all__ = ["DERIVED", "Experiment", "GraphOptions", "model_class"]
+__all__ = ["DERIVED", "Experiment", "GraphOptions", "is_graph_file", "model_class"]
 
 #: Arguments of the models that ``from_data`` reads off the data.
 DERIVED = ("num_users", "num_items", "in_channels", "modalities")
 
 _log = logging.getLogger(__name__)
 
+_WATCHING = ("progress", "resume", "trainer")  # how somebody looks on at a run, which may be by callbacks
 _OWN_OPTIONS = ("model", "data", "init_args", "config")  # arguments of fit that a run fills in by itself
+
+
+def is_graph_file(path: Any) -> bool:
+    """Whether ``path`` names a file that :func:`~drepm_pyg.graph.read_graph` reads."""
+    return Path(str(path)).suffix in FORMATS
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,7 @@ class Experiment:
         graphs = _mapping("graphs", rest.pop("graphs", None) or {})
         known = set(inspect.signature(GraphOptions).parameters)
         # In the flat form a ready-made graph stands beside the options, under its modality.
-        files = {name: str(path) for name, path in graphs.items() if name not in known and str(path).endswith(".npz")}
+        files = {name: str(path) for name, path in graphs.items() if name not in known and is_graph_file(path)}
         graphs = {name: value for name, value in graphs.items() if name not in files}
         _check_keys("graphs", graphs, known)
         bma = _mapping("bma", rest.pop("bma", None) or {})
@@ -183,21 +190,24 @@ class Experiment:
         return self.bma.wrap(self.model_class.from_data(data, **self.model["init_args"]))
 
     def run(self, data: HeteroData | None = None, **options: Any) -> "FitResult":
-        """Train; ``options`` replace those of the experiment.
+        """Train; ``options`` replace those of the experiment, in what the run's ``config.yaml`` says, too.
 
         Args:
             data: what :meth:`load` gave; None: load it.
-            options: arguments of :func:`drepm_pyg.training.fit`.
+            options: arguments of :func:`drepm_pyg.training.fit`; ``progress``, ``resume`` and ``trainer`` are for this
+                call alone.
         """
         from drepm_pyg.training import fit
 
-        data = self.load() if data is None else data
-        config = self.to_config()
+        kept = {name: value for name, value in options.items() if name not in _WATCHING}
+        asked = replace(self, options={**self.options, **kept})
+        data = asked.load() if data is None else data
+        config = {name: value for name, value in asked.to_config().items() if name != "resume"}
         return fit(
-            self.build(data),
+            asked.build(data),
             data,
             init_args=self.bma.init_args(self.model),
-            config={name: value for name, value in config.items() if name != "resume"},
+            config={**config, **({"root": str(config["root"])} if "root" in config else {})},
             **{**self.options, **options},
         )
 

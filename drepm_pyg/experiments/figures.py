@@ -33,7 +33,7 @@ def draw_learning_curves(path: Path, runs: Mapping[str, Path], *, metric: str = 
             best = max(range(len(values)), key=values.__getitem__)
             axes.plot(epochs[best], values[best], "o", color=color, markersize=5)
         axes.set_xlabel("epoch")
-        axes.set_ylabel("validation Recall@20")
+        axes.set_ylabel(metric.replace("val/", "validation "))
         axes.legend(frameon=False)
 
 

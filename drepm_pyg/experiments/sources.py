@@ -10,7 +10,7 @@ from drepm_pyg._checks import check_choice
 from drepm_pyg.data import MultimodalMovieLens, SyntheticMultimodal, read_mmrec, validate
 from drepm_pyg.data.synthetic import MODALITIES
 
-__all__ = ["CACHE", "load_data"]
+__all__ = ["CACHE", "load_data", "read_data"]
 
 MOVIELENS = ("knowledge", "text")
 
@@ -34,13 +34,14 @@ def load_data(source: str, *, modalities: Sequence[str] | None = None, cache: st
         FileNotFoundError: where ``source`` is neither a name nor a path.
         ValueError: where a modality is not there, or the data have faults.
     """
-    data = _read(source, modalities, cache)
+    data = read_data(source, modalities=modalities, cache=cache)
     for warning in validate(data):
         _log.info("%s: %s", source, warning)
     return data
 
 
-def _read(source: str, modalities: Sequence[str] | None, cache: str | Path) -> HeteroData:
+def read_data(source: str, *, modalities: Sequence[str] | None = None, cache: str | Path = CACHE) -> HeteroData:
+    """:func:`load_data` with whatever faults the data have."""
     if source == "movielens":
         names = MOVIELENS if modalities is None else tuple(modalities)
         return MultimodalMovieLens(Path(cache) / "movielens", modalities=names)[0]

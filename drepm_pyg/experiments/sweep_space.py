@@ -43,6 +43,11 @@ class Bounds:
         """Whether the numbers are whole ones."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
+    @property
+    def count(self) -> int | None:
+        """How many numbers there are; None where they are not whole."""
+        return int(self.high) - int(self.low) + 1 if self.whole else None
+
     def draw(self, generator: random.Random) -> float:
         """One of the numbers."""
         if self.log:
@@ -101,10 +106,9 @@ class SearchSpace:
 
     @property
     def size(self) -> int | None:
-        """How many points there are; None where there are bounds."""
-        if any(isinstance(values, Bounds) for values in self.varied.values()):
-            return None
-        return math.prod(len(values) for values in self.varied.values() if isinstance(values, list))
+        """How many points there are; None where there are bounds of other than whole numbers."""
+        counts = [values.count if isinstance(values, Bounds) else len(values) for values in self.varied.values()]
+        return None if None in counts else math.prod(count for count in counts if count is not None)
 
     def settings(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """The nested form of one point: what a run is given beside the model's name."""

@@ -96,7 +96,8 @@ def fit(
         root: where run folders stand.
         name: of the run's folder; None: the model's name and the seed, numbered where that is taken.
         resume: go on from the last finished epoch of that folder (without ``name``: of the latest one) if there is one.
-            Settings must be the same, up to ``max_epochs``.
+            Settings must be the same, up to ``max_epochs``; what ``compile`` and ``trainer`` say may change, and the
+            last bits with it.
         ks: cut-offs of the metrics.
         metrics: names of the metrics.
         track_lines: record the behaviour and the modal line alone, and their cosine distance, at every validation.
@@ -142,6 +143,9 @@ def fit(
         "monitor": monitor,
         "validate_every": validate_every,
         "seed": seed,
+        "ks": list(ks),
+        "metrics": list(metrics),
+        "track_lines": track_lines,
     }
     fingerprint = run.fingerprint(data)
     folder = run.open_folder(Path(root), name, f"{type(model).__name__.lower()}-seed{seed}", resume=resume)

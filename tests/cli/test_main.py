@@ -178,6 +178,12 @@ def test_data_with_faults_are_not_trained_on(tmp_path: Path, capsys: pytest.Capt
     inter.write_text("\n".join([header, first, first, *rest]) + "\n")
     assert main(["fit", "--model", "BPR", "--data", str(tmp_path / "leak"), "--root", str(tmp_path)]) == 1
     assert "holds 1 duplicate pairs" in capsys.readouterr().err
+    assert main(["data", "validate", str(tmp_path / "leak"), "--format", "json"]) == 1
+    out = capsys.readouterr()
+    (fault,) = json.loads(out.out)
+    assert fault["level"] == "fault"
+    assert "holds 1 duplicate pairs" in fault["message"]
+    assert "has faults: they are listed above (1)" in out.err
 
 
 def test_a_ready_made_graph_of_no_modality_is_told(
@@ -187,6 +193,8 @@ def test_a_ready_made_graph_of_no_modality_is_told(
     assert main(["graph", str(folder / "text_feat.npy"), "--out", graph, "--k", "3"]) == 0
     fit = ["fit", "--model", "FREEDOM", "--data", str(folder), "--max_epochs", "1", "--root", str(tmp_path)]
     assert main([*fit, "--graphs.txt", graph]) == 0
+    assert main([*fit[:1], "--model", "BPR", *fit[3:], "--graphs.k", "3"]) == 1
+    assert "'--graphs.k' is for the similarity graphs, and BPR reads none" in capsys.readouterr().err
     assert "ready-made graph 'txt' belongs to no modality of the data (image, text)" in caplog.text
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from drepm_pyg.data import SyntheticMultimodal
+from drepm_pyg.evaluation import evaluate
+from drepm_pyg.experiments import load_trained
 from drepm_pyg.experiments.demo import MODELS, demo, demo_settings
 from drepm_pyg.graph import AddSimilarityGraphs
 from drepm_pyg.training import read_result
@@ -25,6 +27,8 @@ def test_the_demo_compares_draws_and_recommends(tmp_path: Path) -> None:
         assert picture.startswith(b"\x89PNG")
         assert f"({name}.png)" in text
     assert text.count("### User") == 3
+    loaded, data = load_trained(tmp_path / "synthetic-short" / "DRepMRec")
+    assert evaluate(loaded, data) == evaluate(made.results["DRepMRec"].model, data)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -327,3 +327,13 @@ def test_a_missing_optuna_names_the_extra(folder: Path, tmp_path: Path, monkeypa
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtraError, match=r'A sweep needs the package .optuna.*pip install "drepm_pyg\[sweep\]"'):
         search(folder, tmp_path / "sweep", ["BPR"])
+
+
+@pytest.mark.errors
+def test_a_space_that_is_exhausted_ends_the_search(folder: Path, tmp_path: Path) -> None:
+    whole = {"LightGCN": {"init_args": {"num_layers": {"low": 1, "high": 3}}}}
+    with pytest.raises(ValueError, match=r"'trials' must be at most the number of points .* \(got 4 for 3\)"):
+        search(folder, tmp_path / "whole", ["LightGCN"], spaces=whole, trials=4)
+    narrow = {"BPR": {"lr": {"low": 0.1, "high": 0.10001}}}  # settings have four digits
+    with pytest.raises(ValueError, match=r"The search space of 'BPR' has no point left that was not tried \(got 1 "):
+        search(folder, tmp_path / "narrow", ["BPR"], spaces=narrow, trials=3, sampler="random", max_epochs=1)

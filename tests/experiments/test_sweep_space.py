@@ -61,6 +61,12 @@ def test_a_list_is_a_choice_bounds_are_numbers_between_them_and_the_rest_is_fixe
     assert list(itertools.islice(space.draws("0"), 3)) != list(itertools.islice(space.draws("1"), 3))
 
 
+def test_bounds_of_whole_numbers_have_so_many_points() -> None:
+    layers = {"num_layers": {"low": 1, "high": 3}}
+    assert SearchSpace.from_config("LightGCN", {"init_args": layers, "lr": [0.1, 0.2]}).size == 6
+    assert SearchSpace.from_config("LightGCN", {"init_args": layers, "lr": {"low": 0.1, "high": 0.2}}).size is None
+
+
 def test_a_grid_is_every_point_once() -> None:
     space = SearchSpace.from_config("BPR", {"init_args": {"reg": [0.1, 1.0]}, "lr": [1e-3, 1e-2, 1e-1]})
     points = [tuple(point.values()) for point in space.grid("0")]

@@ -250,6 +250,9 @@ def test_a_run_goes_on_as_what_it_was(tmp_path: Path) -> None:
     again = {"root": tmp_path, "name": "run", "resume": True, **QUICK}
     with pytest.raises(ValueError, match="can only go on as it began"):
         fit(build(BM3, data), data, **again)
+    for changed in ({"ks": (5, 3)}, {"metrics": ("recall",)}, {"track_lines": True}):
+        with pytest.raises(ValueError, match=f"can only go on as it began.*{next(iter(changed))}="):
+            fit(build(LightGCN, data), data, **{**again, **changed})
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
     with pytest.raises(CorruptFileError, match=r"last.ckpt' is no checkpoint .* Was it truncated\?"):

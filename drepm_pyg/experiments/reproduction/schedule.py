@@ -128,7 +128,8 @@ class _Processes:
                 self.running.add(process)
             with process:
                 status = process.wait()
-            self.running.discard(process)
+            with self.lock:
+                self.running.discard(process)
         if status == 0 and place.finished:
             return None, time.perf_counter() - began
         lines = (place.folder / LOG).read_text(errors="replace").split("\n")
