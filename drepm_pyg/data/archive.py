@@ -14,9 +14,10 @@ __all__ = ["Archive"]
 
 @dataclass(frozen=True)
 class Archive:
-    """Read access to the files below a directory, in a zip, or to one file and its neighbours."""
+    """Read access to the files below a directory (``recursive=False``: directly in it) or in a zip."""
 
     path: Path
+    recursive: bool = True
 
     def names(self) -> list[str]:
         """Every file, as a sorted relative path with forward slashes.
@@ -26,7 +27,8 @@ class Archive:
             CorruptFileError: the zip is damaged, or a member's name points outside of it.
         """
         if self.path.is_dir():
-            return sorted(file.relative_to(self.path).as_posix() for file in self.path.rglob("*") if file.is_file())
+            found = self.path.rglob("*") if self.recursive else self.path.iterdir()
+            return sorted(file.relative_to(self.path).as_posix() for file in found if file.is_file())
         with self._zip() as archive:
             names = sorted(name for name in archive.namelist() if not name.endswith("/"))
         unsafe = [name for name in names if _points_outside(name)]

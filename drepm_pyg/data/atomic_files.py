@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 from drepm_pyg._checks import CorruptFileError, check_choice
 from drepm_pyg.data.archive import Archive
+from drepm_pyg.data.table_checks import check_cells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,8 @@ def read_atomic_files(
     """The tables of a data set in RecBole's format, by kind (``inter``, ``item``, ``user``, ``kg``, ``link``).
 
     Args:
-        path: a directory, zip or wheel that holds them somewhere (a zip is read in place), or the ``.inter`` file.
+        path: a directory, zip or wheel that holds them somewhere (a zip is read in place), or the ``.inter`` file,
+            which has the others beside it. Hidden files (``._films.inter``) do not count.
         name: the data set, where there are several.
         kinds: the tables to read; one that is not there is left out of the result.
 
@@ -38,10 +40,11 @@ def read_atomic_files(
     for kind in kinds:
         check_choice(KINDS, kinds=kind)
     path = Path(path)
-    if path.suffix == ".inter":
+    is_table = path.suffix == ".inter"
+    if is_table:
         path, name = path.parent, name or path.stem
-    archive = Archive(path)
-    present = [PurePosixPath(member) for member in archive.names()]
+    archive = Archive(path, recursive=not is_table)
+    present = [member for member in map(PurePosixPath, archive.names()) if not member.name.startswith(".")]
     found = [member for member in present if member.suffix == ".inter" and name in (None, member.stem)]
     if len(found) != 1:
         listed = sorted(member.stem for member in present if member.suffix == ".inter")
@@ -70,8 +73,7 @@ def _read_table(file: IO[bytes], name: str) -> "pd.DataFrame":
             )
         # Tokens are taken literally: "NA" is an artist, and a quotation mark is part of a title.
         frame = pd.read_csv(file, sep="\t", header=None, names=list(names), dtype=str, quoting=3, keep_default_na=False)
-        if not isinstance(frame.index, pd.RangeIndex):  # pandas takes surplus cells of a row for its index
-            raise CorruptFileError(f"'{name}' has rows with more cells than its header.")
+        check_cells(frame, name)
         for column, kind in zip(names, types, strict=True):
             if kind == "float":
                 frame[column] = pd.to_numeric(frame[column]).astype(float)

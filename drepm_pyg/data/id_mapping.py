@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from drepm_pyg._checks import CorruptFileError
+from drepm_pyg.data.table_checks import check_cells
 
 __all__ = ["IdMapping", "read_mapping", "write_mapping"]
 
@@ -42,7 +43,10 @@ def read_mapping(path: Path, id_column: str) -> IdMapping:
         with path.open(encoding="utf-8-sig") as file:
             separator = "\t" if "\t" in file.readline() else ","
         frame = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        check_cells(frame, path.name)
         frame = frame.set_index(frame[id_column].astype(int)).sort_index()
+    except CorruptFileError:
+        raise
     except (pd.errors.EmptyDataError, pd.errors.ParserError, KeyError, ValueError) as error:
         raise CorruptFileError(
             f"'{path.name}' must be a table with an integer column '{id_column}': {error}"

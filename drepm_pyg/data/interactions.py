@@ -1,13 +1,14 @@
 """All interactions of a data set as one list, and the way back: a label for each says where it belongs."""
 
 import copy
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg.data.schema import ITEM_USER, SPLIT_INDEX, USER_ITEM
+from drepm_pyg.data.schema import ITEM_USER, PAIR_VALUES, SPLIT_INDEX, USER_ITEM, pair_attribute
 from drepm_pyg.typing import Bool, Int, Tensor
 
 if TYPE_CHECKING:
@@ -15,55 +16,71 @@ if TYPE_CHECKING:
 
 __all__ = ["Interactions", "assign_split", "known_users", "latest_rows"]
 
-_VALUES = ("rating", "time")
-
 
 @dataclass(frozen=True)
 class Interactions:
     """Pairs of every split, one after the other: training, validation, test.
 
     Shapes:
-        edge_index: long ``[2, E]``; label: ``[E]``, 0 training, 1 validation, 2 test; rating, time: ``[E]`` or None
+        edge_index: long ``[2, E]``; label: ``[E]``, 0 training, 1 validation, 2 test; values, by name: ``[E, ...]``
     """
 
     edge_index: Int[Tensor, "2 E"]
     label: Int[Tensor, " E"]
-    rating: Tensor | None = None
-    time: Tensor | None = None
+    values: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def rating(self) -> Tensor | None:
+        """The ratings; None where not every pair has one."""
+        return self.values.get("rating")
+
+    @property
+    def time(self) -> Tensor | None:
+        """The time stamps; None where not every pair has one."""
+        return self.values.get("time")
 
     @classmethod
     def of(cls, data: HeteroData) -> "Interactions":
-        """Gather what ``data`` holds; a rating or time that some split lacks is None."""
-        store = data[USER_ITEM]
-        splits = [name for name in SPLIT_INDEX if store.get(SPLIT_INDEX[name]) is not None]
-        parts = [store[SPLIT_INDEX[name]] for name in splits]
-        lengths = torch.tensor([part.size(1) for part in parts])
-        values: dict[str, Tensor | None] = {}
-        for value in _VALUES:
-            # A split without pairs needs no values.
-            found = [
-                store.get(_attribute(value, name)) for name, part in zip(splits, parts, strict=True) if part.size(1)
-            ]
-            present = [tensor for tensor in found if tensor is not None]
-            values[value] = torch.cat(present) if present and len(present) == len(found) else None
-        label = torch.tensor([list(SPLIT_INDEX).index(name) for name in splits])
-        if not parts:
+        """Gather what ``data`` holds: the pairs, and every value that no split lacks."""
+        # Asking for an edge type that is not there makes one.
+        store = data[USER_ITEM] if USER_ITEM in data.edge_types else {}
+        pairs = {split: store[index] for split, index in SPLIT_INDEX.items() if store.get(index) is not None}
+        if not pairs:
             raise ValueError(
                 f"'data' must have interactions in {list(USER_ITEM)}.edge_index (got the edge types "
                 f"{[list(kind) for kind in data.edge_types]})."
             )
-        return cls(torch.cat(parts, dim=1), label.repeat_interleave(lengths), **values)
+        filled = [split for split, part in pairs.items() if part.size(1)]  # a split without pairs needs no values
+        values = {}
+        for name in _value_names(store):
+            found = [store[key] for split in filled if (key := pair_attribute(name, split)) in store]
+            if filled and len(found) == len(filled):
+                values[name] = torch.cat(found)
+        label = torch.tensor([list(SPLIT_INDEX).index(split) for split in pairs])
+        lengths = torch.tensor([part.size(1) for part in pairs.values()])
+        return cls(torch.cat(list(pairs.values()), dim=1), label.repeat_interleave(lengths), values)
 
 
-def _attribute(value: str, split: str) -> str:
-    return value if split == "train" else f"{split}_{value}"
+def _value_names(store: Any) -> list[str]:
+    """The schema's values, and every other tensor with an entry for each training pair."""
+    size = store["edge_index"].shape[1:] if "edge_index" in store else None
+    others = [
+        name
+        for name, value in store.items()
+        if isinstance(value, Tensor) and value.shape[:1] == size
+        if name not in (*PAIR_VALUES, "edge_index") and not name.startswith(("val_", "test_"))
+    ]
+    return [*PAIR_VALUES, *others]
 
 
 def assign_split(data: HeteroData, label: Int[Tensor, " E"], *, drop_unknown: bool = False) -> HeteroData:
     """A copy of ``data`` with its interactions dealt anew.
 
     Features are shared with ``data``, not copied. Ratings and time stamps go with their pairs: ``rating`` belongs to
-    the training pairs, ``val_rating`` and ``test_rating`` to the held-out ones (``time`` likewise).
+    the training pairs, ``val_rating`` and ``test_rating`` to the held-out ones. So does ``time``, and any other tensor
+    with an entry for each training pair (``edge_attr``, ``val_edge_attr``, ``test_edge_attr``). A value that some pair
+    lacks is left out, and so is whatever else is stored with the interactions or their reverse: it may know the earlier
+    split.
 
     Args:
         data: HeteroData in the schema.
@@ -93,14 +110,13 @@ def assign_split(data: HeteroData, label: Int[Tensor, " E"], *, drop_unknown: bo
         label = torch.where(known, label, -1)
 
     out = copy.copy(data)
-    del out[USER_ITEM]
+    for kind in {USER_ITEM, ITEM_USER} & set(out.edge_types):
+        del out[kind]
     for number, (split, index) in enumerate(SPLIT_INDEX.items()):
         chosen = label == number
         out[USER_ITEM][index] = pooled.edge_index[:, chosen]
-        for value in _VALUES:
-            tensor = getattr(pooled, value)
-            if tensor is not None:
-                out[USER_ITEM][_attribute(value, split)] = tensor[chosen]
+        for name, value in pooled.values.items():
+            out[USER_ITEM][pair_attribute(name, split)] = value[chosen]
     out[ITEM_USER].edge_index = out[USER_ITEM].edge_index.flip(0)
     return out
 

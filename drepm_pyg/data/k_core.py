@@ -17,7 +17,7 @@ def k_core(data: HeteroData, k: int = 5, *, user_k: int | None = None, item_k: i
     """Drop users and items with fewer than ``k`` interactions until all that are left have ``k``.
 
     The largest such part is unique. Ids are made dense again in the old order; features, masks, titles and original ids
-    go with their rows.
+    go with their rows, ratings, time stamps and the like with their pairs (:func:`~drepm_pyg.data.assign_split`).
 
     Args:
         data: HeteroData before its split and without similarity graphs.

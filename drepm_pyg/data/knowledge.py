@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["knowledge_features"]
 
+_ABSENT = 1e-6  # a row was of length 1 before the projection: what is shorter after it is rounding
+
 
 def knowledge_features(
     kg: "pd.DataFrame", link: "pd.DataFrame", item_id: Sequence[str], *, width: int = 256
@@ -30,10 +32,12 @@ def knowledge_features(
         kg: triples with the columns ``head_id``, ``relation_id``, ``tail_id``.
         link: ``item_id`` and the ``entity_id`` it is in the graph.
         item_id: the items, in the order of the rows that are wanted.
-        width: the number of coordinates; fewer where fewer items have facts.
+        width: the number of coordinates; as many as there are items with facts where these are fewer (and ``width``
+            zeros an item where no item has any).
 
     Returns:
-        float32 ``[I, F]`` and the mask: False, with a row of zeros, for an item without a link or without facts.
+        float32 ``[I, F]`` and the mask: False, with a row of zeros, for an item without a link or without facts, and
+        for one of whose facts the leading directions show nothing (it shares none of them with another item, say).
     """
     from scipy.linalg import eigh
     from scipy.sparse import csr_array, diags_array
@@ -67,7 +71,9 @@ def knowledge_features(
     projected = (vectors * np.sqrt(energy.clip(min=0)))[:, ::-1]  # U S, the strongest direction first
     largest = np.abs(projected).argmax(axis=0)
     projected *= np.where(projected[largest, np.arange(projected.shape[1])] < 0, -1, 1)
-    projected /= np.linalg.norm(projected, axis=1, keepdims=True)
+    norms = np.linalg.norm(projected, axis=1)
+    shown = norms > _ABSENT
+    mask[mask] = shown
     features = np.zeros((len(item_id), projected.shape[1]), dtype=np.float32)
-    features[mask] = projected
+    features[mask] = projected[shown] / norms[shown, None]
     return torch.from_numpy(features), torch.from_numpy(mask)

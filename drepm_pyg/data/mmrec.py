@@ -14,6 +14,7 @@ from drepm_pyg.data.id_mapping import read_mapping, write_mapping
 from drepm_pyg.data.interactions import Interactions, assign_split, latest_rows
 from drepm_pyg.data.schema import build_data, modalities, modality_mask
 from drepm_pyg.data.splits import Split, check_split, deal
+from drepm_pyg.data.table_checks import check_cells
 from drepm_pyg.typing import Float, Tensor
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_mmrec", "write_mmrec"]
 
-_FEATURES, _MASK = "_feat.npy", "_mask.npy"
+_INTER, _FEATURES, _MASK = ".inter", "_feat.npy", "_mask.npy"
 
 
 def read_mmrec(
@@ -39,12 +40,14 @@ def read_mmrec(
     ``<modality>_feat.npy`` (rows by itemID, any float type) is a modality; it is memory-mapped copy-on-write, so
     nothing is read before it is used and no change reaches the file. ``<modality>_mask.npy`` (bool),
     ``i_id_mapping.csv`` and ``u_id_mapping.csv`` (original ids and titles) are read where present. Feature rows beyond
-    the last item that has an interaction are items without interactions.
+    the last item that has an interaction are items without interactions. Hidden files (``._image_feat.npy``) do not
+    count.
 
     Args:
         path: the directory, or its ``.inter`` file.
         modalities: which feature files to take; None for all of them.
-        drop_unknown: leave held-out pairs of users out who have no training pair.
+        drop_unknown: leave held-out pairs of users out who have no training pair, in the file's own split and in
+            ``"temporal"`` (the other two leave every user a training pair; a function decides for itself).
         split: ``"random"``, ``"leave_one_out"``, ``"temporal"`` or any function from HeteroData to HeteroData deals the
             pairs anew, a pair that occurs more than once as one, with its latest row; ``x_label`` is not needed then.
             None keeps the file's own split.
@@ -57,13 +60,13 @@ def read_mmrec(
         FileNotFoundError: there is no ``.inter`` file.
         CorruptFileError: a file is truncated, disagrees with another about the number of items, or does not hold
             what the format promises.
-        ValueError: ``modalities`` names a file that is not there.
+        ValueError: ``modalities`` names a file that is not there, or a split by time finds an empty time stamp.
     """
     check_split(split)
     inter = _find_inter(Path(path))
     folder = inter.parent
     columns = _read_inter(inter, labelled=split is None)
-    present = {file.name.removesuffix(_FEATURES): file for file in sorted(folder.glob(f"*{_FEATURES}"))}
+    present = {file.name.removesuffix(_FEATURES): file for file in _visible(folder, _FEATURES)}
     for name in modalities if modalities is not None else ():
         check_choice(list(present), modalities=name)
     chosen = {name: file for name, file in present.items() if modalities is None or name in modalities}
@@ -96,7 +99,7 @@ def read_mmrec(
         title=items.title,
     )
     if split is not None:
-        return deal(data, split, seed)
+        return deal(data, split, seed, drop_unknown=drop_unknown)
     if not bool((columns["x_label"] == 0).any()):
         raise CorruptFileError(f"'{inter.name}' has no row with x_label 0: its training split is empty.")
     return assign_split(data, columns["x_label"], drop_unknown=drop_unknown)
@@ -109,12 +112,17 @@ def _find_inter(path: Path) -> Path:
         raise FileNotFoundError(
             f"'path' must be a data directory or its .inter file (got '{path}', which does not exist)."
         )
-    found = sorted(path.glob("*.inter"))
+    found = _visible(path, _INTER)
     named = [file for file in found if file.stem == path.resolve().name]
     if len(found) != 1 and not named:
         listed = ", ".join(file.name for file in found) or "none"
         raise FileNotFoundError(f"'{path}' must hold exactly one .inter file (found: {listed}). Pass the file itself.")
     return (named or found)[0]
+
+
+def _visible(folder: Path, ending: str) -> list[Path]:
+    """The files with this ending, sorted, but for a killed writer's partial ones and macOS' ``._`` files."""
+    return sorted(file for file in folder.glob(f"*{ending}") if not file.name.startswith("."))
 
 
 def _read_inter(path: Path, *, labelled: bool) -> dict[str, Tensor]:
@@ -134,6 +142,7 @@ def _read_inter(path: Path, *, labelled: bool) -> dict[str, Tensor]:
         )
     if frame.empty:
         raise CorruptFileError(f"'{path.name}' has a header but no interactions.")
+    check_cells(frame, path.name)
     columns = {name: _integers(path, frame[name]) for name in needed}
     labels = columns["x_label"].unique().tolist() if labelled else []
     if not set(labels) <= {0, 1, 2}:
@@ -245,13 +254,11 @@ def write_mmrec(data: HeteroData, path: str | os.PathLike[str]) -> None:
     """
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
-    inter = folder / f"{folder.resolve().name}.inter"
+    inter = folder / f"{folder.resolve().name}{_INTER}"
     arrays = {f"{name}{_FEATURES}": data["item"][name] for name in modalities(data)}
     arrays |= {f"{name}{_MASK}": mask for name in modalities(data) if (mask := modality_mask(data, name)) is not None}
-    foreign = [
-        file.name for file in (*folder.glob("*.inter"), *folder.glob(f"*{_FEATURES}"), *folder.glob(f"*{_MASK}"))
-    ]
-    foreign = sorted(set(foreign) - {inter.name, *arrays})
+    present = {file.name for ending in (_INTER, _FEATURES, _MASK) for file in _visible(folder, ending)}
+    foreign = sorted(present - {inter.name, *arrays})
     if foreign:
         raise FileExistsError(f"'{folder}' holds another data set's files {foreign}. Write to an empty directory.")
     for name, tensor in arrays.items():

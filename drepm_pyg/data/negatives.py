@@ -30,6 +30,7 @@ class NegativeSampler:
         self, edge_index: Int[Tensor, "2 E"], num_items: int, candidates: Int[Tensor, " C"] | None = None
     ) -> None:
         check_edge_index(edge_index)
+        _check_users(**{"edge_index[0]": edge_index[0]})
         check_ids(num_items, what="items", **{"edge_index[1]": edge_index[1]})
         if candidates is not None:
             check_tensors(candidates=candidates)
@@ -77,8 +78,7 @@ class NegativeSampler:
     def _check(self, user: Int[Tensor, " B"], row: Int[Tensor, " B"]) -> None:
         if user.dtype != torch.long:
             raise TypeError(f"'user' must be a long tensor (got {user.dtype}).")
-        if int(row.min()) < 0:
-            raise ValueError(f"'user' must hold ids of at least 0 (got {int(user.min())}).")
+        _check_users(user=user)
         if self._sated.numel():
             sated = user[torch.isin(row, self._sated)].unique()
             if sated.numel():
@@ -87,6 +87,13 @@ class NegativeSampler:
                     f"that no negative exists (first: {sated[:5].tolist()}). Pass more 'candidates', or leave these "
                     "users out."
                 )
+
+
+def _check_users(**ids: Int[Tensor, " B"]) -> None:
+    """No id below 0; there is no upper limit, since a user whom no training pair names may get any candidate."""
+    for name, user in ids.items():
+        if user.numel() and int(user.min()) < 0:
+            raise ValueError(f"'{name}' must hold ids of at least 0 (got {int(user.min())}).")
 
 
 # A training loop calls with the same tensor every step: its keys are sorted once and go when the tensor goes.

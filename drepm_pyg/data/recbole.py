@@ -122,11 +122,11 @@ def _number(column: "pd.Series[str]") -> tuple[list[str], Tensor]:
 
 def _time(column: "pd.Series[float]") -> Tensor:
     values = column.to_numpy(np.float64)
-    empty = int(np.isnan(values).sum())
-    if empty:
+    timeless = int((~np.isfinite(values)).sum())
+    if timeless:
         raise ValueError(
-            f"'{column.name}' is empty in {empty:,} of {len(values):,} interactions, which have no place in time. Fill "
-            "or remove these rows, or read without 'time_field'."
+            f"'{column.name}' is empty or infinite in {timeless:,} of {len(values):,} interactions, which have no "
+            "place in time. Fill or remove these rows, or read without 'time_field'."
         )
     return torch.tensor(values.astype(np.int64) if (values == np.floor(values)).all() else values)
 

@@ -11,6 +11,7 @@ from drepm_pyg.typing import Bool, Float, Int, Tensor
 
 __all__ = [
     "ITEM_USER",
+    "PAIR_VALUES",
     "SPLIT_INDEX",
     "USER_ITEM",
     "build_data",
@@ -18,6 +19,7 @@ __all__ = [
     "graph_modalities",
     "modalities",
     "modality_mask",
+    "pair_attribute",
     "similar",
 ]
 
@@ -27,8 +29,16 @@ ITEM_USER = ("item", "rev_interacts", "user")
 #: Under which attribute of ``data[USER_ITEM]`` the pairs of a split stand.
 SPLIT_INDEX = {"train": "edge_index", "val": "val_edge_label_index", "test": "test_edge_label_index"}
 
+#: What the schema knows of a pair besides its ids.
+PAIR_VALUES = ("rating", "time")
+
 _SIMILAR = "similar_"
 _OTHER_ITEM_ATTRIBUTES = ("item_id", "title")
+
+
+def pair_attribute(value: str, split: str) -> str:
+    """Where ``data[USER_ITEM]`` holds the values of a split's pairs: ``rating``, ``val_rating``, ``test_rating``."""
+    return value if split == "train" else f"{split}_{value}"
 
 
 def similar(node: str, modality: str) -> tuple[str, str, str]:
@@ -47,7 +57,7 @@ def graph_modalities(data: HeteroData, node: str) -> list[str]:
 
 def modalities(data: HeteroData) -> list[str]:
     """The names of the item features, sorted: two-dimensional floating point attributes with one row per item."""
-    item = data["item"]
+    item = data["item"] if "item" in data.node_types else {}  # asking for a store that is not there makes one
     num_items = item.get("num_nodes")  # PyG warns where it is asked for a number that was never set
     return sorted(
         name
@@ -62,7 +72,7 @@ def modalities(data: HeteroData) -> list[str]:
 
 def modality_mask(data: HeteroData, name: str) -> Bool[Tensor, " I"] | None:
     """Which items have the modality ``name`` (True = present); None where all of them do."""
-    return data["item"].get(f"{name}_mask")
+    return data["item"].get(f"{name}_mask") if "item" in data.node_types else None
 
 
 def check_modality_name(name: str) -> None:

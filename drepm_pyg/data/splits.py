@@ -34,7 +34,8 @@ def random_split(data: HeteroData, *, seed: int = 0, held_out: float = 0.2, min_
         min_history: from this length on a history counts as long.
 
     Returns:
-        A copy of ``data`` (features are shared) with new training, validation and test pairs.
+        A copy of ``data`` (features are shared) with new training, validation and test pairs, and what belongs to each
+        of them (:func:`~drepm_pyg.data.assign_split`).
     """
     check_fraction(held_out=held_out)
     check_at_least(MIN_HISTORY, min_history=min_history)
@@ -59,10 +60,11 @@ def leave_one_out_split(
         seed: of the random order.
 
     Returns:
-        A copy of ``data`` (features are shared) with new training, validation and test pairs.
+        A copy of ``data`` (features are shared) with new training, validation and test pairs, and what belongs to each
+        of them (:func:`~drepm_pyg.data.assign_split`).
 
     Raises:
-        ValueError: ``order="time"`` without time stamps.
+        ValueError: ``order="time"`` without time stamps, or time stamps that are not all finite.
     """
     check_choice(("auto", "time", "random"), order=order)
     if order == "random" or (order == "auto" and Interactions.of(data).time is None):
@@ -84,10 +86,11 @@ def temporal_split(data: HeteroData, *, val: float = 0.1, test: float = 0.1, dro
         drop_unknown: leave held-out pairs of users out who are not in the training part.
 
     Returns:
-        A copy of ``data`` (features are shared) with new training, validation and test pairs.
+        A copy of ``data`` (features are shared) with new training, validation and test pairs, and what belongs to each
+        of them (:func:`~drepm_pyg.data.assign_split`).
 
     Raises:
-        ValueError: there are no time stamps, or nothing would be left for training.
+        ValueError: there are no time stamps, not all of them are finite, or nothing would be left for training.
     """
     check_fraction(val=val, test=test, **{"val + test": val + test})
     _, time = _timed(data)
@@ -101,13 +104,21 @@ def temporal_split(data: HeteroData, *, val: float = 0.1, test: float = 0.1, dro
 
 
 def _timed(data: HeteroData) -> tuple[Tensor, Tensor]:
+    """The pairs and their time stamps, all of them finite: a NaN is neither before nor after a moment."""
     interactions = Interactions.of(data)
-    if interactions.time is None:
+    time = interactions.time
+    if time is None:
         raise ValueError(
             "A split by time needs a time stamp for every interaction (data['user', 'interacts', 'item'].time is "
             "missing). Read the data with its time column, or split at random."
         )
-    return interactions.edge_index, interactions.time
+    timeless = int((~time.isfinite()).sum())
+    if timeless:
+        raise ValueError(
+            f"A split by time needs a finite time stamp for every interaction ({timeless:,} of {time.numel():,} have "
+            "none). Fill or remove these interactions, or split at random."
+        )
+    return interactions.edge_index, time
 
 
 def _latest_first(pairs: Int[Tensor, "2 E"], time: Tensor) -> Int[Tensor, " E"]:
@@ -139,11 +150,11 @@ def _floor(count: Int[Tensor, " U"], share: float) -> Int[Tensor, " U"]:
     return (count.double() * share + 1e-9).floor().long()
 
 
-#: The splits that can be named.
-SPLITS: dict[str, Callable[[HeteroData, int], HeteroData]] = {
-    "random": lambda data, seed: random_split(data, seed=seed),
-    "leave_one_out": lambda data, seed: leave_one_out_split(data, seed=seed),
-    "temporal": lambda data, seed: temporal_split(data),
+#: The splits that can be named, as functions of the data, the seed and whether to drop unknown users.
+SPLITS: dict[str, Callable[[HeteroData, int, bool], HeteroData]] = {
+    "random": lambda data, seed, _: random_split(data, seed=seed),
+    "leave_one_out": lambda data, seed, _: leave_one_out_split(data, seed=seed),
+    "temporal": lambda data, _, drop_unknown: temporal_split(data, drop_unknown=drop_unknown),
 }
 
 
@@ -153,8 +164,8 @@ def check_split(split: Split) -> None:
         check_choice(tuple(SPLITS), split=split)
 
 
-def deal(data: HeteroData, split: Split, seed: int) -> HeteroData:
+def deal(data: HeteroData, split: Split, seed: int, *, drop_unknown: bool = True) -> HeteroData:
     """``data`` with its interactions dealt by ``split``; as they are for None."""
     if split is None:
         return data
-    return SPLITS[split](data, seed) if isinstance(split, str) else split(data)
+    return SPLITS[split](data, seed, drop_unknown) if isinstance(split, str) else split(data)

@@ -13,7 +13,7 @@ from drepm_pyg.data.schema import build_data, check_modality_name
 from drepm_pyg.data.splits import random_split
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["SyntheticMultimodal"]
+__all__ = ["MODALITIES", "SyntheticMultimodal"]
 
 MODALITIES: Mapping[str, tuple[int, float]] = {"image": (64, 0.5), "text": (32, 1.0)}
 

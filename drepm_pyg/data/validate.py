@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import list_faults
 from drepm_pyg.data.feature_checks import feature_faults, feature_warnings
-from drepm_pyg.data.schema import ITEM_USER, SPLIT_INDEX, USER_ITEM
+from drepm_pyg.data.schema import ITEM_USER, PAIR_VALUES, SPLIT_INDEX, USER_ITEM, pair_attribute
 from drepm_pyg.typing import Int, Tensor
 
 __all__ = ["validate"]
@@ -167,8 +167,8 @@ def _length_faults(data: HeteroData) -> Iterator[str]:
             yield f"data['{node}'].{name} has {len(value):,} entries for {data[node].num_nodes:,} {node}s."
     store = data[USER_ITEM] if USER_ITEM in data.edge_types else {}
     for split, index in SPLIT_INDEX.items():
-        for value_name in ("rating", "time"):
-            name = value_name if split == "train" else f"{split}_{value_name}"
+        for value_name in PAIR_VALUES:
+            name = pair_attribute(value_name, split)
             value, pairs = store.get(name), store.get(index)
             if value is not None and isinstance(pairs, Tensor) and len(value) != pairs.size(-1):
                 yield f"'{name}' has {len(value):,} values for the {pairs.size(-1):,} pairs of '{index}'."

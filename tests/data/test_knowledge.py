@@ -72,9 +72,28 @@ def test_two_items_may_be_one_entity() -> None:
     torch.testing.assert_close(features[0], features[4])
 
 
+def test_an_item_beyond_the_leading_directions_has_no_features() -> None:
+    # Two pairs share their one fact (energy 2 each); the facts of the last four are private (energy 1).
+    items = list("abcdefgh")
+    link = pd.DataFrame({"item_id": items, "entity_id": items})
+    facts = [(item, "genre", fact) for item, fact in zip(items, "1122efgh", strict=True)]
+    kg = pd.DataFrame(facts, columns=["head_id", "relation_id", "tail_id"])
+    features, mask = knowledge_features(kg, link, items, width=2)
+    assert mask.tolist() == [True] * 4 + [False] * 4
+    assert not features[4:].any()
+    together = torch.block_diag(torch.ones(2, 2), torch.ones(2, 2))
+    torch.testing.assert_close(features[:4] @ features[:4].T, together)
+
+
+def test_coordinates_are_no_more_than_the_items_with_facts() -> None:
+    assert knowledge_features(KG, LINK, ITEMS, width=2)[0].shape == (5, 2)
+    assert knowledge_features(KG, LINK, ITEMS, width=4)[0].shape == (5, 3)
+
+
 def test_no_facts_no_features() -> None:
     features, mask = knowledge_features(KG.iloc[:0], LINK, ITEMS, width=3)
     assert features.shape == (5, 3)
+    assert not features.any()
     assert not mask.any()
 
 

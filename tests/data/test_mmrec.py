@@ -83,6 +83,17 @@ def test_pairs_without_labels_are_split(folder: Path) -> None:
         read_mmrec(folder, split="chance")
 
 
+def test_a_cut_in_time_drops_unknown_users_unless_wanted(folder: Path) -> None:
+    # Ten pairs at the moments 0 to 9: the last is for test, and user 1 has no other.
+    rows = [f"{int(time == 9)}\t{time}\t{time}" for time in range(10)]
+    for file in ("text_feat.npy", "image_feat.npy"):
+        (folder / file).unlink()
+    (folder / "baby.inter").write_text("\n".join(["userID\titemID\ttimestamp", *rows]) + "\n")
+    assert read_mmrec(folder, split="temporal")[USER_ITEM].test_edge_label_index.tolist() == [[], []]
+    kept = read_mmrec(folder, split="temporal", drop_unknown=False)
+    assert kept[USER_ITEM].test_edge_label_index.tolist() == [[1], [9]]
+
+
 def test_a_new_split_takes_the_place_of_the_labels(folder: Path) -> None:
     undealt = []
 
@@ -105,6 +116,17 @@ def test_every_feature_file_is_a_modality_of_its_own_type(folder: Path) -> None:
     }
     assert modalities(read_mmrec(folder, modalities=["text", "audio_vggish"])) == ["audio_vggish", "text"]
     assert modalities(read_mmrec(folder, modalities=[])) == []
+
+
+def test_hidden_files_are_no_part_of_a_data_set(folder: Path) -> None:
+    before = stored(read_mmrec(folder))
+    for name in (".image_feat.npy", "._image_feat.npy", "._text_mask.npy", "._baby.inter", ".baby.inter"):
+        (folder / name).write_bytes(b"partial")  # of a writer that was killed, or from macOS
+    assert stored(read_mmrec(folder)) == before
+    write_mmrec(read_mmrec(folder), folder)
+    assert stored(read_mmrec(folder)) == before
+    (folder / "baby.inter").rename(folder / "another.inter")
+    assert stored(read_mmrec(folder)) == before
 
 
 def test_features_are_memory_mapped_and_no_change_reaches_the_file(folder: Path) -> None:
@@ -231,6 +253,14 @@ DAMAGE = {
     "string ids": (write("baby.inter", INTER + "ann\t1\t0\n"), "'userID' must hold integers (got '0' in line 2"),
     "negative ids": (write("baby.inter", INTER + "-1\t1\t0\n"), "'userID' must not be negative (got -1)"),
     "another label": (write("baby.inter", INTER + "1\t0\t3\n"), "'x_label' must be 0 (training), 1"),
+    "a cell too many": (
+        write("baby.inter", "userID\titemID\tx_label\n0\t1\t0\t5\n0\t2\t0\t5\n"),
+        "'baby.inter' has rows with more cells than its header",
+    ),
+    "a cell too many in a mapping": (
+        write("u_id_mapping.csv", "userID\tuser_id\n7\t0\tann\n8\t1\tbob\n9\t2\tcid\n"),
+        "'u_id_mapping.csv' has rows with more cells than its header",
+    ),
     "no training rows": (write("baby.inter", "userID\titemID\tx_label\n0\t0\t2\n"), "has no row with x_label 0"),
     "mapping too short": (write("i_id_mapping.csv", "asin\titemID\na\t0\n"), "lists 1 ids, the other files name 3"),
     "mapping with a gap": (write("i_id_mapping.csv", "asin\titemID\na\t0\nb\t2\nc\t3\n"), "every id from 0 to 2 once"),
@@ -246,6 +276,14 @@ def test_a_damaged_file_is_named(kind: str, folder: Path) -> None:
     with pytest.raises(CorruptFileError) as error:
         read_mmrec(folder)
     assert message in str(error.value)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("split", ["temporal", "leave_one_out"])
+def test_an_interaction_without_a_time_stamp_has_no_place_in_time(folder: Path, split: str) -> None:
+    (folder / "baby.inter").write_text("userID\titemID\ttimestamp\n0\t0\t5\n0\t1\t\n0\t2\t7\n1\t0\t\n")
+    with pytest.raises(ValueError, match=r"a finite time stamp for every interaction \(2 of 4 have none\)"):
+        read_mmrec(folder, split=split)
 
 
 @pytest.mark.errors

@@ -122,6 +122,8 @@ def test_a_user_with_every_candidate_is_named() -> None:
 def test_bad_arguments_are_named() -> None:
     with pytest.raises(ValueError, match=r"'edge_index\[1\]' must hold ids in \[0, 6\)"):
         sample_negatives(torch.tensor([0]), EDGES, 6)
+    with pytest.raises(ValueError, match=r"'edge_index\[0\]' must hold ids of at least 0 \(got -1\)"):
+        sample_negatives(torch.tensor([0]), torch.tensor([[0, -1], [1, 2]]), NUM_ITEMS)
     with pytest.raises(ValueError, match=r"'candidates' must hold ids in \[0, 7\)"):
         sample_negatives(torch.tensor([0]), EDGES, NUM_ITEMS, candidates=torch.tensor([7]))
     with pytest.raises(ValueError, match="no candidate"):

@@ -122,6 +122,25 @@ def test_columns_may_have_other_names(tmp_path: Path) -> None:
         read_recbole(tmp_path)
 
 
+def test_a_file_is_looked_up_beside_its_siblings_alone(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "old"):
+        folder.mkdir(exist_ok=True)
+        (folder / "a.inter").write_text(f"user_id:token\titem_id:token\n1\t{folder.name}\n")
+    (tmp_path / "a.item").write_text(f"item_id:token\ttitle:token\n{tmp_path.name}\tHere\n")
+    data = read_recbole(tmp_path / "a.inter", split=None)
+    assert data["item"].item_id == [tmp_path.name]
+    assert data["item"].title == ["Here"]
+    with pytest.raises(FileNotFoundError, match=r"\.inter files: \['a', 'a'\]"):
+        read_recbole(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"one data set named 'b' .*\.inter files: \['a'\]"):
+        read_recbole(tmp_path / "b.inter")
+
+
+def test_hidden_files_are_no_data_sets(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "mac.zip", **{"__MACOSX/films/._films.inter": "attributes"})
+    assert pairs(read_recbole(path, split=None)) == pairs(read_recbole(write_zip(tmp_path / "films.zip"), split=None))
+
+
 def test_tables_are_typed_by_their_header(wheel: Path) -> None:
     tables = read_atomic_files(wheel)
     assert sorted(tables) == ["inter", "item", "kg"]
@@ -197,5 +216,8 @@ def test_filters_that_cannot_work_are_refused(tmp_path: Path, wheel: Path) -> No
 def test_an_interaction_without_a_time_stamp_has_no_place_in_time(tmp_path: Path) -> None:
     rows = "".join(f"{user}\t{item}\t{'' if user == 1 else user}\n" for user in range(3) for item in range(4))
     (tmp_path / "a.inter").write_text(f"user_id:token\titem_id:token\ttimestamp:float\n{rows}")
-    with pytest.raises(ValueError, match="'timestamp' is empty in 4 of 12 interactions"):
+    with pytest.raises(ValueError, match="'timestamp' is empty or infinite in 4 of 12 interactions"):
         read_recbole(tmp_path, split="temporal")
+    (tmp_path / "a.inter").write_text("user_id:token\titem_id:token\ttimestamp:float\n1\t2\tinf\n1\t3\t4\n")
+    with pytest.raises(ValueError, match="'timestamp' is empty or infinite in 1 of 2 interactions"):
+        read_recbole(tmp_path)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch_geometric.data import HeteroData
 
 from drepm_pyg.data import ITEM_USER, SPLIT_INDEX, USER_ITEM, build_data, modalities, modality_mask, similar
 from drepm_pyg.data.schema import check_modality_name
@@ -40,6 +41,13 @@ def test_modalities_are_the_two_dimensional_float_attributes_sorted_by_name() ->
     assert modalities(data) == ["image", "text"]
     assert modality_mask(data, "image") is None
     assert modality_mask(data, "text").all()
+
+
+def test_asking_for_modalities_changes_nothing() -> None:
+    data = HeteroData()
+    assert modalities(data) == []
+    assert modality_mask(data, "text") is None
+    assert data.node_types == []
 
 
 def test_features_are_not_copied() -> None:

@@ -60,6 +60,26 @@ def test_every_interaction_is_dealt_once_and_keeps_its_values(split) -> None:
     assert torch.equal(after[ITEM_USER].edge_index, store.edge_index.flip(0))
 
 
+def test_every_tensor_of_the_pairs_goes_with_them_through_two_splits() -> None:
+    before = histories(shuffled=True)
+    before[USER_ITEM].edge_attr = before[USER_ITEM].edge_index.T.clone()
+    store = leave_one_out_split(random_split(before))[USER_ITEM]
+    for name, index in SPLIT_INDEX.items():
+        assert torch.equal(store["edge_attr" if name == "train" else f"{name}_edge_attr"], store[index].T)
+
+
+def test_what_does_not_belong_to_every_pair_is_left_out() -> None:
+    one = torch.tensor([[0], [0]])
+    data = build_data(2, 3, torch.tensor([[0, 0], [1, 2]]), one, rating=torch.ones(2))  # the validation pair has none
+    data[USER_ITEM].val_edge_attr = torch.ones(1)  # the training pairs have none
+    data[USER_ITEM].adj_t, data[USER_ITEM].source = torch.eye(3), "a shop"
+    data[ITEM_USER].edge_attr = torch.ones(2)
+    after = assign_split(data, torch.tensor([0, 1, 0]))
+    assert set(after[USER_ITEM].keys()) == set(SPLIT_INDEX.values())
+    assert set(after[ITEM_USER].keys()) == {"edge_index"}
+    assert data[ITEM_USER].edge_attr.tolist() == [1, 1]
+
+
 def test_random_split_holds_out_by_the_fields_rule() -> None:
     data = random_split(histories())
     assert counts(data, "val") == [HELD_OUT[length][0] for length in LENGTHS]
@@ -158,6 +178,28 @@ def test_a_split_by_time_needs_time_stamps() -> None:
     for split in (temporal_split, lambda data: leave_one_out_split(data, order="time")):
         with pytest.raises(ValueError, match="needs a time stamp for every interaction"):
             split(histories(timed=False))
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("order", ["auto", "time"])
+@pytest.mark.parametrize("gap", [torch.nan, torch.inf])
+def test_a_split_by_time_needs_finite_time_stamps(gap: float, order: str) -> None:
+    data = histories()
+    data[USER_ITEM].time = data[USER_ITEM].time.double()
+    data[USER_ITEM].time[[5, 70]] = gap
+    for split in (temporal_split, lambda data: leave_one_out_split(data, order=order)):
+        with pytest.raises(ValueError, match=r"a finite time stamp for every interaction \(2 of 113 have none\)"):
+            split(data)
+    assert counts(random_split(data), "test") == [HELD_OUT[length][1] for length in LENGTHS]
+
+
+@pytest.mark.errors
+def test_data_without_interactions_are_refused_and_left_alone() -> None:
+    data = HeteroData()
+    data["user"].num_nodes = 2
+    with pytest.raises(ValueError, match=r"must have interactions in .* \(got the edge types \[\]\)"):
+        random_split(data)
+    assert data.edge_types == []
 
 
 @pytest.mark.errors
