@@ -48,6 +48,22 @@ class ModelCase:
         assert scores.dtype == torch.float32
         assert scores.isfinite().all()
 
+    @pytest.mark.errors
+    @pytest.mark.parametrize(("user", "item"), [([toy.USERS], None), ([-1], [0]), ([0], [toy.ITEMS]), ([0], [-1])])
+    def test_ids_out_of_range_are_named(self, user: list[int], item: list[int] | None) -> None:
+        data = toy.toy_data()
+        model, candidates = self.build(data), None if item is None else torch.tensor(item)
+        what = "item" if user == [0] else "user"
+        with pytest.raises(ValueError, match=rf"'{what}' must hold ids in \[0, \d+\) .* {what}s"):
+            model.score(data, torch.tensor(user), candidates)
+        with pytest.raises(TypeError, match=r"'user' must be a torch tensor \(got a list\)"):
+            model.score(data, user)
+
+    def test_reverse_edges_may_be_missing(self, data: HeteroData) -> None:
+        expected, other = self.scores(self.build(data), data), copy.copy(data)
+        del other["item", "rev_interacts", "user"]
+        assert torch.equal(self.scores(self.build(other), other), expected)
+
     def test_score_tables_and_topk_agree(self, data: HeteroData) -> None:
         model = self.build(data)
         full = self.scores(model, data)

@@ -168,7 +168,7 @@ def find(
         return name, rank(space, lists, count, score_all=how.score_all or not exact, budget=budget)
 
     name, ranking = searched(space)
-    if ranking.strain > _STRAIN:
+    if ranking.strain > _STRAIN and not space.worst_case:
         _log.warning("rounding errors of fast scores follow a pattern: searched again by the worst case, which is slow")
         name, ranking = searched(space.bounded_by_worst_case())
     own = space.metric.own(rows.squares)[own_class]

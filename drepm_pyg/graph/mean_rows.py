@@ -20,6 +20,7 @@ _CACHED = 5 << 17  # float64 entries of so many columns of all items: a cache ho
 _USERS = 1024  # users at a time: their sums stay in cache, too
 _LINE = 8  # float64 entries of a cache line
 _PAIRS = 2048  # pairs that are scored at a time: both ends stay in cache
+_FRACTION = 30  # binary digits behind the point of counts that are divided by what they have in common
 _SHORT = 2.0**-600  # of a squared norm: the product of two such is no float64
 
 
@@ -27,8 +28,9 @@ class MeanRows:
     r"""Row means :math:`\mathbf{P} \mathbf{X}` with :math:`\mathbf{P} = \mathbf{D}_u^{-1} \mathbf{R}` (see
     :class:`Rows`).
 
-    Users with the same items (or items with the same rows) have the same bits: sums run over the classes of identical
-    items in ascending order. A pair that occurs twice counts twice, as in a scatter mean. Users without a present item
+    Users with the same items (or items with the same rows) in the same proportions have the same bits: sums run over
+    the classes of identical items in ascending order, counted by whole numbers without a common divisor where that is
+    possible. A pair that occurs twice counts twice, as in a scatter mean. Users without a present item
     of positive weight have no row.
 
     Args:
@@ -60,6 +62,7 @@ class MeanRows:
         user, column, weight = user[counted], column[counted], _levelled(user[counted], weight[counted], num_users)
         counts = csr_array((weight, (user, column)), shape=(num_users, len(items.ties)))
         counts.sum_duplicates()
+        _reduce(counts)
         nodes = np.unique(user)
         self.ties = Ties.group(num_users, nodes, _keys(counts, nodes))
         self.counts = counts[self.ties.first]
@@ -165,6 +168,16 @@ def _levelled(user: NDArray[np.int64], weight: NDArray[np.float64], num_users: i
     np.maximum.at(largest, user, weight)
     levelled: NDArray[np.float64] = np.ldexp(weight, 1 - np.frexp(largest)[1][user])
     return levelled
+
+
+def _reduce(counts: csr_array) -> None:
+    """Divide each row by what its entries have in common: who bought one thing twice has the mean of who did once."""
+    filled = np.flatnonzero(np.diff(counts.indptr))
+    whole = np.round(np.ldexp(counts.data, _FRACTION))  # entries are 1 to 2 at the most, times the row's length
+    exact = np.logical_and.reduceat(np.ldexp(whole, -_FRACTION) == counts.data, counts.indptr[filled])
+    common = np.gcd.reduceat(whole.astype(np.int64), counts.indptr[filled])
+    divisor = np.where(exact, np.ldexp(common.astype(np.float64), -_FRACTION), 1.0)
+    counts.data /= np.repeat(divisor, np.diff(counts.indptr)[filled])
 
 
 def _ends(

@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 from drepm_pyg.graph.rows import Inner, inner_products
 from drepm_pyg.typing import Tensor
 
-__all__ = ["METRICS", "Metric", "rounding"]
+__all__ = ["METRICS", "NARROW", "Metric", "rounding"]
 
 Array = NDArray[np.float64]
 
 # Products below float32's smallest number vanish; rows are scaled to at most 1, so this much covers them.
 _TINY = 2.0**-50
 _SHORT = 2.0**-400  # of a squared norm: the product of two is then near float64's smallest number
+
+
+#: Up to this width the worst case of :func:`rounding` is the smaller bound.
+NARROW = 64
 
 
 def rounding(width: int | NDArray[np.int32], unit: float, *, worst_case: bool = False) -> Any:

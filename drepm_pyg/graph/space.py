@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg.graph.metrics import Metric, rounding
+from drepm_pyg.graph.metrics import NARROW, Metric, rounding
 from drepm_pyg.graph.rows import FeatureRows, Rows, blocks_of
 from drepm_pyg.typing import Float, Tensor
 
@@ -25,7 +25,8 @@ class Space:
         num_base_nodes: how many nodes there are that may be neighbours, those without a row included.
 
     Attributes:
-        worst_case: whether errors of fast scores are bounded by the worst case; else as if they did not conspire.
+        worst_case: whether errors of fast scores are bounded by the worst case, as those of narrow rows are; else as
+            if they did not conspire.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Space:
         self.centres = everything if centres is None else centres
         self.base = everything if base is None else base
         self.num_base_nodes = rows.ties.num_nodes if num_base_nodes is None else num_base_nodes
-        self.worst_case = False
+        self.worst_case = rows.width <= NARROW
         self.center = rows.mean() if metric.centred else np.zeros(rows.width)
         self.norms = np.sqrt(self._prepared_squares())
 

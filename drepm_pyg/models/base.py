@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import check_at_least, check_same_shape
+from drepm_pyg._checks import check_at_least, check_ids, check_same_shape, check_tensors
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["LossOutput", "RecommenderModel", "Representations", "Triples"]
@@ -145,9 +145,23 @@ class RecommenderModel(nn.Module):
         self, data: HeteroData, user: Int[Tensor, " B"], item: Int[Tensor, " C"] | None = None
     ) -> Float[Tensor, "B C"]:
         """Scores of ``user`` for the candidates ``item`` (default: all items), in their order (Eq. 16)."""
+        self.check_asked(user, item)
         tables = self(data)
         items = tables.item if item is None else tables.item.index_select(0, item)
         return tables.user.index_select(0, user) @ items.T
+
+    def check_asked(self, user: Int[Tensor, " B"], item: Int[Tensor, " C"] | None = None) -> None:
+        """The ids of a call to :meth:`score`; on a GPU, which would have to wait for the answer, their types alone.
+
+        Raises:
+            TypeError: where they are no tensors.
+            ValueError: where an id is out of range.
+        """
+        for name, ids, count in (("user", user, self.num_users), ("item", item, self.num_items)):
+            if ids is not None:
+                check_tensors(**{name: ids})
+                if ids.device.type == "cpu" and not torch.compiler.is_compiling():
+                    check_ids(count, what=f"{name}s", **{name: ids})
 
     def reset_parameters(self) -> None:
         """Draw every parameter anew."""

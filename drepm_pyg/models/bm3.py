@@ -42,8 +42,9 @@ class BM3(MultimodalModel):
             && \text{(Eq. 10)} \\
         \hat{y}_{ui} &= \tilde{h}_u \cdot \tilde{h}_i && \text{(Eq. 11)}
 
-    The behaviour line is :math:`h`; the modal line of an item is the mean of its :math:`h_m`, that of a user the mean
-    over its training items. An item without a modality takes no part in that modality's losses.
+    The behaviour line is :math:`h`; the modal line of an item is the mean of its :math:`h_m` (0 for a modality it
+    lacks), that of a user the mean over its training items. An item without a modality takes no part in that modality's
+    losses: it adds 0 to their means over the batch.
 
     Deviations from the paper: the published numbers also train the raw features; here they are frozen inputs. The
     penalty runs over all rows of :math:`h`, as in the authors' code (``"norm"`` form: unsquared norms).

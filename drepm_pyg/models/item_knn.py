@@ -76,6 +76,7 @@ class ItemKNN(RecommenderModel):
     def score(
         self, data: HeteroData, user: Int[Tensor, " B"], item: Int[Tensor, " C"] | None = None
     ) -> Float[Tensor, "B C"]:
+        self.check_asked(user, item)
         edge_index = data[USER_ITEM].edge_index
         history = memoize(
             ("history", self.num_users, self.num_items),

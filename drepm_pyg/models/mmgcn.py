@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least, check_choice
-from drepm_pyg.data import ITEM_USER, USER_ITEM
+from drepm_pyg.data import USER_ITEM
 from drepm_pyg.models.base import LossOutput, Representations, Triples
 from drepm_pyg.models.multimodal import MultimodalModel
 from drepm_pyg.models.objective import PairwiseObjective
@@ -146,7 +146,7 @@ class MMGCN(MultimodalModel):
 
     def forward(self, data: HeteroData) -> Representations:
         to_user = mean_structure(data[USER_ITEM].edge_index, self.num_users, self.num_items)
-        to_item = mean_structure(data[ITEM_USER].edge_index, self.num_items, self.num_users)
+        to_item = mean_structure(data[USER_ITEM].edge_index, self.num_items, self.num_users, reverse=True)
         identity = torch.cat([self.user_embedding.weight, self.item_embedding.weight])
         total = torch.zeros_like(identity)
         for name, item in self.projection(self.features(data), self.masks(data)).items():

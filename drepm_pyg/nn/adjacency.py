@@ -7,7 +7,7 @@ from torch_geometric.utils import is_sparse
 from drepm_pyg._checks import check_edge_index, check_ids
 from drepm_pyg.typing import Adj, OptTensor, Tensor
 
-__all__ = ["anchors", "check_adjacency", "requires_grad", "to_coo"]
+__all__ = ["anchors", "check_adjacency", "check_nodes", "requires_grad", "to_coo"]
 
 
 def to_coo(adj: Adj) -> tuple[Tensor, Tensor, OptTensor]:
@@ -37,6 +37,12 @@ def check_adjacency(adj: Adj, edge_weight: OptTensor, num_sources: int, num_targ
             )
         return
     check_edge_index(adj)
+    declared = adj.sparse_size() if isinstance(adj, EdgeIndex) else (None, None)
+    if any(given not in (None, count) for given, count in zip(declared, (num_sources, num_targets), strict=True)):
+        raise ValueError(
+            f"'edge_index' must be of the sparse size ({num_sources}, {num_targets}), sources and targets (got "
+            f"{declared})."
+        )
     if edge_weight is not None and edge_weight.shape != adj.shape[1:]:
         raise ValueError(
             f"'edge_weight' must have one weight per edge (got {list(edge_weight.shape)} for {adj.size(1)} edges)."

@@ -186,7 +186,12 @@ def interaction_structure(edge_index: Adj, num_users: int, num_items: int) -> Sp
 
 
 def mean_structure(
-    edge_index: Adj, num_rows: int, num_cols: int, mask: Bool[Tensor, " C"] | None = None
+    edge_index: Adj,
+    num_rows: int,
+    num_cols: int,
+    mask: Bool[Tensor, " C"] | None = None,
+    *,
+    reverse: bool = False,
 ) -> SparseStructure:
     r"""The row mean :math:`P = D_u^{-1} R`: every user averages its training items, those of ``mask`` alone if given.
 
@@ -198,17 +203,20 @@ def mean_structure(
         num_rows: number of rows.
         num_cols: number of columns.
         mask: bool ``[C]``, True = the column takes part.
+        reverse: ``edge_index`` holds pairs (column, row): the items' means come from the pairs of the users'.
 
     Returns:
         the ``[R, C]`` operator, an empty row giving 0; the same object for the same tensors.
     """
-    check_adjacency(edge_index, None, num_rows, num_cols)
+    sources, targets = (num_cols, num_rows) if reverse else (num_rows, num_cols)
+    check_adjacency(edge_index, None, sources, targets)
     if mask is not None and (mask.dtype != torch.bool or mask.shape != (num_cols,)):
         raise ValueError(f"'mask' must be bool of the shape [{num_cols}] (got {mask.dtype}, {list(mask.shape)}).")
 
     def build() -> SparseStructure:
-        check_nodes(edge_index, num_rows, num_cols, "rows", "columns")
-        col, row, _ = to_coo(edge_index)
+        check_nodes(edge_index, sources, targets, *(("columns", "rows") if reverse else ("rows", "columns")))
+        target, source, _ = to_coo(edge_index)
+        row, col = (target, source) if reverse else (source, target)
         if mask is not None:
             row, col = row[mask[col]], col[mask[col]]
         weight = _exact(row, torch.bincount(row, minlength=num_rows)).reciprocal()[row]
@@ -216,7 +224,7 @@ def mean_structure(
 
     # By the mask: each modality has its own, and the latest value alone is kept for a key.
     first = () if mask is None else (mask,)
-    return memoize(("mean", num_rows, num_cols, mask is None), build, *first, *anchors(edge_index))
+    return memoize(("mean", num_rows, num_cols, mask is None, reverse), build, *first, *anchors(edge_index))
 
 
 def _exact(row: Tensor, weight: OptTensor) -> Tensor:

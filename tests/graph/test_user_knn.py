@@ -76,6 +76,22 @@ def test_users_with_the_same_items_are_exact_ties() -> None:
     assert (weight[:12] == 1).all()
 
 
+@pytest.mark.parametrize("index", ["gram", "blocks"])
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_bags_in_the_same_proportions_are_exact_ties(generator: torch.Generator, metric: str, index: str) -> None:
+    """Their means are the same bits, as the sums of so few float32 rows are exact in float64."""
+    x = torch.randn(4, 7, generator=generator)[[0, 0, 0, 1, 1]]
+    bags = [[0], [0, 1], [0, 1, 2], [0, 3], [0, 1, 3, 4], [2, 4, 2, 4], [0, 3, 3, 0, 1, 4]]
+    bought = torch.tensor([(user, item) for user, bag in enumerate(bags) for item in bag]).T
+    weight = torch.tensor([float(3 + user) for user, bag in enumerate(bags) for _ in bag])
+    mean = torch.stack([x[bag].double().mean(0) for bag in bags])
+    assert len(mean.unique(dim=0)) == 2
+    expected = knn_graph(mean, 4, metric=metric)
+    for edge_weight in (None, weight):
+        found = user_knn_graph(x, bought, len(bags), 4, metric=metric, index=index, edge_weight=edge_weight)
+        assert torch.equal(found, expected)
+
+
 def test_items_with_the_same_features_make_users_tie() -> None:
     x = torch.rand(3, 4, generator=torch.Generator().manual_seed(0))[[0, 1, 1, 0, 2]]
     pairs = torch.tensor([[0, 0, 1, 1, 2, 2, 3], [0, 1, 2, 3, 3, 1, 4]])

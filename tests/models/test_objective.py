@@ -98,5 +98,5 @@ def test_alignment_reads_the_graphs_of_its_model() -> None:
 @pytest.mark.errors
 def test_an_id_below_zero_is_no_user() -> None:
     data = toy.toy_data()
-    with pytest.raises(IndexError, match="out of range"):
+    with pytest.raises(ValueError, match=r"'user' must hold ids in .* \(got -1 to -1\)"):
         LightGCN.from_data(data).score(data, torch.tensor([-1]))

@@ -47,3 +47,12 @@ def test_wrong_widths_are_named() -> None:
 def test_compiles_in_one_graph() -> None:
     gate, raw, e = FilterGate(3, 2), torch.randn(4, 3), torch.randn(4, 2)
     torch.testing.assert_close(torch.compile(gate, fullgraph=True, backend="aot_eager")(raw, e), gate(raw, e))
+
+
+def test_exports_with_any_number_of_rows() -> None:
+    """Blocks of rows are for eager calls: they would bake the number of the example's rows in."""
+    gate, rows = FilterGate(8, 4), torch.export.Dim("rows")
+    exported = torch.export.export(gate, (torch.randn(5, 8), torch.randn(5, 4)), dynamic_shapes=({0: rows}, {0: rows}))
+    for count in (7, 2000):
+        raw, embedding = torch.randn(count, 8), torch.randn(count, 4)
+        torch.testing.assert_close(exported.module()(raw, embedding), gate(raw, embedding))

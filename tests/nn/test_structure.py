@@ -31,6 +31,8 @@ def test_bipartite_is_symmetric_and_normalised_at_both_ends() -> None:
 def test_mean_takes_each_user_over_its_items() -> None:
     x = torch.tensor([[1.0], [5.0], [100.0]])
     assert mean_structure(PAIRS, 4, 3).matmul(x).flatten().tolist() == [3.0, 5.0, 5.0, 0.0]
+    turned = mean_structure(PAIRS.flip(0), 4, 3, reverse=True)
+    assert turned.matmul(x).flatten().tolist() == [3.0, 5.0, 5.0, 0.0]
     masked = mean_structure(PAIRS, 4, 3, torch.tensor([True, False, True]))
     assert masked.matmul(x).flatten().tolist() == [1.0, 0.0, 0.0, 0.0]
     assert masked.row_counts().tolist() == [1, 0, 0, 0]

@@ -42,6 +42,20 @@ def test_frozen_features_are_turned_once_when_they_come_again(monkeypatch: pytes
     assert turned == [0, 1, 1, 1, 1, 2]
 
 
+def test_features_that_are_changed_behind_torch_are_turned_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drepm_pyg.nn.tall_product._ROWS", 2)
+    x, upstream = torch.randn(7, 4, generator=torch.Generator().manual_seed(3)), torch.ones(7, 3)
+    shared = x.numpy()
+    for step in range(6):
+        if step == 3:
+            shared -= shared.mean(0)
+        if step == 5:
+            x.data.mul_(10)
+        weight = torch.ones(4, 3, requires_grad=True)
+        (gradient,) = torch.autograd.grad(tall_product(x, weight), weight, upstream)
+        torch.testing.assert_close(gradient, x.T @ upstream)
+
+
 def test_features_beyond_the_limit_are_not_kept_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drepm_pyg.nn.tall_product._ROWS", 2)
     monkeypatch.setattr("drepm_pyg.nn.tall_product._KEPT_BYTES", 7 * 4 * 4 - 1)

@@ -13,7 +13,7 @@ class KNNGraphConv(NormalizedSumConv):
     .. math:: \bar{\mathbf{E}} = \mathbf{D}^{-1/2} \hat{\mathbf{S}} \mathbf{D}^{-1/2} \, \hat{\mathbf{E}}
 
     Degrees are those of the targets (rows of :math:`\hat{S}`), for both ends: in a binarised graph with k neighbours a
-    node every edge weighs exactly 1/k.
+    node every edge weighs exactly 1/k. A node of degree 0 (or below, by negative weights) gets and gives nothing.
 
     Args:
         normalize: divide by the degrees; False sums with the weights as they are.
@@ -23,6 +23,7 @@ class KNNGraphConv(NormalizedSumConv):
         ``[N, N]`` with their own weights; edge_weight: float ``[E]``; returns float ``[N, D]``
 
     Raises:
+        TypeError: where ``x`` is not one tensor, or not floating point.
         ValueError: where shapes do not fit, or weights are given beside a sparse adjacency.
     """
 

@@ -18,8 +18,9 @@ class LightGCNConv(NormalizedSumConv):
     One node set: both ends are divided by the square root of the weighted in-degree at the target, as PyG's
     ``gcn_norm`` does. Two node sets, ``x = (x_src, x_dst)``: each side has its own degree, so that the layer works on
     ``('user', 'interacts', 'item')`` and its reverse inside :class:`torch_geometric.nn.HeteroConv`. A node of degree 0
-    gets and gives nothing. A graph that stays the same is best given as :class:`torch_geometric.EdgeIndex` or in a
-    sparse form: it is sorted and normalised once, and the layer is one sparse product.
+    (or below, by negative weights) gets and gives nothing. A graph that stays the same is best given as
+    :class:`torch_geometric.EdgeIndex` or in a sparse form: it is sorted and normalised once, and the layer is one
+    sparse product.
 
     "LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation", https://arxiv.org/abs/2002.02126
 
@@ -31,6 +32,7 @@ class LightGCNConv(NormalizedSumConv):
         ``adj_t`` ``[T, S]`` with their own weights; edge_weight: float ``[E]``; returns float ``[N, D]`` or ``[T, D]``
 
     Raises:
+        TypeError: where ``x`` is not floating point.
         ValueError: where shapes do not fit, or weights are given beside a sparse adjacency.
     """
 

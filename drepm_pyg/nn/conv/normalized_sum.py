@@ -7,6 +7,7 @@ from torch_geometric import EdgeIndex
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import is_sparse
 
+from drepm_pyg._checks import check_flag
 from drepm_pyg.nn.adjacency import check_adjacency, check_nodes, requires_grad, to_coo
 from drepm_pyg.nn.structure import SparseStructure, adjacency_structure, normalized_weight
 from drepm_pyg.typing import Adj, OptTensor, Tensor
@@ -21,6 +22,7 @@ class NormalizedSumConv(MessagePassing):
     """
 
     def __init__(self, normalize: bool = True) -> None:
+        check_flag(normalize=normalize)
         super().__init__(aggr="sum")
         self.normalize = normalize
 
@@ -33,6 +35,8 @@ class NormalizedSumConv(MessagePassing):
         square: bool,
     ) -> Tensor:
         """Sum over the sources ``x``, ``size[0]`` of them, at ``size[1]`` targets."""
+        if not x.is_floating_point():
+            raise TypeError(f"'x' must be floating point (got {x.dtype}): weights are fractions. Pass x.float().")
         if isinstance(edge_index, SparseStructure):
             if edge_weight is not None:
                 raise ValueError("'edge_weight' was given beside a SparseStructure, which has its own. Leave it out.")
@@ -46,10 +50,10 @@ class NormalizedSumConv(MessagePassing):
             # propagate would fuse an EdgeIndex only if it is sorted; the structure has sorted it.
             return self.message_and_aggregate(edge_index, x, structure)
 
-        if x.device.type == "cpu" and not torch.compiler.is_compiling():  # a GPU would have to wait for the answer
-            check_nodes(edge_index, *size, "sources", "targets")
         target, source, own_weight = to_coo(edge_index)
         weight = own_weight if edge_weight is None else edge_weight
+        if x.device.type == "cpu" and not torch.compiler.is_compiling():  # a GPU would have to wait for the answer
+            check_nodes(edge_index, *size, "sources", "targets")
         dtype = torch.promote_types(x.dtype, torch.float32)  # degrees and sums of half tensors run in float32
         if weight is not None:
             weight = weight.to(dtype)

@@ -2,7 +2,7 @@
 
 import torch
 
-from drepm_pyg._checks import check_same_dtype, check_same_shape
+from drepm_pyg._checks import check_same_dtype, check_same_shape, check_tensors
 from drepm_pyg.nn.functional.numerics import widen
 from drepm_pyg.typing import Float, Tensor
 
@@ -13,7 +13,7 @@ def normalize_rows(x: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
     r"""Rows of length 1, in float32 at least.
 
     A zero row stays zero and its gradient is zero (``F.normalize`` would give :math:`10^{12}` times the incoming one);
-    any other row gets length 1, however small or large.
+    any other row gets length 1, however small or large. Rows of subnormal numbers alone count as zero.
 
     Example:
         >>> normalize_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
@@ -31,7 +31,10 @@ def normalize_rows(x: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
 
 def check_rows(**tensors: Tensor) -> None:
     """Matrices of one shape with at least one row."""
+    check_tensors(**tensors)
     name, first = next(iter(tensors.items()))
+    if not first.is_floating_point():
+        raise TypeError(f"'{name}' must be floating point (got {first.dtype}). Pass {name}.float().")
     if torch.compiler.is_compiling():
         torch._check(len(first) > 0)  # the number of distinct rows is a symbol there, which nothing may be decided on
     elif first.ndim != 2 or 0 in first.shape:

@@ -306,6 +306,13 @@ def test_bad_input_is_named(graph: tuple[Tensor, Tensor], conv: type) -> None:
         conv()(x[:3], csr)
     with pytest.raises(ValueError, match=r"'edge_index' must have the shape \[2, E\]"):
         conv()(x, edge_index.T)
+    with pytest.raises(TypeError, match=r"'x' must be floating point \(got torch.int64\)"):
+        conv()(x.long(), edge_index)
+    wide = EdgeIndex(edge_index, sparse_size=(N + 1, N + 1))
+    with pytest.raises(ValueError, match=rf"'edge_index' must be of the sparse size \({N}, {N}\)"):
+        conv()(x, wide)
+    with pytest.raises(TypeError, match=r"'normalize' must be True or False \(got 'sym'\)"):
+        conv("sym")
     with pytest.raises(ValueError, match=r"'edge_index\[1\]' must hold ids in \[0, 2\) for 2 targets \(got 0 to 9\)"):
         conv()(x[:2], torch.tensor([[0, 1], [0, 9]]))
 

@@ -194,6 +194,8 @@ def test_inductor_compiles_it_whole() -> None:
     ("changes", "error", "message"),
     [
         ({"positive": torch.zeros(5, 4)}, ValueError, r"'positive' must have the shape of 'anchor' \(got \[5, 4\]"),
+        ({"anchor": torch.zeros(6, 4).numpy()}, TypeError, r"'anchor' must be a torch tensor \(got a ndarray\)"),
+        ({"anchor": torch.zeros(6, 4).long()}, TypeError, r"'anchor' must be floating point \(got torch.int64\)"),
         ({"anchor": torch.zeros(4)}, ValueError, r"'anchor' must have the shape \[B, D\] with at least one row"),
         ({"anchor": torch.zeros(0, 4)}, ValueError, r"at least one row and column \(got \[0, 4\]\)"),
         ({"anchor": torch.zeros(6, 0)}, ValueError, r"at least one row and column \(got \[6, 0\]\)"),
