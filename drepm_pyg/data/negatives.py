@@ -69,8 +69,9 @@ class NegativeSampler:
             return user.new_empty(0)
         row = user.clamp(max=len(self._free) - 1)
         self._check(user, row)
-        # Neighbouring look-ups hit the same cache lines: sorting pays for itself twice over.
-        row, order = row.sort()
+        # Neighbouring look-ups hit the same cache lines: sorting pays for itself twice over, as 32 bits most of all.
+        row, order = row.int().sort() if len(self._free) < 1 << 31 else row.sort()
+        row = row.long()
         rank = torch.empty_like(row).random_(generator=generator) % self._free[row]
         passed = torch.searchsorted(self._keys, row * self._stride + rank, right=True) - self._start[row]
         return torch.empty_like(row).scatter_(0, order, self.candidates[rank + passed])

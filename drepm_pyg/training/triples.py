@@ -11,6 +11,8 @@ from drepm_pyg.models import Triples
 
 __all__ = ["EpochTriples", "epoch_generator"]
 
+_ITEM_BITS = 32
+
 
 def epoch_generator(seed: int, epoch: int, device: torch.device | str = "cpu") -> torch.Generator:
     """The generator of one epoch: it depends on (seed, epoch) alone, so that a resumed run draws what it would have."""
@@ -36,6 +38,8 @@ class EpochTriples:
         if self.edge_index.size(1) == 0:
             raise ValueError("'data' must have at least one training pair (got an empty edge_index).")
         self.batch_size, self.seed = batch_size, seed
+        # A pair in one number: to shuffle them, memory is read at random once a pair.
+        self._pairs = self.edge_index[0] << _ITEM_BITS | self.edge_index[1]
         self.sampler = NegativeSampler(self.edge_index, data["item"].num_nodes)
 
     def __len__(self) -> int:
@@ -46,7 +50,8 @@ class EpochTriples:
         """The batches of one epoch."""
         generator = epoch_generator(self.seed, epoch, self.edge_index.device)
         order = torch.randperm(self.edge_index.size(1), generator=generator, device=self.edge_index.device)
-        user, positive = self.edge_index[:, order]
+        pair = self._pairs[order]
+        user, positive = pair >> _ITEM_BITS, pair & (1 << _ITEM_BITS) - 1
         negative = self.sampler.sample(user, generator)
         batches = zip(*(ids.split(self.batch_size) for ids in (user, positive, negative)), strict=True)
         return (Triples(*batch) for batch in batches)
