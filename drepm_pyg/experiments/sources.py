@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from torch_geometric.data import HeteroData
 
@@ -11,8 +12,6 @@ from drepm_pyg.data import MultimodalMovieLens, SyntheticMultimodal, read_mmrec,
 from drepm_pyg.data.synthetic import MODALITIES
 
 __all__ = ["CACHE", "load_data", "read_data"]
-
-MOVIELENS = ("knowledge", "text")
 
 #: Where downloads and graphs are kept, unless another place is named.
 CACHE = "runs/.cache"
@@ -43,8 +42,8 @@ def load_data(source: str, *, modalities: Sequence[str] | None = None, cache: st
 def read_data(source: str, *, modalities: Sequence[str] | None = None, cache: str | Path = CACHE) -> HeteroData:
     """:func:`load_data` with whatever faults the data have."""
     if source == "movielens":
-        names = MOVIELENS if modalities is None else tuple(modalities)
-        return MultimodalMovieLens(Path(cache) / "movielens", modalities=names)[0]
+        chosen: dict[str, Any] = {} if modalities is None else {"modalities": tuple(modalities)}
+        return MultimodalMovieLens(Path(cache) / "movielens", **chosen)[0]
     if source == "synthetic":
         names = tuple(MODALITIES) if modalities is None else tuple(modalities)
         for name in names:

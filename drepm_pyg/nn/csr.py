@@ -128,9 +128,12 @@ class _Product(torch.autograd.Function):
     """A frozen sparse matrix times a dense one; the backward pass multiplies by the kept transpose."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, matrix: CsrMatrix, transpose: CsrMatrix) -> Tensor:
-        ctx.matrix, ctx.transpose = matrix, transpose
+    def forward(x: Tensor, matrix: CsrMatrix, transpose: CsrMatrix) -> Tensor:
         return matrix.matmul(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, CsrMatrix, CsrMatrix], output: Tensor) -> None:
+        _, ctx.matrix, ctx.transpose = inputs
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:

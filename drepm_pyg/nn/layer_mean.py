@@ -58,16 +58,19 @@ def layer_mean_at(
 
 class _LayerMean(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, user: Tensor, item: Tensor, to_users: SparseStructure, num_layers: int
-    ) -> tuple[Tensor, Tensor]:
-        ctx.to_users, ctx.num_layers = to_users, num_layers
+    def forward(user: Tensor, item: Tensor, to_users: SparseStructure, num_layers: int) -> tuple[Tensor, Tensor]:
         users, items = user, item
         for layer in range(1, num_layers + 1):
             users, items = to_users.matmul(items), to_users.T.matmul(users)
             users.lerp_(user, 1 / (layer + 1))
             items.lerp_(item, 1 / (layer + 1))
         return users, items
+
+    @staticmethod
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, Tensor, SparseStructure, int], output: tuple[Tensor, Tensor]
+    ) -> None:
+        _, _, ctx.to_users, ctx.num_layers = inputs
 
     @staticmethod
     def backward(ctx: Any, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor, None, None]:

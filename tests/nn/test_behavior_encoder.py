@@ -161,3 +161,17 @@ def test_bad_input_is_named() -> None:
         BehaviorEncoder(2, 3)(torch.eye(2).to_sparse())
     with pytest.raises(ValueError, match=r"'edge_index\[1\]' must hold ids in \[0, 3\) for 3 items \(got 3 to 3\)"):
         BehaviorEncoder(2, 3)(torch.tensor([[0], [3]]))
+
+
+def test_torch_func_differentiates_it(generator: torch.Generator) -> None:
+    encoder = BehaviorEncoder(5, 4, 3, 2)
+    pairs = torch.stack([torch.randint(5, (9,), generator=generator), torch.randint(4, (9,), generator=generator)])
+
+    def loss(parameters: dict[str, torch.Tensor]) -> torch.Tensor:
+        user, item = torch.func.functional_call(encoder, parameters, (pairs,))
+        return user.square().sum() + item.square().sum()
+
+    found = torch.func.grad(loss)({name: p.detach() for name, p in encoder.named_parameters()})
+    loss(dict(encoder.named_parameters())).backward()
+    for name, parameter in encoder.named_parameters():
+        torch.testing.assert_close(found[name], parameter.grad)

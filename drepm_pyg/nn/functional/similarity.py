@@ -106,6 +106,10 @@ def _compared(representation: Tensor, metric: str) -> Tensor:
 def _check(representation: Tensor, similarity: Tensor | ImplicitSimilarity, metric: str) -> None:
     check_choice(METRICS, metric=metric)
     check_rows(representation=representation)
+    if not isinstance(similarity, Tensor | ImplicitSimilarity):
+        raise TypeError(
+            f"'similarity' must be a torch tensor [B, B] or a FactoredSimilarity (got a {type(similarity).__name__})."
+        )
     if torch.compiler.is_compiling():
         return  # as in check_rows
     rows = len(representation)

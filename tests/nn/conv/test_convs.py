@@ -306,6 +306,8 @@ def test_bad_input_is_named(graph: tuple[Tensor, Tensor], conv: type) -> None:
         conv()(x[:3], csr)
     with pytest.raises(ValueError, match=r"'edge_index' must have the shape \[2, E\]"):
         conv()(x, edge_index.T)
+    with pytest.raises(ValueError, match=rf"'x' must have the shape \[N, D\] \(got \[{N}\]\)"):
+        conv()(x[:, 0], edge_index)
     with pytest.raises(TypeError, match=r"'x' must be floating point \(got torch.int64\)"):
         conv()(x.long(), edge_index)
     wide = EdgeIndex(edge_index, sparse_size=(N + 1, N + 1))

@@ -136,6 +136,8 @@ def test_inputs_that_do_not_fit_are_refused() -> None:
         loss(torch.ones(4, 2), torch.ones(4, 3))
     with pytest.raises(ValueError, match=r"'similarity' must have the shape \[4, 4\].*\(got \[5, 5\]\)"):
         loss(torch.ones(4, 2), FactoredSimilarity([torch.ones(5, 2)]))
+    with pytest.raises(TypeError, match=r"'similarity' must be a torch tensor .* \(got a NoneType\)"):
+        loss(torch.ones(4, 2), None)
     with pytest.raises(ValueError, match=r"'representation' must have the shape \[B, D\] with at least one row"):
         loss(torch.ones(0, 2), torch.ones(0, 0))
 
