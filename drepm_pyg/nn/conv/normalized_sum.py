@@ -36,7 +36,7 @@ class NormalizedSumConv(MessagePassing):
     ) -> Tensor:
         """Sum over the sources ``x``, ``size[0]`` of them, at ``size[1]`` targets."""
         if x.ndim < 2:
-            raise ValueError(f"'x' must have the shape [N, D] (got {list(x.shape)}). A single column is x.unsqueeze(1).")
+            raise ValueError(f"'x' must have the shape [N, D] (got {list(x.shape)}). Call x.unsqueeze(1).")
         if not x.is_floating_point():
             raise TypeError(f"'x' must be floating point (got {x.dtype}): weights are fractions. Pass x.float().")
         if isinstance(edge_index, SparseStructure):
