@@ -7,15 +7,13 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_choice, check_edge_index, check_ids
-from drepm_pyg.data import USER_ITEM
+from drepm_pyg.data import SPLIT_INDEX, USER_ITEM
 from drepm_pyg.evaluation.metrics import METRICS, UserMetrics
 from drepm_pyg.evaluation.ranking import Exclusion, check_k, rank_blocks
 from drepm_pyg.evaluation.scoring import scoring
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["PerUserMetrics", "evaluate", "evaluate_users"]
-
-_ATTRIBUTES = {"train": "edge_index", "val": "val_edge_label_index", "test": "test_edge_label_index"}
 
 
 class PerUserMetrics(NamedTuple):
@@ -95,6 +93,8 @@ def evaluate_users(
     pairs = _pairs(data, split, "split")
     if pairs.size(1) == 0:
         raise ValueError(f"'split' must have held-out pairs (got {split!r} with none). Choose another, or split anew.")
+    if isinstance(exclude, str):
+        raise TypeError(f"'exclude' must be a list or a tuple (got {exclude!r}). Pass ({exclude!r},).")
     hidden = [_pairs(data, name, "exclude") for name in exclude if name != split]
 
     with scoring(model_or_representations, data) as (score, device):
@@ -119,14 +119,14 @@ def _check_request(ks: Sequence[int], metrics: Sequence[str], num_items: int) ->
     for metric in metrics:
         check_choice(METRICS, metrics=metric)
     for k in ks:
-        check_k(k, num_items)
+        check_k(k, num_items, name="ks")
 
 
 def _pairs(data: HeteroData, split: str, argument: str) -> Int[Tensor, "2 E"]:
     """The pairs of a split, with ids that exist."""
-    check_choice(_ATTRIBUTES, **{argument: split})
-    name = _ATTRIBUTES[split]
-    if name not in data[USER_ITEM]:
+    check_choice(SPLIT_INDEX, **{argument: split})
+    name = SPLIT_INDEX[split]
+    if USER_ITEM not in data.edge_types or name not in data[USER_ITEM]:  # data[...] makes what is missing
         raise ValueError(f"'{argument}' {split!r} needs data{list(USER_ITEM)}.{name}, which is missing.")
     pairs: Tensor = data[USER_ITEM][name]
     check_edge_index(pairs, name=name)

@@ -10,7 +10,7 @@ from drepm_pyg.evaluation.scoring import Products, Score, products
 from drepm_pyg.evaluation.selection import in_panels, largest, num_panels
 from drepm_pyg.typing import Float, Int, Real, Tensor
 
-__all__ = ["Exclusion", "TopK", "rank_blocks", "topk"]
+__all__ = ["Exclusion", "TopK", "check_k", "rank_blocks", "topk"]
 
 _BLOCK_ENTRIES = 2**22  # scores a block: 16 MB of float32, enough rows for panels of products at full speed
 
@@ -99,11 +99,11 @@ def topk(
     return TopK(torch.cat([best.scores for best in blocks]), torch.cat([best.ids for best in blocks]))
 
 
-def check_k(k: int, num_items: int) -> None:
-    """``k`` must be between 1 and the number of items."""
-    check_at_least(1, k=k)
+def check_k(k: int, num_items: int, *, name: str = "k") -> None:
+    """``k``, the argument ``name`` or one of it, must be between 1 and the number of items."""
+    check_at_least(1, **{name: k})
     if k > num_items:
-        raise ValueError(f"'k' must be at most the number of items (got k={k} for {num_items} items). Lower 'k'.")
+        raise ValueError(f"'{name}' must be at most the number of items (got {k} for {num_items} items). Lower it.")
 
 
 def rank_blocks(

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import nn
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_finite
 from drepm_pyg.data import USER_ITEM
+from drepm_pyg.evaluation.evaluation_mode import evaluation_mode
 from drepm_pyg.typing import Float, Int, Real, Tensor
 
 __all__ = ["HasTables", "Products", "Score", "products", "scoring"]
@@ -54,23 +54,20 @@ Score = Products | Callable[[Int[Tensor, " B"]], Float[Tensor, "B I"]]
 
 
 @contextmanager
-def scoring(thing: Any, data: HeteroData) -> Iterator[tuple[Score, torch.device]]:
+def scoring(
+    thing: Any, data: HeteroData, *, name: str = "model_or_representations"
+) -> Iterator[tuple[Score, torch.device]]:
     """What gives a block of scores, and its device; a module is in evaluation mode meanwhile.
 
     A model that calls itself ``factorized`` gives its tables once. Other tables are taken as they are, unless the model
-    says that they are not all of it (``factorized = False``): then, as without tables, its ``score`` is asked.
+    says that they are not all of it (``factorized = False``): then, as without tables, its ``score`` is asked. Errors
+    call it by ``name``, its argument's.
     """
-    training = isinstance(thing, nn.Module) and thing.training
-    if training:
-        thing.eval()
-    try:
-        yield _score(thing, data)
-    finally:
-        if training:
-            thing.train()
+    with evaluation_mode(thing):
+        yield _score(thing, data, name)
 
 
-def _score(thing: Any, data: HeteroData) -> tuple[Score, torch.device]:
+def _score(thing: Any, data: HeteroData, name: str) -> tuple[Score, torch.device]:
     factorized = getattr(thing, "factorized", None)
     tables = thing(data) if factorized else thing
     if factorized is not False and _has_tables(tables):
@@ -83,10 +80,7 @@ def _score(thing: Any, data: HeteroData) -> tuple[Score, torch.device]:
         return products(tables.user, tables.item), tables.user.device
     if callable(getattr(thing, "score", None)):
         return lambda rows: _checked(thing.score(data, rows), rows, data), data[USER_ITEM].edge_index.device
-    raise TypeError(
-        "'model_or_representations' must have 'user' and 'item' tables or score(data, user) (got "
-        f"{type(thing).__name__})."
-    )
+    raise TypeError(f"'{name}' must have 'user' and 'item' tables or score(data, user) (got {type(thing).__name__}).")
 
 
 def _has_tables(thing: Any) -> bool:
@@ -95,13 +89,15 @@ def _has_tables(thing: Any) -> bool:
 
 
 def products(user: Real[Tensor, "U D"], item: Real[Tensor, "I D"]) -> Products:
-    """Of finite tables, in float32 at least: half precision would make ties of what is none; counts are floats, too."""
+    """Of finite tables, in float32 at least: half precision would make ties of what is none. Counts are float64."""
     check_finite(user=user, item=item)
     return Products(_wide(user), _wide(item))
 
 
 def _wide(table: Tensor) -> Tensor:
-    return table.detach() if table.is_floating_point() and table.dtype.itemsize >= 4 else table.detach().float()
+    if not table.is_floating_point():
+        return table.detach().double()
+    return table.detach() if table.dtype.itemsize >= 4 else table.detach().float()
 
 
 def _checked(scores: Tensor, rows: Tensor, data: HeteroData) -> Tensor:

@@ -17,7 +17,7 @@ from drepm_pyg.graph.result import KNNInfo, KNNOutput
 from drepm_pyg.graph.rows import FeatureRows, Features, check_matrix, present
 from drepm_pyg.typing import Int, Tensor
 
-__all__ = ["knn_graph", "knn_graphs"]
+__all__ = ["knn_graph", "knn_graph_of", "knn_graphs"]
 
 
 @overload

@@ -18,7 +18,7 @@ from drepm_pyg.graph.result import KNNInfo, KNNOutput
 from drepm_pyg.graph.rows import FeatureRows, Features, check_matrix, present
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["user_knn_graph"]
+__all__ = ["user_knn_graph", "user_knn_graph_of"]
 
 
 @overload

@@ -1,10 +1,13 @@
 """What a recommender knows beside its model: who has seen what, the items' features, and names to print."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Self
 
 import torch
+from torch.nn import functional as F
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.data import USER_ITEM, modalities, modality_mask
@@ -13,9 +16,9 @@ from drepm_pyg.typing import Bool, Float, Int, Tensor
 __all__ = ["Catalog", "Tables"]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Tables:
-    """The rows that are multiplied: ``item`` grows as items are added.
+    """The rows that are multiplied.
 
     Shapes:
         user: float ``[U, D]``, item: float ``[I, D]``
@@ -23,6 +26,15 @@ class Tables:
 
     user: Float[Tensor, "U D"]
     item: Float[Tensor, "I D"]
+
+    @cached_property
+    def unit_item(self) -> Float[Tensor, "I D"]:
+        """The items' rows at unit length, made when they are first asked for."""
+        return F.normalize(self.item, dim=1)
+
+    def with_items(self, rows: Float[Tensor, "B D"]) -> "Tables":
+        """New tables, as what is kept of these would not hold the added rows."""
+        return Tables(self.user, torch.cat([self.item, rows]))
 
 
 @dataclass
@@ -54,7 +66,9 @@ class Catalog:
 
     @classmethod
     def of(cls, data: HeteroData) -> Self:
-        """The catalog of the schema's HeteroData; features stay where they are (memory-mapped ones on disk)."""
+        """The catalog of the schema's HeteroData, all copied but the features: those may lie on disk, memory-mapped."""
+        if USER_ITEM not in data.edge_types or "edge_index" not in data[USER_ITEM]:  # data[...] makes what is missing
+            raise ValueError(f"'data' must have training pairs, data{list(USER_ITEM)}.edge_index (they are missing).")
         names = modalities(data)
         masks = {name: modality_mask(data, name) for name in names}
         num_items = data["item"].num_nodes
@@ -64,16 +78,25 @@ class Catalog:
             num_trained=num_items,
             seen=data[USER_ITEM].edge_index.clone(),
             features={name: data["item"][name] for name in names},
-            masks={name: mask for name, mask in masks.items() if mask is not None},
+            masks={name: mask.clone() for name, mask in masks.items() if mask is not None},
             titles=_strings(data["item"].get("title")),
             item_ids=_strings(data["item"].get("item_id")),
             user_ids=_strings(data["user"].get("user_id")),
         )
 
     def add(self, count: int, titles: Sequence[str] | None, item_ids: Sequence[str] | None) -> Int[Tensor, " B"]:
-        """Number ``count`` new items; where the others have names, a new one without has the empty name."""
-        self.titles = self._extended("titles", self.titles, titles, count)
-        self.item_ids = self._extended("item_ids", self.item_ids, item_ids, count)
+        """Number ``count`` new items; where the others have names, a new one without has the empty name.
+
+        Raises:
+            ValueError: where names do not fit the items, or original ids are taken; the catalog is then as before.
+        """
+        extended = (
+            self._extended("titles", self.titles, titles, count),
+            self._extended("item_ids", self.item_ids, item_ids, count),
+        )
+        if item_ids is not None:
+            self._check_new_ids(item_ids)
+        self.titles, self.item_ids = extended
         self._numbers.clear()
         first, self.num_items = self.num_items, self.num_items + count
         return torch.arange(first, self.num_items)
@@ -87,9 +110,7 @@ class Catalog:
         known = getattr(self, what)
         if known is None:
             raise ValueError(f"'{what}' must be numbers from 0, as the data have no original ids (got {ids[:5]}).")
-        if what not in self._numbers:
-            self._numbers[what] = {name: number for number, name in enumerate(known) if name}
-        number = self._numbers[what]
+        number = self._numbered(what)
         missing = [name for name in ids if name not in number]
         if missing:
             raise ValueError(
@@ -97,6 +118,21 @@ class Catalog:
                 f"{len(missing)} that are none: {missing[:5]})."
             )
         return torch.tensor([number[name] for name in ids], dtype=torch.long)
+
+    def _numbered(self, what: Literal["user_ids", "item_ids"]) -> dict[str, int]:
+        if what not in self._numbers:
+            self._numbers[what] = {name: number for number, name in enumerate(getattr(self, what) or ()) if name}
+        return self._numbers[what]
+
+    def _check_new_ids(self, ids: Sequence[str]) -> None:
+        """An id that is taken would point to another item from now on; the empty one is none."""
+        taken, count = self._numbered("item_ids"), Counter(map(str, ids))
+        faults = [name for name in count if name and (name in taken or count[name] > 1)]
+        if faults:
+            raise ValueError(
+                f"'item_ids' must be new, each once (got {len(faults)} that are not: {faults[:5]}). Leave these items "
+                "out, or give them other ids."
+            )
 
     def _extended(self, name: str, old: list[str] | None, new: Sequence[str] | None, count: int) -> list[str] | None:
         if new is None:

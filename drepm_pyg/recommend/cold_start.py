@@ -3,13 +3,20 @@
 from collections.abc import Mapping
 
 import torch
+from torch.nn import functional as F
 
-from drepm_pyg._checks import check_at_least, check_choice, check_finite, check_non_negative, check_tensors
-from drepm_pyg.evaluation.ranking import rank_blocks
+from drepm_pyg._arrays import product_into
+from drepm_pyg._checks import check_at_least, check_choice, check_finite, check_non_negative, check_tensors, said_of
+from drepm_pyg.graph import bipartite_knn_graph
+from drepm_pyg.graph.products import unit_roundoff
 from drepm_pyg.recommend.catalog import Catalog
 from drepm_pyg.typing import Bool, Float, Int, Tensor
 
 __all__ = ["modal_representations"]
+
+_NEIGHBORS = 10  # by default
+_BLOCK_ENTRIES = 2**22  # cosines at once: 16 MB of float32
+_LONGEST = 1e15  # the squares of rows up to this length, and from its inverse on, can be added in float32
 
 
 def modal_representations(
@@ -17,7 +24,7 @@ def modal_representations(
     catalog: Catalog,
     item: Float[Tensor, "I D"],
     *,
-    k: int = 10,
+    k: int | None = None,
     weights: Mapping[str, float] | None = None,
     masks: Mapping[str, Bool[Tensor, " B"]] | None = None,
 ) -> Float[Tensor, "B D"]:
@@ -28,15 +35,16 @@ def modal_representations(
             \frac{1}{k} \sum_{i \in \mathcal{N}_m(j)} e_i
 
     with :math:`\mathcal{N}_m(j)` the ``k`` items whose features of modality m have the largest cosine with those of the
-    new item, and :math:`r_{jm} = 1` where it has the modality. The neighbours are items the model was trained with, so
-    that the order in which items are added does not matter. Where its neighbours disagree, a new item's row is short
-    and it stays behind the items that are known to be liked.
+    new item, as :func:`~drepm_pyg.graph.bipartite_knn_graph` finds them, and :math:`r_{jm} = 1` where it has the
+    modality. The neighbours are items the model was trained with, so that the order in which items are added does not
+    matter. Where its neighbours disagree, a new item's row is short and it stays behind the items that are known to be
+    liked.
 
     Args:
         features: the new items' raw features by modality: one or more of the catalog's.
         catalog: the known items' features.
         item: the known items' rows.
-        k: neighbours in each modality.
+        k: neighbours in each modality; None: 10, or all where there are fewer.
         weights: :math:`\alpha_m`; None: equal.
         masks: by modality, which new items have it (True: present); a modality without a mask is complete.
 
@@ -49,17 +57,17 @@ def modal_representations(
     num_new = _check_features(features, catalog)
     masks = {name: _check_mask(name, mask, num_new) for name, mask in (masks or {}).items()}
     weights = dict.fromkeys(features, 1.0) if weights is None else dict(weights)
-    for name in (*weights, *masks):
-        check_choice(list(features), **{"weights' and 'masks": name})
+    for argument, names in (("weights", weights), ("masks", masks)):
+        for name in names:
+            check_choice(list(features), **{argument: name})
     check_non_negative(**{f"weights[{name!r}]": weight for name, weight in weights.items()})
     total, share = item.new_zeros(num_new, item.size(1)), item.new_zeros(num_new, 1)
     for name, x in features.items():
         present = masks.get(name, torch.ones(num_new, dtype=torch.bool))
         check_finite(**{f"features[{name!r}]": x[present]})
-        weight = weights.get(name, 0.0) * present.to(item).unsqueeze(1)
-        neighbors = _nearest(x.nan_to_num(), catalog.features[name], catalog.masks.get(name), k, name)
-        total += weight * item[neighbors.to(item.device)].mean(dim=1)
-        share += weight
+        neighbors = _nearest(x[present], catalog.features[name], catalog.masks.get(name), k, name)
+        total[present] += weights.get(name, 0.0) * item[neighbors.to(item.device)].mean(dim=1)
+        share[present] += weights.get(name, 0.0)
     lacking = (share == 0).flatten().nonzero().flatten()
     if len(lacking):
         raise ValueError(
@@ -96,22 +104,37 @@ def _check_mask(name: str, mask: Tensor, num_new: int) -> Tensor:
     return mask
 
 
-def _nearest(x: Tensor, known: Tensor, mask: Tensor | None, k: int, name: str) -> Int[Tensor, "B K"]:
+def _nearest(x: Tensor, known: Tensor, mask: Tensor | None, k: int | None, name: str) -> Int[Tensor, "B K"]:
     """The ``k`` known rows with the largest cosine."""
-    check_at_least(1, k=k)
     there = len(known) if mask is None else int(mask.sum())
+    k = min(_NEIGHBORS, max(1, there)) if k is None else k
+    check_at_least(1, k=k)
     if k > there:
         raise ValueError(f"'k' must be at most the number of items with '{name}' (got k={k} for {there}). Lower 'k'.")
+    if not len(x):
+        return torch.empty(0, k, dtype=torch.long, device=known.device)
+    x, known = x.detach().to(known.device), known.detach()
+    # The search reads all rows it is given in float64, which for one new item takes 20 times as long as the products.
+    asked = _in_question(x, known, mask, k)
+    with said_of(f"data['item'].{name}"):
+        edge_index = bipartite_knn_graph(known, x, k, mask=asked)
+    return edge_index[0].view(-1, k)
+
+
+def _in_question(x: Tensor, known: Tensor, mask: Tensor | None, k: int) -> Bool[Tensor, " I"]:
+    """The known rows of which products in single precision leave open whether they are among the ``k`` nearest."""
     # The norms divide the products: a normalised copy of the features could be larger than memory.
     known = known if known.dtype in (torch.float32, torch.float64) else known.float()
-    x = x.to(known)
     norm = torch.linalg.vector_norm(known, dim=1)
-    norm = torch.where(norm > 0, norm, 1)
-
-    def cosine(rows: Tensor) -> Tensor:
-        scores = x[rows] @ known.T / norm
-        return scores if mask is None else scores.masked_fill(~mask, -torch.inf)
-
-    rows = torch.arange(len(x), device=known.device)
-    blocks = [best.ids for _, best in rank_blocks(cosine, rows, len(known), k, None)]
-    return torch.cat(blocks) if blocks else rows.new_empty(0, k)
+    sure = (norm > 1 / _LONGEST) & (norm < _LONGEST)
+    if mask is not None:
+        sure &= mask
+    # Products of unit rows and either norm err by at most F roundings, and two cosines are compared.
+    margin = 4 * known.size(1) * torch.finfo(known.dtype).eps + 8 * unit_roundoff(known.device)
+    near = torch.zeros_like(sure)
+    for rows in F.normalize(x.to(known), dim=1).split(max(1, _BLOCK_ENTRIES // len(known))):
+        cosine = product_into(rows, known, norm.new_empty(len(rows), len(known)))
+        cosine = cosine.div_(norm).masked_fill_(~sure, -torch.inf)
+        near |= (cosine >= cosine.topk(k).values[:, -1:] - margin).any(dim=0)
+    near |= ~sure
+    return near if mask is None else near & mask

@@ -1,18 +1,18 @@
 """The recommender: a trained model's tables, frozen, and the questions one asks of them."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Self
 
 import torch
-from torch import nn
-from torch.nn import functional as F
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_ids
-from drepm_pyg.evaluation import HasTables, TopK, topk
+from drepm_pyg.evaluation import TopK
 from drepm_pyg.evaluation.ranking import Exclusion, check_k, rank_blocks
-from drepm_pyg.evaluation.scoring import Products, Score, products
+from drepm_pyg.evaluation.scoring import Products, Score, scoring
 from drepm_pyg.recommend.catalog import Catalog, Tables
 from drepm_pyg.recommend.cold_start import modal_representations
 from drepm_pyg.recommend.storage import read_recommender, write_recommender
@@ -26,9 +26,10 @@ Ids = Int[Tensor, " B"] | Sequence[int] | int
 class Recommender:
     r"""Top-k recommendations from a trained model.
 
-    A model with tables is asked for them once; later changes of the model or the data do not reach the recommender. A
-    model with ``score()`` alone (:class:`~drepm_pyg.models.ItemKNN`) is asked at every call, and answers
-    :meth:`recommend` only.
+    What a model ranks by is what :func:`~drepm_pyg.evaluation.evaluate` ranks by. A model with tables is asked for them
+    once; later changes of the model or the data do not reach the recommender, but for the items' features, which may be
+    too large to copy: write into them, and :meth:`add_items` compares with what you wrote. A model with ``score()``
+    alone (:class:`~drepm_pyg.models.ItemKNN`) is asked at every call, and answers :meth:`recommend` only.
 
     Every answer is a :class:`~drepm_pyg.evaluation.TopK` of scores and item ids, best first: ``[B, k]`` for B ids,
     ``[k]`` for a single one. A row with fewer than k candidates ends in -inf and -1.
@@ -46,24 +47,16 @@ class Recommender:
         torch.Size([2, 3])
     """
 
+    @torch.no_grad()
     def __init__(self, model: Any, data: HeteroData) -> None:
         self._catalog = Catalog.of(data)
         self._tables: Tables | None = None
-        tables = model
-        if getattr(model, "factorized", False):
-            with torch.no_grad():
-                tables = _evaluated(model, lambda: model(data))
-        if isinstance(tables, HasTables):
-            _check_rows(tables.user, tables.item, self._catalog)
-            checked = products(tables.user, tables.item)
-            self._tables = Tables(checked.user.clone(), checked.item.clone())
-        elif not callable(getattr(model, "score", None)):
-            raise TypeError(
-                f"'model' must have 'user' and 'item' tables or score(data, user) (got {type(model).__name__})."
-            )
+        with scoring(model, data, name="model") as (score, _):
+            if isinstance(score, Products):
+                self._tables = Tables(score.user.clone(), score.item.clone())
         # Kept only where they are asked again.
         self._model: Any = None if self._tables else model
-        self._data: HeteroData | None = None if self._tables else data
+        self._data: Any = None if self._tables else data
 
     @property
     def num_users(self) -> int:
@@ -125,16 +118,10 @@ class Recommender:
         Raises:
             ValueError: where an id is out of range or ``k`` larger than the number of items.
         """
-        users, single = _ids(user_ids, "user_ids", self.num_users, "users", self._catalog.seen.device)
+        users, single = _ids(user_ids, "user_ids", self.num_users, "users", self._device)
         check_k(k, self.num_items)
-        score: Score = self._score
-        if self._tables is not None:
-            score, users = Products(self._tables.user, self._tables.item), users.to(self._tables.user.device)
-        seen = Exclusion(self._catalog.seen.to(users.device), self.num_users) if exclude_seen else None
-        blocks = [best for _, best in rank_blocks(score, users, self.num_items, k, seen)]
-        if not blocks:
-            return TopK(torch.empty(0, k), users.new_empty(0, k))
-        best = TopK(torch.cat([block.scores for block in blocks]), torch.cat([block.ids for block in blocks]))
+        with self._scoring() as score:
+            best = _best(score, users, self.num_items, k, self._seen if exclude_seen else None)
         return _row(best) if single else best
 
     def recommend_for_history(self, item_ids: Sequence[int] | Int[Tensor, " H"], k: int) -> TopK:
@@ -163,9 +150,11 @@ class Recommender:
             raise ValueError(
                 f"'item_ids' must be a list of at least one item (got {item_ids!r}). Try most-popular items."
             )
+        check_k(k, self.num_items)
         history = history.unique()
-        exclude = torch.stack([torch.zeros_like(history), history])
-        return _row(topk(item[history].mean(dim=0, keepdim=True), item, k, exclude=exclude))
+        exclude = Exclusion(torch.stack([torch.zeros_like(history), history]), 1)
+        score = Products(item[history].mean(dim=0, keepdim=True), item)
+        return _row(_best(score, history.new_zeros(1), self.num_items, k, exclude))
 
     def similar_items(self, item_ids: Ids, k: int) -> TopK:
         r"""The ``k`` items whose rows have the largest cosine with an item's row; the item itself is none of them.
@@ -180,18 +169,19 @@ class Recommender:
             TypeError: where the model has no tables.
             ValueError: where an id is out of range or ``k`` larger than the number of items.
         """
-        item = self._need_tables("similar_items").item
-        ids, single = _ids(item_ids, "item_ids", self.num_items, "items", item.device)
-        unit = F.normalize(item, dim=1)
-        itself = torch.stack([torch.arange(len(ids), device=ids.device), ids])
-        best = topk(unit[ids], unit, k, exclude=itself)
+        unit = self._need_tables("similar_items").unit_item
+        ids, single = _ids(item_ids, "item_ids", self.num_items, "items", unit.device)
+        check_k(k, self.num_items)
+        rows = torch.arange(len(ids), device=ids.device)
+        itself = Exclusion(torch.stack([rows, ids]), len(ids))
+        best = _best(Products(unit[ids], unit), rows, self.num_items, k, itself)
         return _row(best) if single else best
 
     def add_items(
         self,
         features: Mapping[str, Float[Tensor, "B F"]],
         *,
-        k: int = 10,
+        k: int | None = None,
         weights: Mapping[str, float] | None = None,
         masks: Mapping[str, Bool[Tensor, " B"]] | None = None,
         titles: Sequence[str] | None = None,
@@ -204,24 +194,26 @@ class Recommender:
 
         Args:
             features: raw features by modality, made as those of the training data; one or more of its modalities.
-            k: modal neighbours per item.
+            k: modal neighbours per item; None: 10, or all where fewer items have the modality.
             weights: weight of each modality; None: equal.
             masks: by modality, which new items have it (True: present).
             titles: names of the new items.
-            item_ids: original ids of the new items.
+            item_ids: original ids of the new items, none of which another item has; "" for none.
 
         Returns:
             the new items' ids, ascending from the present :attr:`num_items`.
 
         Raises:
             TypeError: where the model has no tables.
-            ValueError: where the features do not fit those of the training data.
+            ValueError: where the features do not fit those of the training data, the names do not fit the items, or an
+                original id is taken. Nothing is added then.
         """
         tables = self._need_tables("add_items")
         known = tables.item[: self._catalog.num_trained]
         rows = modal_representations(features, self._catalog, known, k=k, weights=weights, masks=masks)
+        extended = tables.with_items(rows)
         ids = self._catalog.add(len(rows), titles, item_ids)
-        tables.item = torch.cat([tables.item, rows])
+        self._tables = extended
         return ids
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -249,9 +241,22 @@ class Recommender:
         source = type(self._model).__name__ if self._tables is None else f"tables of width {self._tables.item.size(1)}"
         return f"{type(self).__name__}({source}, {self.num_users} users, {self.num_items} items)"
 
-    def _score(self, users: Int[Tensor, " B"]) -> Float[Tensor, "B I"]:
-        scores: Tensor = _evaluated(self._model, lambda: self._model.score(self._data, users))
-        return scores
+    @contextmanager
+    def _scoring(self) -> Iterator[Score]:
+        if self._tables is not None:
+            yield Products(self._tables.user, self._tables.item)
+        else:
+            with scoring(self._model, self._data, name="model") as (score, _):
+                yield score
+
+    @property
+    def _device(self) -> torch.device:
+        return self._catalog.seen.device if self._tables is None else self._tables.user.device
+
+    @cached_property
+    def _seen(self) -> Exclusion:
+        """What every user has seen: sorting all pairs takes much longer than an answer, and no call changes them."""
+        return Exclusion(self._catalog.seen.to(self._device), self.num_users)
 
     def _need_tables(self, purpose: str) -> Tables:
         if self._tables is None:
@@ -262,26 +267,6 @@ class Recommender:
         return self._tables
 
 
-def _evaluated(model: Any, call: Any) -> Any:
-    """The result of a call with the model in evaluation mode."""
-    training = isinstance(model, nn.Module) and model.training
-    if training:
-        model.eval()
-    try:
-        return call()
-    finally:
-        if training:
-            model.train()
-
-
-def _check_rows(user: Tensor, item: Tensor, catalog: Catalog) -> None:
-    if (len(user), len(item)) != (catalog.num_users, catalog.num_items):
-        raise ValueError(
-            f"'model' must have a row per node of 'data' (got {len(user)} users and {len(item)} items for "
-            f"{catalog.num_users} and {catalog.num_items} in the data)."
-        )
-
-
 def _ids(values: Ids, name: str, size: int, what: str, device: torch.device) -> tuple[Int[Tensor, " B"], bool]:
     """A long vector, and whether a single id was given."""
     ids = torch.as_tensor(values, device=device)
@@ -290,6 +275,12 @@ def _ids(values: Ids, name: str, size: int, what: str, device: torch.device) -> 
     ids = ids.long() if ids.numel() == 0 else ids
     check_ids(size, what=what, **{name: ids})
     return ids.reshape(-1).long(), ids.ndim == 0
+
+
+def _best(score: Score, rows: Int[Tensor, " B"], num_items: int, k: int, exclude: Exclusion | None) -> TopK:
+    """:func:`~drepm_pyg.evaluation.topk` of what was checked before."""
+    blocks = [best for _, best in rank_blocks(score, rows, num_items, k, exclude)]
+    return TopK(torch.cat([best.scores for best in blocks]), torch.cat([best.ids for best in blocks]))
 
 
 def _row(best: TopK) -> TopK:

@@ -16,7 +16,7 @@ from drepm_pyg._checks import CorruptFileError
 from drepm_pyg.recommend.catalog import Catalog, Tables
 from drepm_pyg.typing import Tensor
 
-__all__ = ["read_recommender", "write_recommender"]
+__all__ = ["HEADER", "read_recommender", "write_recommender"]
 
 TENSORS, HEADER = "tensors.safetensors", "recommender.json"
 

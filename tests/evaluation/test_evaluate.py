@@ -97,8 +97,10 @@ def test_a_model_is_left_in_its_mode(generator: torch.Generator) -> None:
             return tables(torch.Generator().manual_seed(0))
 
     model = Model().train()
+    model.frozen = torch.nn.BatchNorm1d(3).eval()
     evaluate(model, data)
     assert model.training
+    assert not model.frozen.training
 
 
 def test_a_model_whose_tables_are_not_all_of_it_is_asked_for_scores(generator: torch.Generator) -> None:
@@ -160,7 +162,7 @@ def test_other_attributes_do_not_matter(generator: torch.Generator) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"ks": (24,)}, r"'k' must be at most the number of items \(got k=24 for 23 items\)"),
+        ({"ks": (24,)}, r"'ks' must be at most the number of items \(got 24 for 23 items\)"),
         ({"ks": ()}, r"'ks' and 'metrics' must name at least one of each \(got \(\) and"),
         ({"metrics": ("auc",)}, r"'metrics' must be one of 'recall', .* \(got 'auc'\)"),
         ({"split": "dev"}, r"'split' must be one of 'train', 'val', 'test' \(got 'dev'\)"),
@@ -169,6 +171,14 @@ def test_other_attributes_do_not_matter(generator: torch.Generator) -> None:
 )
 def test_bad_arguments_are_named(generator: torch.Generator, arguments: dict[str, object], text: str) -> None:
     with pytest.raises(ValueError, match=text):
+        evaluate(tables(generator), make_data(generator), **arguments)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("arguments", [{"ks": 20}, {"metrics": "recall"}, {"exclude": "train"}])
+def test_a_single_value_is_no_list(generator: torch.Generator, arguments: dict[str, object]) -> None:
+    ((name, value),) = arguments.items()
+    with pytest.raises(TypeError, match=rf"'{name}' must be a list or a tuple \(got {value!r}\)"):
         evaluate(tables(generator), make_data(generator), **arguments)
 
 
@@ -209,3 +219,12 @@ def test_bad_splits_are_named(generator: torch.Generator) -> None:
     del store.test_edge_label_index
     with pytest.raises(ValueError, match=r"'split' 'test' needs data.*test_edge_label_index, which is missing"):
         evaluate(both, data)
+
+
+@pytest.mark.errors
+def test_data_without_pairs_are_named_and_left_as_they_are(generator: torch.Generator) -> None:
+    data = HeteroData()
+    data["user"].num_nodes, data["item"].num_nodes = USERS, ITEMS
+    with pytest.raises(ValueError, match=r"'split' 'test' needs data.*test_edge_label_index, which is missing"):
+        evaluate(tables(generator), data)
+    assert data.edge_types == []

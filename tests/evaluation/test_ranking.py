@@ -72,7 +72,7 @@ def test_counts_are_ranked_too() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
-        ({"k": 4}, ValueError, r"'k' must be at most the number of items \(got k=4 for 3 items\)"),
+        ({"k": 4}, ValueError, r"'k' must be at most the number of items \(got 4 for 3 items\)"),
         ({"k": 0}, ValueError, r"'k' must be at least 1 \(got 0\)"),
         ({"k": 1, "batch_size": 0}, ValueError, r"'batch_size' must be at least 1 \(got 0\)"),
         ({"k": 1, "exclude": torch.tensor([[2], [0]])}, ValueError, r"'exclude\[0\]' must hold ids in \[0, 2\)"),
@@ -87,3 +87,10 @@ def test_counts_are_ranked_too() -> None:
 def test_bad_arguments_are_named(arguments: dict[str, object], error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         topk(**{"user": torch.ones(2, 4), "item": torch.ones(3, 4), **arguments})
+
+
+def test_integers_are_multiplied_as_integers() -> None:
+    """As float32 the two products would be equal."""
+    found = topk(torch.tensor([[2**24 + 1, 1]]), torch.tensor([[1, 0], [1, 1]]), 2)
+    assert found.ids.tolist() == [[1, 0]]
+    assert found.scores.tolist() == [[2**24 + 2, 2**24 + 1]]

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from torch_geometric.data import HeteroData
 
 from drepm_pyg.evaluation import topk
+from drepm_pyg.evaluation.ranking import Exclusion
+from drepm_pyg.graph import bipartite_knn_graph
 from drepm_pyg.models import ItemKNN, LightGCN, MostPopular, RecommenderModel, Representations
 from drepm_pyg.recommend import Recommender
 from tests import toy
@@ -74,18 +77,62 @@ def test_a_user_with_too_few_unseen_items_ends_in_minus_one(recommender, data):
     assert sorted(best.ids[0, :unseen].tolist()) == sorted(set(range(toy.ITEMS)) - seen_by(data, 0))
 
 
-def test_no_user_gives_no_rows(recommender):
+def test_no_user_and_no_item_give_no_rows(recommender):
     assert recommender.recommend([], k=2).ids.shape == (0, 2)
+    assert recommender.similar_items([], k=2).ids.shape == (0, 2)
+    assert recommender.add_items({"text": torch.empty(0, toy.WIDTHS["text"])}, k=2).tolist() == []
 
 
 def test_a_model_is_evaluated_as_it_would_be_ranked_and_left_in_its_mode(data):
     model = LightGCN.from_data(data, embedding_dim=4).train()
+    model.frozen = torch.nn.BatchNorm1d(3).eval()
     recommender = Recommender(model, data)
     with torch.no_grad():
         tables = model(data)
     assert model.training
+    assert not model.frozen.training
     expected = topk(tables.user, tables.item, 2, exclude=data["user", "interacts", "item"].edge_index)
     torch.testing.assert_close(recommender.recommend(range(toy.USERS), 2).ids, expected.ids)
+
+
+class Biased(torch.nn.Module):
+    """Ranks by ``scores``, whatever its attributes ``user`` and ``item`` look like."""
+
+    def __init__(self, scores, user, item, **attributes):
+        super().__init__()
+        self.scores, self.user, self.item = scores, user, item
+        self.frozen = torch.nn.BatchNorm1d(3).eval()
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+    def score(self, data, user):
+        assert not self.training
+        return self.scores[user]
+
+
+@pytest.mark.parametrize("embedding", [True, False])
+def test_what_evaluate_ranks_by_is_recommended_by(data, tables, embedding):
+    """Tables of a model that is not factorized are not its ranking, and an nn.Embedding is no table."""
+    scores = torch.randn(toy.USERS, toy.ITEMS, generator=torch.Generator().manual_seed(6))
+    if embedding:
+        model = Biased(scores, torch.nn.Embedding(toy.USERS, 4), torch.nn.Embedding(toy.ITEMS, 4))
+    else:
+        model = Biased(scores, tables.user, tables.item, factorized=False)
+    best = Recommender(model, data).recommend(range(toy.USERS), k=3, exclude_seen=False)
+    assert best.ids.tolist() == scores.sort(descending=True).indices[:, :3].tolist()
+    assert (model.training, model.frozen.training) == (True, False)
+
+
+@pytest.mark.errors
+def test_scores_that_rank_nothing_are_refused(data):
+    scores = torch.zeros(toy.USERS, toy.ITEMS)
+    scores[2, 5] = torch.nan
+    recommender = Recommender(Biased(scores, None, None), data)
+    assert recommender.recommend([1], k=1).scores.tolist() == [[0.0]]
+    with pytest.raises(ValueError, match=r"score\(data, user\) must not give NaN"):
+        recommender.recommend([1, 2], k=1)
+    with pytest.raises(ValueError, match=r"must give a score for every item, \[1, 11\] \(got \[1, 10\]\)"):
+        Recommender(Biased(scores[:, 1:], None, None), data).recommend([1], k=1)
 
 
 def test_later_training_does_not_reach_the_recommender(data):
@@ -101,6 +148,42 @@ def test_later_changes_of_the_data_do_not_reach_the_recommender(data, tables):
     before = recommender.history(0)
     data["user", "interacts", "item"].edge_index[1] = 0
     assert recommender.history(0).equal(before)
+
+
+def test_masks_are_copied_and_features_are_not(data, tables):
+    recommender = Recommender(tables, data)
+    data["item"].text_mask[:] = False
+    first = recommender.add_items({"text": data["item"].text[4:5]}, k=1)
+    assert recommender.similar_items(first, k=1).ids.tolist() == [[4]]
+    data["item"].text[4] *= -1  # as the class says: features may be too large to copy
+    second = recommender.add_items({"text": data["item"].text[4:5]}, k=1)
+    assert sorted(recommender.similar_items(second, k=2).ids[0].tolist()) == [4, int(first)]
+
+
+def test_what_no_question_changes_is_made_once(recommender, monkeypatch):
+    """The training pairs are sorted, and the items' rows brought to unit length, by the first who asks."""
+    made = []
+    sort, normalize = Exclusion.__init__, torch.nn.functional.normalize
+    monkeypatch.setattr(Exclusion, "__init__", lambda self, *pairs: made.append("seen") or sort(self, *pairs))
+    monkeypatch.setattr(torch.nn.functional, "normalize", lambda x, dim: made.append("unit") or normalize(x, dim=dim))
+    for user in range(3):
+        recommender.recommend(user, k=2)
+    assert made == ["seen"]
+    made.clear()
+    for item in range(3):
+        recommender.similar_items(item, k=2)
+    assert made.count("unit") == 1
+
+
+def test_added_items_are_among_all_later_answers(recommender, data, tables):
+    text = data["item"].text
+    before = recommender.recommend(0, k=toy.ITEMS), recommender.similar_items(4, k=3)
+    new = recommender.add_items({"text": text[4:5]}, k=1)
+    torch.testing.assert_close(recommender.similar_items(new, k=2).ids[0, 0], torch.tensor(4))
+    assert recommender.similar_items(4, k=1).ids.tolist() == new.tolist()
+    assert recommender.similar_items(4, k=4).ids[1:].tolist() == before[1].ids.tolist()
+    after = recommender.recommend(0, k=toy.ITEMS + 1)
+    assert set(after.ids.tolist()) == {*before[0].ids.tolist(), int(new)}  # -1 in both: the user has seen some
 
 
 @pytest.mark.errors
@@ -207,11 +290,44 @@ def test_original_ids_have_numbers(data, tables):
         recommender.user_numbers(["ann"])
 
 
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ({"titles": ["a", "b"], "item_ids": ["x"]}, "'item_ids' must be a list with one entry per new item"),
+        ({"titles": ["a"], "item_ids": ["x", "y"]}, "'titles' must be a list with one entry per new item"),
+        ({"titles": ["a", "b"], "item_ids": ["x", "B03"]}, r"must be new, each once \(got 1 that are not: \['B03'\]\)"),
+        ({"titles": ["a", "b"], "item_ids": ["x", "x"]}, r"must be new, each once \(got 1 that are not: \['x'\]\)"),
+    ],
+)
+def test_names_that_do_not_fit_change_nothing(data, tables, names, text):
+    data["item"].item_id = [f"B{number:02d}" for number in range(toy.ITEMS)]
+    recommender = Recommender(tables, data)
+    features = {"text": data["item"].text[:2]}
+    with pytest.raises(ValueError, match=text):
+        recommender.add_items(features, k=1, **names)
+    assert (recommender.num_items, len(recommender.titles), len(recommender.item_ids)) == (toy.ITEMS,) * 3
+    recommender.add_items(features, k=1, titles=["c", "d"], item_ids=["x", ""])
+    recommender.add_items(features, k=1, titles=["c", "d"], item_ids=["", ""])  # the empty name is none
+    assert recommender.titles[toy.ITEMS :] == ["c", "d", "c", "d"]
+    assert recommender.item_numbers(["x", "B03"]).tolist() == [toy.ITEMS, 3]
+
+
 def test_a_copy_of_an_item_with_one_neighbour_is_that_item(recommender, data, tables):
     new = recommender.add_items({"text": data["item"].text[7:8]}, k=1)
     best = recommender.similar_items(new, k=1)
     assert best.ids.tolist() == [[7]]
     assert recommender.recommend_for_history([int(new)], 1).ids.tolist() != [int(new)]
+
+
+def test_where_fewer_items_have_the_modality_all_of_them_are_neighbours(data, tables):
+    few = torch.arange(toy.ITEMS) < 3
+    data["item"].text_mask = few
+    found, expected = (Recommender(tables, data) for _ in range(2))
+    x = torch.ones(1, toy.WIDTHS["text"])
+    found.add_items({"text": x})
+    expected.add_items({"text": x}, k=3)
+    assert torch.equal(found.recommend(0, toy.ITEMS).scores, expected.recommend(0, toy.ITEMS).scores)
 
 
 def test_adding_at_once_or_one_by_one_is_the_same(data, tables):
@@ -222,6 +338,44 @@ def test_adding_at_once_or_one_by_one_is_the_same(data, tables):
         one_by_one.add_items({"text": row[None]}, k=3)
     torch.testing.assert_close(at_once.recommend(range(3), 9), one_by_one.recommend(range(3), 9))
     assert one_by_one.titles == [*data["item"].title, "", "", "", ""]
+
+
+@pytest.mark.parametrize("scale", [1, 1e25, 1e-25])
+@pytest.mark.parametrize("width", [5, 64, 384, 1024])
+def test_neighbours_are_those_of_the_similarity_graphs(width, scale):
+    """Equal items tie, and the smaller number is chosen, however single precision rounds their products."""
+    generator = torch.Generator().manual_seed(0)
+    num_items, k = 203, 10
+    known, new = torch.randn(num_items, width, generator=generator), torch.randn(5, width, generator=generator)
+    known[torch.randperm(num_items, generator=generator)[: num_items // 2]] = new[0] + new[1]
+    known[7], new[4] = 0, 0
+    known[::3] *= scale
+    new[::2] *= scale
+    data = toy.with_edges(2, num_items, torch.tensor([[0, 1], [0, 1]]), {"text": known})
+    mask = data["item"].text_mask = torch.arange(num_items) % 5 > 0
+    recommender = Recommender(Representations(torch.eye(2, num_items), torch.eye(num_items)), data)
+    at_once = recommender.add_items({"text": new}, k=k)
+    one_by_one = torch.cat([recommender.add_items({"text": row[None]}, k=k) for row in new])
+    neighbors, _ = bipartite_knn_graph(known, new, k, mask=mask)
+    expected = torch.zeros(len(new), num_items).scatter(1, neighbors.view(-1, k), 1 / k)
+    for ids in (at_once, one_by_one):
+        assert torch.equal(recommender._tables.item[ids], expected)
+
+
+@pytest.mark.errors
+def test_features_of_the_data_that_are_not_finite_are_named(data, tables):
+    data["item"].text[5, 1] = torch.nan
+    recommender = Recommender(tables, data)
+    with pytest.raises(ValueError, match=r"data\['item'\]\.text: .*(finite|NaN)"):
+        recommender.add_items({"text": torch.ones(1, toy.WIDTHS["text"])}, k=1)
+    assert recommender.num_items == toy.ITEMS
+
+
+def test_features_out_of_an_encoder_serve_as_well(recommender, data):
+    encoded = data["item"].text[4:5].clone().requires_grad_()
+    new = recommender.add_items({"text": encoded}, k=1)
+    best = recommender.similar_items(new, k=1)
+    assert (best.ids.tolist(), best.scores.requires_grad) == ([[4]], False)
 
 
 def test_features_of_half_precision_serve_as_well(data, tables):
@@ -269,7 +423,8 @@ class TestErrors:
             ({"text": torch.full((1, 5), torch.nan)}, {}, "holds NaN"),
             ({"text": torch.ones(1, 5)}, {"k": 100}, "'k' must be at most the number of items with 'text'"),
             ({"text": torch.ones(1, 5)}, {"masks": {"text": torch.tensor([False])}}, "1 have none"),
-            ({"text": torch.ones(1, 5)}, {"weights": {"image": 1.0}}, "'weights' and 'masks' must be one of"),
+            ({"text": torch.ones(1, 5)}, {"weights": {"image": 1.0}}, "'weights' must be one of 'text' "),
+            ({"text": torch.ones(1, 5)}, {"masks": {"image": torch.tensor([True])}}, "'masks' must be one of 'text' "),
             ({"text": torch.ones(1, 5)}, {"titles": "ab"}, "'titles' must be a list with one entry per new item"),
         ],
     )
@@ -285,8 +440,15 @@ class TestErrors:
             recommender.add_items({"text": torch.ones(1, 5)})
 
     def test_something_that_is_no_model(self, data):
-        with pytest.raises(TypeError, match="must have 'user' and 'item' tables or score"):
+        with pytest.raises(TypeError, match="'model' must have 'user' and 'item' tables or score"):
             Recommender(object(), data)
+
+    def test_data_without_training_pairs(self, tables):
+        data = HeteroData()
+        data["user"].num_nodes, data["item"].num_nodes = toy.USERS, toy.ITEMS
+        with pytest.raises(ValueError, match=r"'data' must have training pairs, data\['user', .*\]\.edge_index"):
+            Recommender(tables, data)
+        assert data.edge_types == []
 
     def test_tables_of_other_data(self, data):
         with pytest.raises(ValueError, match="must have a row per node"):

@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional as F
 from torch_geometric.data import HeteroData
 
+from drepm_pyg.evaluation.evaluation_mode import evaluation_mode
 from drepm_pyg.models import RecommenderModel, Representations, Triples
 from drepm_pyg.nn.losses import BPRLoss
 from drepm_pyg.typing import Float, Tensor
@@ -46,36 +47,31 @@ def gradient_conflict(model: RecommenderModel, data: HeteroData, batch: Triples)
     Raises:
         ValueError: where the model lacks one of the lines, or has no embedding tables.
     """
-    training = model.training
-    model.eval()
-    try:
-        with torch.enable_grad():
-            tables = model(data) if model.factorized else None
-            if not isinstance(tables, Representations) or tables.behavior is None or tables.modal is None:
-                raise ValueError(
-                    f"Gradients can be compared where a model has a behaviour and a modal line "
-                    f"({type(model).__name__} lacks one of them)."
-                )
-            nodes: dict[str, tuple[int, list[Tensor]]] = {
-                "user": (model.num_users, []),
-                "item": (model.num_items, []),
-            }
-            for parameter in model.parameters():
-                for size, parameters in nodes.values():
-                    if parameter.requires_grad and parameter.ndim == 2 and parameter.size(0) == size:
-                        parameters.append(parameter)
-            every = [parameter for _, parameters in nodes.values() for parameter in parameters]
-            if not every:
-                raise ValueError(
-                    f"Gradients can be compared where a model has embeddings ({type(model).__name__} has none)."
-                )
-            losses = [_bpr(line, batch) for line in (tables.behavior, tables.modal)]
-            gradients = [
-                dict(zip(every, torch.autograd.grad(loss, every, retain_graph=True, allow_unused=True), strict=True))
-                for loss in losses
-            ]
-    finally:
-        model.train(training)
+    with evaluation_mode(model), torch.enable_grad():
+        tables = model(data) if model.factorized else None
+        if not isinstance(tables, Representations) or tables.behavior is None or tables.modal is None:
+            raise ValueError(
+                f"Gradients can be compared where a model has a behaviour and a modal line "
+                f"({type(model).__name__} lacks one of them)."
+            )
+        nodes: dict[str, tuple[int, list[Tensor]]] = {
+            "user": (model.num_users, []),
+            "item": (model.num_items, []),
+        }
+        for parameter in model.parameters():
+            for size, parameters in nodes.values():
+                if parameter.requires_grad and parameter.ndim == 2 and parameter.size(0) == size:
+                    parameters.append(parameter)
+        every = [parameter for _, parameters in nodes.values() for parameter in parameters]
+        if not every:
+            raise ValueError(
+                f"Gradients can be compared where a model has embeddings ({type(model).__name__} has none)."
+            )
+        losses = [_bpr(line, batch) for line in (tables.behavior, tables.modal)]
+        gradients = [
+            dict(zip(every, torch.autograd.grad(loss, every, retain_graph=True, allow_unused=True), strict=True))
+            for loss in losses
+        ]
     return {
         node: _compare(*(torch.cat([_or_zero(found[p], p) for p in parameters], dim=1) for found in gradients))
         for node, (_, parameters) in nodes.items()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.evaluation import evaluate_users
+from drepm_pyg.evaluation.evaluation_mode import evaluation_mode
 from drepm_pyg.experiments.reproduction.arrays_file import read_arrays, write_arrays
 from drepm_pyg.models import RecommenderModel, Representations
 
@@ -48,8 +49,8 @@ def read_users(folder: Path) -> dict[str, NDArray[np.float64]]:
 
 @torch.no_grad()
 def _lines(model: RecommenderModel, data: HeteroData) -> dict[str, Any]:
-    model.eval()
-    tables = model(data) if model.factorized else model
+    with evaluation_mode(model):
+        tables = model(data) if model.factorized else model
     if not isinstance(tables, Representations):
         return {"general": tables}
     lines = {"general": tables, "behavior": tables.behavior, "modal": tables.modal}

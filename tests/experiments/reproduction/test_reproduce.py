@@ -15,15 +15,18 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from torch_geometric.data import HeteroData
 
 from drepm_pyg.cli import main
 from drepm_pyg.data import SyntheticMultimodal, write_mmrec
 from drepm_pyg.experiments import Experiment, Reproduction, load_trained, reproduce
 from drepm_pyg.experiments.reproduction import schedule
 from drepm_pyg.experiments.reproduction.identity import identity
+from drepm_pyg.experiments.reproduction.places import Place
 from drepm_pyg.experiments.reproduction.remaining import Remaining
 from drepm_pyg.training import read_metrics
 from drepm_pyg.training.checkpoint import RunCheckpoint
+from drepm_pyg.training.run import write_config
 
 pytest.importorskip("matplotlib")
 EPOCHS = {"max_epochs": 2, "batch_size": 512}
@@ -183,9 +186,14 @@ def test_what_defines_a_run_is_in_its_name_and_nothing_else(folder: Path) -> Non
 
 
 def test_a_run_goes_on_as_it_began_where_a_default_is_now_given(folder: Path, tmp_path: Path) -> None:
+    def stopped(place: Place, data: HeteroData, **_: object) -> None:
+        """Trained for one epoch of those that were asked for, and not recorded."""
+        place.experiment.run(data, max_epochs=1)
+        write_config(place.folder, place.experiment.to_config())
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(schedule, "train_run", lambda place, data, **_: place.experiment.run(data, max_epochs=1))
-        make(own(tmp_path, rows=["LightGCN"]), folder, tmp_path)  # trained for one epoch, and not recorded
+        patch.setattr(schedule, "train_run", stopped)
+        make(own(tmp_path, rows=["LightGCN"]), folder, tmp_path)
     rows = {"LightGCN": {"model": "LightGCN", "set": {"model.init_args.num_layers": 3, "max_epochs": 2}}}
     made = make(own(tmp_path, rows=rows), folder, tmp_path)
     assert made.failures == []

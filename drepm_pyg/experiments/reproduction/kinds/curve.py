@@ -15,7 +15,7 @@ from drepm_pyg.experiments.reproduction.table import Cell, Table
 from drepm_pyg.training import read_metrics, read_result
 from drepm_pyg.training.run import METRICS
 
-__all__ = ["curve_of", "make_curve"]
+__all__ = ["Curve", "curve_of", "make_curve"]
 
 Curve = dict[int, float]
 

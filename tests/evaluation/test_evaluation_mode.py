@@ -1,0 +1,45 @@
+"""Evaluation mode, and the way back to the mode of every single module."""
+
+import pytest
+from torch import nn
+
+from drepm_pyg.evaluation.evaluation_mode import evaluation_mode
+from drepm_pyg.models import LightGCN
+from drepm_pyg.training.module import RecommenderModule
+from tests import toy
+
+
+def modes(module: nn.Module) -> list[bool]:
+    return [part.training for part in module.modules()]
+
+
+@pytest.mark.parametrize("outer", [True, False])
+def test_what_was_frozen_stays_frozen(outer: bool) -> None:
+    model = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(3))
+    model.training = outer
+    model[1].eval()
+    before = modes(model)
+    assert before == [outer, True, False]
+    with evaluation_mode(model):
+        assert modes(model) == [False, False, False]
+    assert modes(model) == before
+
+
+def test_an_error_leaves_the_mode_as_it_was() -> None:
+    model = nn.Sequential(nn.Dropout()).train()
+    with pytest.raises(ArithmeticError), evaluation_mode(model):
+        raise ArithmeticError
+    assert modes(model) == [True, True]
+
+
+def test_what_is_no_module_is_left_alone() -> None:
+    with evaluation_mode({"training": True}):
+        pass
+
+
+def test_validation_leaves_what_was_frozen_frozen() -> None:
+    data = toy.toy_data()
+    model = LightGCN.from_data(data, embedding_dim=4)
+    model.frozen = nn.BatchNorm1d(3).eval()
+    RecommenderModule(model, data, batch_size=8, lr=0.1, lr_decay=1.0, seed=0, ks=(1,), metrics=("recall",)).ranked()
+    assert (model.training, model.frozen.training) == (True, False)
