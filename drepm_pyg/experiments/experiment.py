@@ -31,6 +31,10 @@ DERIVED = ("num_users", "num_items", "in_channels", "modalities")
 _log = logging.getLogger(__name__)
 
 _WATCHING = ("progress", "resume", "trainer")  # how somebody looks on at a run, which may be by callbacks
+_MISSING = {  # where fit, in Python, was not told what a file needs
+    "model": "fit keeps how its model is built where it is given 'init_args'.",
+    "data": "Name or path of a data set, on the command line as '--data'.",
+}
 _OWN_OPTIONS = ("model", "data", "init_args", "config")  # arguments of fit that a run fills in by itself
 
 
@@ -127,7 +131,7 @@ class Experiment:
         rest = dict(config)
         for name in ("model", "data"):
             if name not in rest:
-                raise ValueError(f"A run must say its '{name}' (got {sorted(config)}).")
+                raise ValueError(f"A run must say its '{name}' (got {sorted(config)}). {_MISSING[name]}")
         model = _mapping("model", rest.pop("model"))
         _check_keys("model", model, {"class_path", "init_args"})
         model = {"class_path": model["class_path"], "init_args": dict(model.get("init_args") or {})}

@@ -12,15 +12,17 @@ __all__ = ["load_trained"]
 
 
 def load_trained(folder: str | Path, *, source: str | None = None) -> tuple[RecommenderModel, HeteroData]:
-    """The model and the data of a run that ``drepm fit`` or :meth:`Experiment.run` made.
+    """The model and the data of a run that ``drepm fit``, :meth:`Experiment.run` or ``fit(..., init_args=...)`` made.
 
     Args:
         folder: ``runs/<name>``.
-        source: where its data are now; None: where its config says. Relative paths start where you are.
+        source: where its data are now; None: where its config says, which :func:`~drepm_pyg.training.fit` does not
+            know. Relative paths start where you are.
 
     Raises:
         FileNotFoundError: where there is no such run, or it is not finished.
-        ValueError: where the data are not what it was trained on.
+        ValueError: where the data are not named, or are not what it was trained on, or the run does not say how its
+            model is built.
     """
     from drepm_pyg.training import load_run, read_result
 
@@ -29,5 +31,14 @@ def load_trained(folder: str | Path, *, source: str | None = None) -> tuple[Reco
         raise FileNotFoundError(f"'{folder}' is no run: it has no config.yaml. Train one with 'drepm fit'.")
     read_result(folder)  # before the data are read: an unfinished run has no model
     config = read_yaml(folder / "config.yaml")
-    data = Experiment.from_config(config if source is None else {**config, "data": source}).load()
-    return load_run(folder, data), data
+    experiment = Experiment.from_config(config if source is None else {**config, "data": source})
+    data = experiment.load()
+    return load_run(folder, data, _own_model(experiment, data)), data
+
+
+def _own_model(experiment: Experiment, data: HeteroData) -> RecommenderModel | None:
+    """A model of a class that someone else wrote; None for the library's, which ``load_run`` builds."""
+    cls = experiment.model_class
+    if cls.__module__.startswith("drepm_pyg."):
+        return None
+    return experiment.bma.wrap(cls.from_data(data, **experiment.model["init_args"]))

@@ -19,6 +19,7 @@ from drepm_pyg.evaluation.ranking import check_k
 from drepm_pyg.models import RecommenderModel
 from drepm_pyg.training import run
 from drepm_pyg.training.metrics_file import read_metrics
+from drepm_pyg.training.trainer_options import check_trainer, plain_options
 
 __all__ = ["FitResult", "check_options", "fit"]
 
@@ -78,9 +79,9 @@ def fit(
     """Train ``model`` on the training pairs of ``data`` until the validation metric stops growing.
 
     Triples and dropout depend on ``seed`` alone (torch's global generators are seeded with it); the weights are those
-    that ``model`` comes with. After every epoch a checkpoint is written, the generators included: a run that was killed
-    goes on with ``resume=True`` and ends bit-equal to one that was not (on a CPU). The weights of the best epoch are
-    loaded into ``model`` at the end.
+    that ``model`` comes with. A model in evaluation mode is put into training mode first. After every epoch a
+    checkpoint is written, the generators included: a run that was killed goes on with ``resume=True`` and ends
+    bit-equal to one that was not (on a CPU). The weights of the best epoch are loaded into ``model`` at the end.
 
     Args:
         model: the model; one without training is only evaluated.
@@ -102,24 +103,30 @@ def fit(
         metrics: names of the metrics.
         track_lines: record the behaviour and the modal line alone, and their cosine distance, at every validation.
         init_args: what ``from_data`` was given, kept so that :func:`drepm_pyg.training.load_run` can build the model.
-        config: written to ``config.yaml`` as it is; None: the arguments of this call.
+        config: written to ``config.yaml`` as it is; None: the arguments of this call, for ``drepm fit --config`` and
+            ``--data``.
         progress: a progress bar on stderr, or a line per epoch where stderr is no terminal.
         tensorboard: write the numbers of ``metrics.csv`` for TensorBoard, too.
         compile: compile the loss with ``torch.compile``, on a CUDA device into CUDA graphs; or the name of one of its
             backends. Results differ in the last bits.
-        trainer: further arguments of :class:`lightning.Trainer`, such as ``{"precision": "bf16-mixed"}``.
+        trainer: further arguments of :class:`lightning.Trainer`, such as ``{"precision": "bf16-mixed"}``; none that an
+            argument of this function stands for, and no callback that averages weights.
 
     Returns:
         the best weights, the metrics, and where everything stands.
 
     Raises:
         ValueError: where there are no training or validation pairs, a cut-off exceeds the number of items, the folder
-            ``name`` holds a run and ``resume`` is False, or that run had other settings or other data.
-        TypeError: where ``init_args`` are no plain data.
+            ``name`` holds a run and ``resume`` is False, that run had other settings or other data, or ``trainer``
+            names what this function sets by itself.
+        TypeError: where ``model`` is no :class:`~drepm_pyg.models.RecommenderModel` (one that ``torch.compile`` gave,
+            say), or ``init_args`` are no plain data.
         FloatingPointError: where a part of the loss becomes NaN or infinite.
         KeyboardInterrupt: after Ctrl-C; the last finished epoch is kept.
     """
+    _check_model(model)
     check_positive(lr=lr, lr_decay=lr_decay)
+    check_at_least(-(2**63), seed=seed)  # what torch takes
     check_options(
         data,
         max_epochs=max_epochs,
@@ -134,8 +141,14 @@ def fit(
         check_choice(torch.compiler.list_backends(exclude_tags=()), compile=compile)
     if model.trainable:
         _check_pairs(data, "edge_index", "training")
-    built = {"model": type(model).__name__, "init_args": _plain(init_args)}
-    settings = {
+    options = check_trainer(trainer)
+    # Files take Python's numbers alone, and callers have NumPy's.
+    max_epochs, batch_size, patience, validate_every, seed = map(
+        int, (max_epochs, batch_size, patience, validate_every, seed)
+    )
+    lr, lr_decay, ks = float(lr), float(lr_decay), [int(k) for k in ks]
+    built: dict[str, Any] = {"model": type(model).__name__, "init_args": _plain(init_args)}
+    settings: dict[str, Any] = {
         "batch_size": batch_size,
         "lr": lr,
         "lr_decay": lr_decay,
@@ -143,14 +156,18 @@ def fit(
         "monitor": monitor,
         "validate_every": validate_every,
         "seed": seed,
-        "ks": list(ks),
+        "ks": ks,
         "metrics": list(metrics),
         "track_lines": track_lines,
     }
     fingerprint = run.fingerprint(data)
     folder = run.open_folder(Path(root), name, f"{type(model).__name__.lower()}-seed{seed}", resume=resume)
+    if config is None:
+        others = {"root": str(root), "name": name, "compile": compile, "trainer": plain_options(options)}
+        asked = {"max_epochs": max_epochs, **settings, **{key: value for key, value in others.items() if value}}
+        config = run.flat_config(model, built["init_args"], asked)
     if not (folder / run.LAST).exists():
-        run.write_config(folder, config or {**built, "max_epochs": max_epochs, **settings})
+        run.write_config(folder, config)
 
     best_epoch = -1
     if model.trainable:
@@ -158,6 +175,8 @@ def fit(
         from drepm_pyg.training.loop import train
         from drepm_pyg.training.module import RecommenderModule
 
+        if not model.training:  # not always: parts of it may be frozen by eval() while it trains
+            model.train()
         torch.manual_seed(seed)
         with kept_memory:
             best_epoch = train(
@@ -181,7 +200,7 @@ def fit(
                 track_lines=track_lines,
                 progress=progress,
                 tensorboard=tensorboard,
-                options=trainer or {},
+                options=options,
             )
         run.read_weights(folder, model)
     else:
@@ -200,7 +219,7 @@ def fit(
         "peak_memory": _peak_memory(),
         "peak_device_memory": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
     }
-    run.write_config(folder, config or {**built, "max_epochs": max_epochs, **settings})
+    run.write_config(folder, config)
     run.write_result(
         folder,
         {
@@ -235,12 +254,24 @@ def check_options(
         raise ValueError(
             f"'patience' must be at least 'validate_every' (got {patience} and {validate_every}): it counts epochs."
         )
+    for name, value in (("ks", ks), ("metrics", metrics)):
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise TypeError(f"'{name}' must be a list or a tuple (got {value!r}).")
+        if not value:
+            raise ValueError(f"'{name}' must name at least one (got {value!r}).")
     for k in ks:
-        check_k(k, data["item"].num_nodes)
+        check_k(k, data["item"].num_nodes, name="ks")
     for metric in metrics:
         check_choice(METRICS, metrics=metric)
     check_choice([f"val/{metric}@{k}" for k in ks for metric in metrics], monitor=monitor)
     _check_pairs(data, "val_edge_label_index", "validation")
+
+
+def _check_model(model: Any) -> None:
+    if not isinstance(model, RecommenderModel):
+        compiled = isinstance(getattr(model, "_orig_mod", None), RecommenderModel)
+        way = "Pass the model itself, and compile=True" if compiled else "Subclass it, as in docs/models.md"
+        raise TypeError(f"'model' must be a RecommenderModel (got a {type(model).__name__}). {way}.")
 
 
 def _plain(init_args: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ def train(
     """Train on, from the folder's last checkpoint if there is one, and return the best epoch.
 
     Raises:
+        ValueError: where ``options`` ended the training before any epoch was validated.
         KeyboardInterrupt: after Ctrl-C, in words that say how to go on.
     """
     # A metric that stands still between two validations is not larger either: patience counts epochs, not validations.
@@ -56,12 +57,11 @@ def train(
         "num_sanity_val_steps": 0,
         "limit_val_batches": 0,
     }
-    given: Sequence[lightning.Callback] = options.get("callbacks") or []
     last = folder / run.LAST
     last.parent.mkdir(exist_ok=True)
     with _quiet():
         trainer = lightning.Trainer(
-            **{**defaults, **options, "max_epochs": max_epochs, "callbacks": [*callbacks, *given]}
+            **{**defaults, **options, "max_epochs": max_epochs, "callbacks": [*callbacks, *options["callbacks"]]}
         )
         if last.exists():
             keeper.check(last)
@@ -69,6 +69,11 @@ def train(
             trainer.fit(module, ckpt_path=last if last.exists() else None)
         except SystemExit as stop:  # how Lightning ends after Ctrl-C
             raise KeyboardInterrupt(f"Stopped; '{folder}' goes on with resume=True (--resume true).") from stop
+    if keeper.best_epoch < 0:
+        raise ValueError(
+            f"'trainer' must leave one epoch to be validated (got {dict(options)!r}, which ended the run before). "
+            f"'{folder}' has no best weights."
+        )
     return keeper.best_epoch
 
 

@@ -7,8 +7,9 @@ from typing import Any
 __all__ = ["MetricsFile", "read_metrics"]
 
 
-def read_metrics(path: Path) -> list[dict[str, str]]:
+def read_metrics(path: str | Path) -> list[dict[str, str]]:
     """The rows of a metrics file, none where there is no file."""
+    path = Path(path)
     if not path.exists():
         return []
     with path.open(newline="") as file:

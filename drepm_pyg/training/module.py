@@ -11,6 +11,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.evaluation import evaluate
+from drepm_pyg.evaluation.evaluation_mode import evaluation_mode
 from drepm_pyg.models import RecommenderModel, Triples
 from drepm_pyg.training.triples import EpochTriples, epoch_generator
 
@@ -73,6 +74,7 @@ class RecommenderModule(lightning.LightningModule):
         self._compiler = compiler
         self._loss = model.loss
         self._sums: dict[str, torch.Tensor] = {}
+        self._seen = 0
         self._ranked: Any = None
         self._started = 0.0
 
@@ -103,14 +105,15 @@ class RecommenderModule(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Let the model redraw its graphs."""
-        self._started, self._sums, self._ranked = time.perf_counter(), {}, None
+        self._started, self._sums, self._seen, self._ranked = time.perf_counter(), {}, 0, None
         self.row = {"epoch": self.current_epoch}
-        # A stream of its own: what a model draws must not depend on how many triples were drawn before.
+        # Another stream than that of this run's triples: what a model draws must not depend on how many were drawn.
         self.model.before_epoch(self.data, epoch_generator(self.seed + 1, self.current_epoch, self.device))
 
     def training_step(self, batch: Triples, batch_idx: int) -> torch.Tensor:
         """The loss of a batch; its parts are summed on the device, so that no step waits for the host."""
         output = self._loss(self.data, batch)
+        self._seen += len(batch)
         for name, part in {"total": output.total, **output.parts}.items():
             part = part.detach() * len(batch)
             self._sums[name] = self._sums[name] + part if name in self._sums else part
@@ -120,7 +123,8 @@ class RecommenderModule(lightning.LightningModule):
     def validates(self) -> bool:
         """Whether the current epoch ends with a validation."""
         done = self.current_epoch + 1
-        return done % self.validate_every == 0 or done == self.trainer.max_epochs
+        last = done == self.trainer.max_epochs or 0 < self.trainer.max_steps <= self.trainer.global_step
+        return last or done % self.validate_every == 0
 
     def ranked(self) -> Any:
         """What ranks the items when the epoch ends: its tables, made once for all who ask, or the model if it has none.
@@ -130,11 +134,8 @@ class RecommenderModule(lightning.LightningModule):
         """
         self._close_training()
         if self._ranked is None:
-            training = self.model.training
-            self.model.eval()
-            with torch.no_grad():
+            with evaluation_mode(self.model), torch.no_grad():
                 self._ranked = self.model(self.data) if self.model.factorized else self.model
-            self.model.train(training)
         return self._ranked
 
     def on_train_epoch_end(self) -> None:
@@ -148,11 +149,11 @@ class RecommenderModule(lightning.LightningModule):
         self.log_dict(numbers, logger=bool(self.trainer.loggers))
 
     def _close_training(self) -> None:
-        """The means over the epoch's pairs, once: the first time in an epoch that the host waits for the device."""
+        """The means over the epoch's triples, once: the first time in an epoch that the host waits for the device."""
         if "train/seconds" in self.row:
             return
-        pairs = self.triples.edge_index.size(1)
-        parts = {f"train/{name}": float(total) / pairs for name, total in self._sums.items()}
+        # Not over all pairs: the trainer may have been told to take some of the batches.
+        parts = {f"train/{name}": float(total) / self._seen for name, total in self._sums.items()}
         broken = sorted(name for name, value in parts.items() if not math.isfinite(value))
         if broken:
             raise FloatingPointError(

@@ -3,10 +3,11 @@
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from safetensors import SafetensorError
@@ -15,11 +16,17 @@ from torch_geometric.data import HeteroData
 
 import drepm_pyg
 from drepm_pyg._checks import CorruptFileError
-from drepm_pyg.models import RecommenderModel, get_model
+from drepm_pyg.models import RecommenderModel, WithBMA, available_models, get_model
 from drepm_pyg.typing import Tensor
 
 __all__ = [
+    "CONFIG",
+    "LAST",
+    "METRICS",
+    "RESULT",
+    "WEIGHTS",
     "fingerprint",
+    "flat_config",
     "load_run",
     "open_folder",
     "read_result",
@@ -81,10 +88,25 @@ def fingerprint(data: HeteroData) -> str:
     for key, store in sorted(stores, key=lambda entry: entry[0]):
         for name, value in sorted(store.items(), key=lambda entry: str(entry[0])):
             if isinstance(value, Tensor):
-                digest.update(f"{key} {name} {tuple(value.shape)} {value.dtype}".encode())
-                # A view of the bytes: nothing is copied, memory-mapped features are read through.
-                digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+                layout = "" if value.layout == torch.strided else f" {value.layout}"
+                digest.update(f"{key} {name} {tuple(value.shape)} {value.dtype}{layout}".encode())
+                for part in _parts(value.detach().cpu()):
+                    # A view of the bytes: nothing is copied, memory-mapped features are read through.
+                    digest.update(part.contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
+
+
+def _parts(tensor: Tensor) -> Iterator[Tensor]:
+    """The dense tensors that a tensor consists of: itself, or the indices and values of a sparse one."""
+    if tensor.layout == torch.sparse_coo:
+        tensor = tensor.coalesce()
+        yield from (tensor.indices(), tensor.values())
+    elif tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        yield from (tensor.crow_indices(), tensor.col_indices(), tensor.values())
+    elif tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        yield from (tensor.ccol_indices(), tensor.row_indices(), tensor.values())
+    else:
+        yield tensor
 
 
 def versions() -> dict[str, str]:
@@ -101,9 +123,32 @@ def versions() -> dict[str, str]:
     }
 
 
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # yaml comes without types
+    """NumPy's numbers as Python's."""
+
+
+_Dumper.add_multi_representer(np.generic, lambda dumper, number: dumper.represent_data(number.item()))
+
+
+def flat_config(
+    model: RecommenderModel, init_args: Mapping[str, Any] | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A run in the flat form that ``drepm fit --config`` reads, without ``data``: in memory they have no name.
+
+    Without ``init_args`` it has no ``model`` either. Nobody could build it again, and the defaults make another one.
+    """
+    if init_args is None:
+        return dict(options)
+    cls, given = type(model), dict(init_args)
+    if cls is WithBMA and "model" in given:  # what it adds stands beside the model
+        return {"model": given.pop("model"), "bma": given, **options}
+    module = "drepm_pyg.models" if cls.__module__.startswith("drepm_pyg.") else cls.__module__
+    return {"model": {"class_path": f"{module}.{cls.__qualname__}", "init_args": given}, **options}
+
+
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:
-    """What the run was asked for, in a form that ``drepm fit --config`` takes."""
-    (folder / CONFIG).write_text(yaml.safe_dump(dict(config), sort_keys=False))
+    """What the run was asked for."""
+    (folder / CONFIG).write_text(yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False))
 
 
 def write_result(folder: Path, result: Mapping[str, Any]) -> None:
@@ -155,12 +200,17 @@ def read_weights(folder: Path, model: RecommenderModel) -> None:
     model.load_state_dict(weights)
 
 
-def load_run(folder: str | Path, data: HeteroData) -> RecommenderModel:
+def load_run(folder: str | Path, data: HeteroData, model: RecommenderModel | None = None) -> RecommenderModel:
     """The trained model of a run that ``drepm fit`` or :func:`drepm_pyg.training.fit` made.
 
     Args:
         folder: ``runs/<name>``.
         data: the data that it was trained on.
+        model: takes the weights, where it is a class of your own or the run does not say how it is built; None: the
+            library's model is built as it was.
+
+    Returns:
+        the model in evaluation mode.
 
     Raises:
         FileNotFoundError: where the run is not finished.
@@ -173,11 +223,21 @@ def load_run(folder: str | Path, data: HeteroData) -> RecommenderModel:
             f"'data' is not what the run in '{folder}' was trained on (fingerprint {given}, the run has "
             f"{result['fingerprint']}). Read the same data with the same graphs."
         )
-    if result["init_args"] is None:
-        raise ValueError(
-            f"The run in '{folder}' does not say how its model is built. Build it yourself and load {WEIGHTS}, or give "
-            "fit(..., init_args=...) what from_data was given."
-        )
-    model = get_model(result["model"]).from_data(data, **result["init_args"])
+    if model is None:
+        model = _build(folder, data, result["model"], result["init_args"])
     read_weights(folder, model)
     return model.eval()
+
+
+def _build(folder: Path, data: HeteroData, name: str, init_args: Mapping[str, Any] | None) -> RecommenderModel:
+    if name.lower() not in (*available_models(), "withbma"):
+        raise ValueError(
+            f"The run in '{folder}' is of {name}, which is no model of the library. Build it yourself and pass it: "
+            "load_run(folder, data, model)."
+        )
+    if init_args is None:
+        raise ValueError(
+            f"The run in '{folder}' does not say how its model is built. Build it yourself and pass it, "
+            "load_run(folder, data, model), or give fit(..., init_args=...) what from_data was given."
+        )
+    return get_model(name).from_data(data, **init_args)

@@ -7,8 +7,12 @@ import torch
 import yaml
 from torch_geometric.data import HeteroData
 
-from drepm_pyg.data import SyntheticMultimodal
+from drepm_pyg.cli import main
+from drepm_pyg.data import SyntheticMultimodal, read_mmrec, write_mmrec
 from drepm_pyg.experiments import Experiment, load_trained
+from drepm_pyg.graph import AddSimilarityGraphs
+from drepm_pyg.models import BPR, FREEDOM, MostPopular, RecommenderModel
+from drepm_pyg.training import FitResult, fit, read_result
 
 QUICK = {"max_epochs": 1, "batch_size": 512, "progress": False}
 
@@ -60,3 +64,52 @@ def test_a_run_is_loaded_with_its_data(tmp_path: Path) -> None:
     for name, weight in run.model.state_dict().items():
         assert torch.equal(model.state_dict()[name], weight)
     assert found["user"].num_nodes == model.num_users
+
+
+class Own(BPR):
+    """A class that someone else wrote."""
+
+
+def fitted(cls: type[RecommenderModel], data: HeteroData, root: Path, name: str) -> FitResult:
+    init_args = {"embedding_dim": 8}
+    return fit(cls.from_data(data, **init_args), data, root=root, name=name, init_args=init_args, **QUICK)
+
+
+@pytest.fixture(scope="module")
+def shop(data: HeteroData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "shop"
+    write_mmrec(data, path)
+    return path
+
+
+def test_a_run_of_fit_is_used_by_the_command_line(shop: Path, tmp_path: Path) -> None:
+    data = AddSimilarityGraphs(k=10, loop=True, nodes=("item",))(read_mmrec(shop))
+    run = str(fitted(FREEDOM, data, tmp_path, "py").path)
+    assert main(["evaluate", run, "--data", str(shop)]) == 0
+    assert main(["recommend", run, "--data", str(shop), "--users", "0"]) == 0
+    assert main(["fit", "--config", f"{run}/config.yaml", "--data", str(shop), "--name", "again"]) == 0
+    model, _ = load_trained(tmp_path / "again")
+    assert isinstance(model, FREEDOM)
+    assert read_result(tmp_path / "again")["init_args"]["embedding_dim"] == 8
+
+
+def test_a_model_of_ones_own_is_loaded_with_its_data(shop: Path, tmp_path: Path) -> None:
+    run = fitted(Own, read_mmrec(shop), tmp_path, "own")
+    model, _ = load_trained(run.path, source=str(shop))
+    assert isinstance(model, Own)
+    for name, weight in run.model.state_dict().items():
+        assert torch.equal(model.state_dict()[name], weight)
+
+
+@pytest.mark.errors
+def test_a_run_that_lacks_its_data_or_its_model_says_what_to_pass(
+    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = read_mmrec(shop)
+    run = fitted(BPR, data, tmp_path, "py").path
+    assert main(["evaluate", str(run)]) == 1
+    assert "A run must say its 'data' (got" in (said := capsys.readouterr().err)
+    assert "'--data'" in said
+    run = fit(MostPopular.from_data(data), data, root=tmp_path, name="unknown", **QUICK).path
+    with pytest.raises(ValueError, match=r"A run must say its 'model' .* 'init_args'"):
+        load_trained(run, source=str(shop))

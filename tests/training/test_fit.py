@@ -60,6 +60,16 @@ def test_a_compiled_loss_trains_as_the_plain_one(model: type[RecommenderModel], 
 
 
 @pytest.mark.errors
+def test_a_compiled_model_is_refused(tmp_path: Path) -> None:
+    data = toy.toy_data()
+    with pytest.raises(TypeError, match=r"\(got a OptimizedModule\)\. Pass the model itself, and compile=True"):
+        fit(torch.compile(build(LightGCN, data)), data, **QUICK, root=tmp_path)
+    with pytest.raises(TypeError, match=r"'model' must be a RecommenderModel \(got a Linear\)\. Subclass it"):
+        fit(torch.nn.Linear(2, 2), data, **QUICK, root=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.errors
 def test_an_unknown_compiler_is_refused(tmp_path: Path) -> None:
     data = toy.toy_data()
     with pytest.raises(ValueError, match=r"'compile' must be one of .*'inductor'.* \(got 'gcc'\)"):
@@ -126,6 +136,37 @@ class Frozen(RecommenderModel):
 
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         return LossOutput.from_parts(nothing=0 * self.unused)
+
+
+class Asleep(Frozen):
+    """A model that notes the modes it is trained in."""
+
+    def __init__(self, num_users: int, num_items: int) -> None:
+        super().__init__(num_users, num_items)
+        self.part, self.seen = torch.nn.BatchNorm1d(1), set[tuple[bool, bool]]()
+
+    def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
+        self.seen.add((self.training, self.part.training))
+        return super().loss(data, batch)
+
+
+@pytest.mark.filterwarnings("ignore:Found 1 module.s. in eval mode")  # Lightning, of what the user froze
+def test_a_model_in_evaluation_mode_is_trained_in_training_mode(tmp_path: Path) -> None:
+    """As load_run gives one; what was frozen within a model in training mode stays so."""
+    data = toy.toy_data()
+    model = Asleep.from_data(data)
+    fit(model.eval(), data, root=tmp_path, **QUICK)
+    assert model.seen == {(True, True)}
+    frozen = Asleep.from_data(data)
+    frozen.part.eval()
+    fit(frozen, data, root=tmp_path, **QUICK)
+    assert frozen.seen == {(True, False)}
+
+
+def test_dropout_is_drawn_whatever_mode_the_model_comes_in(tmp_path: Path) -> None:
+    data = toy.toy_data()
+    runs = [fit(model, data, root=tmp_path, **QUICK) for model in (build(BM3, data), build(BM3, data).eval())]
+    assert all(torch.equal(p, q) for p, q in zip(*(weights(run.model) for run in runs), strict=True))
 
 
 def test_training_stops_after_patience_epochs_without_a_larger_metric(tmp_path: Path) -> None:
@@ -272,6 +313,13 @@ def test_bad_calls_are_refused_before_any_work(tmp_path: Path) -> None:
             fit(build(LightGCN, data), data, root=tmp_path, name=name, **QUICK)
     with pytest.raises(ValueError, match=r"'metrics' must be one of .* \(got 'hitrate'\)"):
         fit(build(LightGCN, data), data, root=tmp_path, **{**QUICK, "metrics": ("hitrate",)})
+    for name, value in (("ks", 20), ("ks", "20"), ("metrics", "recall")):
+        with pytest.raises(TypeError, match=rf"'{name}' must be a list or a tuple \(got {value!r}\)"):
+            fit(build(LightGCN, data), data, root=tmp_path, **{**QUICK, name: value})
+        with pytest.raises(ValueError, match=rf"'{name}' must name at least one \(got \(\)\)"):
+            fit(build(LightGCN, data), data, root=tmp_path, **{**QUICK, name: ()})
+    with pytest.raises(TypeError, match=r"'seed' must be an integer \(got 0.5, a float\)"):
+        fit(build(LightGCN, data), data, root=tmp_path, seed=0.5, **QUICK)
     other = toy.toy_data(seed=5)
     with pytest.raises(ValueError, match=r"is not what the run in .* was trained on"):
         load_run(tmp_path / "lightgcn-seed0", other)

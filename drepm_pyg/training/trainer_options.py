@@ -1,0 +1,78 @@
+"""What ``fit(..., trainer=...)`` hands on to Lightning's trainer, and what it refuses to."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["check_trainer", "plain_options"]
+
+#: Arguments of Lightning's trainer that ``fit`` sets by itself, and the argument of ``fit`` that decides.
+_OWN = {
+    "max_epochs": "max_epochs",
+    "default_root_dir": "root",
+    "enable_progress_bar": "progress",
+    "check_val_every_n_epoch": "validate_every",
+}
+
+_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+_SHORT_NAMES = (None, 32, "32", 16, "16", "bf16")  # Lightning's, of the same
+
+
+def check_trainer(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The options, ``callbacks`` as a list.
+
+    Raises:
+        TypeError: where they are no mapping.
+        ValueError: for an option that would have no effect, or that no triple can be trained with.
+    """
+    if options is not None and not isinstance(options, Mapping):
+        raise TypeError(
+            f"'trainer' must be a mapping of arguments of lightning.Trainer (got a {type(options).__name__})."
+        )
+    given = dict(options or {})
+    for name, own in _OWN.items():
+        if name in given:
+            raise ValueError(
+                f"'trainer' must not name '{name}', which fit sets by itself (got {given[name]!r}). Pass fit's '{own}'."
+            )
+    _check_precision(given.get("precision"))
+    callbacks = given.pop("callbacks", None) or []
+    callbacks = list(callbacks) if isinstance(callbacks, Sequence) else [callbacks]
+    for callback in callbacks:
+        _check_averages_nothing(callback)
+    return {**given, "callbacks": callbacks}
+
+
+def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of them that a file can keep: no callbacks, no objects."""
+    return {name: value for name, value in options.items() if name != "callbacks" and _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _check_precision(precision: Any) -> None:
+    """Lightning's other precisions convert the batch, and triples are ids."""
+    if precision not in (*_PRECISIONS, *_SHORT_NAMES):
+        listed = ", ".join(map(repr, _PRECISIONS))
+        raise ValueError(
+            f"'precision' in 'trainer' must be one of {listed} (got {precision!r}). To train in float64, convert the "
+            "model, model.double(), and leave 'precision' out."
+        )
+
+
+def _check_averages_nothing(callback: Any) -> None:
+    """Lightning validates by such averages and keeps them; here validation and best weights are the library's own."""
+    from lightning.pytorch import callbacks
+
+    names = ("WeightAveraging", "StochasticWeightAveraging")  # the first came with Lightning 2.6
+    if isinstance(callback, tuple(getattr(callbacks, name) for name in names if hasattr(callbacks, name))):
+        raise ValueError(
+            f"'callbacks' in 'trainer' must not average weights (got {type(callback).__name__}): fit ranks, and keeps "
+            "as the best, the weights that the optimizer gave. Leave it out."
+        )
