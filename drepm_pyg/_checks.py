@@ -18,6 +18,7 @@ __all__ = [
     "check_choice",
     "check_edge_index",
     "check_finite",
+    "check_flag",
     "check_fraction",
     "check_ids",
     "check_non_negative",
@@ -103,7 +104,7 @@ def check_choice(choices: Collection[str], **values: Any) -> None:
     known = list(choices)  # a mapping would have to hash the value, which may be a list
     for name, value in values.items():
         if value not in known:
-            listed = ", ".join(map(repr, known))
+            listed = ", ".join(map(repr, known)) or "nothing, as there is none"
             raise ValueError(f"'{name}' must be one of {listed} (got {value!r}).")
 
 

@@ -8,7 +8,7 @@ import argparse
 import torch
 from torch import nn
 
-from drepm_pyg.data import NegativeSampler, SyntheticMultimodal, modalities, read_mmrec
+from drepm_pyg.data import NegativeSampler, SyntheticMultimodal, modalities, modality_mask, read_mmrec
 from drepm_pyg.evaluation import evaluate
 from drepm_pyg.models import Representations
 from drepm_pyg.nn.functional import FactoredSimilarity, false_negative_mask, normalize_rows
@@ -22,8 +22,12 @@ args = parser.parse_args()
 data = read_mmrec(args.data) if args.data else SyntheticMultimodal(num_users=300, num_items=150, seed=0)[0]
 num_users, num_items = data["user"].num_nodes, data["item"].num_nodes
 edge_index = data["user", "interacts", "item"].edge_index
-# Rows of length 1, whose products are the mean of the modalities' cosines; a user's are the sum of its items'.
-raw_item = normalize_rows(torch.cat([normalize_rows(data["item"][name]) for name in modalities(data)], dim=1))
+names = modalities(data) or parser.error("'--data' must hold item features: a <modality>_feat.npy at least")
+rows = []
+for name in names:  # an item without the modality has a row of zeros, which is like no other, whatever stands there
+    x, mask = data["item"][name].float(), modality_mask(data, name)
+    rows.append(normalize_rows(x if mask is None else x.masked_fill(~mask[:, None], 0.0)))
+raw_item = normalize_rows(torch.cat(rows, dim=1))  # products of these are the mean of the modalities' cosines
 raw_user = torch.zeros(num_users, raw_item.size(1)).index_add_(0, edge_index[0], raw_item[edge_index[1]])
 raw_user = normalize_rows(raw_user)
 
@@ -47,7 +51,7 @@ def train(bma: BMALoss) -> Representations:
     torch.manual_seed(0)
     model, bpr, sampler = YourModel(), BPRLoss(), NegativeSampler(edge_index, num_items)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    for _ in range(args.epochs):
+    for epoch in range(args.epochs):
         for pairs in edge_index[:, torch.randperm(edge_index.size(1))].split(512, dim=1):
             (user, item), negative = pairs, sampler.sample(pairs[0])
             (b_user, b_item), (m_user, m_item) = model()
@@ -68,12 +72,13 @@ def train(bma: BMALoss) -> Representations:
             optimizer.zero_grad()
             (bpr(pos_score, neg_score) + aligned.total).backward()
             optimizer.step()
+        if epoch + 1 == args.epochs:
+            print(*(f"{name} {value:.3f}" for name, value in aligned._asdict().items()), sep="  ")
     with torch.no_grad():
-        (b_user, b_item), (m_user, m_item) = model()
-    print(f"{bma.alpha}/{bma.beta}/{bma.gamma}:", *(f"{n} {v:.3f}" for n, v in aligned._asdict().items()), sep="  ")
-    return Representations(b_user + m_user, b_item + m_item)
+        return Representations(*(behavior + modal for behavior, modal in zip(*model(), strict=True)))
 
 
 # The weights live on a logarithmic grid: choose them on validation data, and look at the parts as well as at the sum.
 for bma in (BMALoss(0.0, 0.0, 0.0), BMALoss(0.01, 0.001, 0.1)):
-    print(f"validation Recall@20 {evaluate(train(bma), data, split='val')['recall@20']:.4f}")
+    metrics = evaluate(train(bma), data, split="val")
+    print(f"{bma.alpha}/{bma.beta}/{bma.gamma}: validation Recall@20 {metrics['recall@20']:.4f}")

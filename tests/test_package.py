@@ -1,14 +1,20 @@
-"""The package as a whole: light imports, no lost names, every public class under test."""
+"""The package as a whole: light imports, no lost names, every public class under test, imports declared."""
 
+import ast
 import importlib
 import inspect
 import json
 import pkgutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import drepm_pyg
 
@@ -42,6 +48,34 @@ def test_rooms_are_attributes_of_the_package() -> None:
     assert drepm_pyg.nn is importlib.import_module("drepm_pyg.nn")
     with pytest.raises(AttributeError, match="no attribute 'attic'"):
         drepm_pyg.attic  # noqa: B018 - the access is what is tested
+
+
+def imports() -> Iterator[tuple[str, str, list[str]]]:
+    """Every import of the package's files: in which file, of which module, of which names."""
+    for path in sorted(Path(drepm_pyg.__path__[0]).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                yield from ((path.name, alias.name, []) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield path.name, str(node.module), [alias.name for alias in node.names]
+
+
+def test_what_modules_take_from_each_other_is_listed() -> None:
+    unlisted = set()
+    for _, source, names in imports():
+        if source.startswith("drepm_pyg."):
+            module = importlib.import_module(source)
+            others = {name for name in names if not inspect.ismodule(getattr(module, name))}
+            unlisted |= {f"{source}.{name}" for name in others.difference(getattr(module, "__all__", names))}
+    assert unlisted == set()
+
+
+def test_what_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
+    texts = [*project["dependencies"], *(text for extra in project["optional-dependencies"].values() for text in extra)]
+    declared, installed = {canonicalize_name(Requirement(text).name) for text in texts}, packages_distributions()
+    roots = {source.split(".")[0] for _, source, _ in imports()} - sys.stdlib_module_names - {"drepm_pyg"}
+    assert [root for root in sorted(roots) if not declared & set(map(canonicalize_name, installed[root]))] == []
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -70,6 +70,7 @@ def _convert(args: Namespace) -> int:
 
     options = args.as_dict()
     source, output, form = (options.pop(name) for name in ("source", "output", "format"))
+    _check_elsewhere(source, output)
     data = read_recbole(source, **options)
     write_mmrec(data, output)
     show({"output": output, **_description(data)}, form)
@@ -79,9 +80,21 @@ def _convert(args: Namespace) -> int:
 def _split(args: Namespace) -> int:
     from drepm_pyg.data import read_mmrec, write_mmrec
 
+    _check_elsewhere(args.source, args.output)
     write_mmrec(data := read_mmrec(args.source, split=args.split, seed=args.seed), args.output)
     show({"output": args.output, **_description(data)}, args.format)
     return 0
+
+
+def _check_elsewhere(source: str, output: str) -> None:
+    from pathlib import Path
+
+    folder = Path(source).parent if source.endswith(".inter") else Path(source)
+    if folder.resolve() == Path(output).resolve():
+        raise ValueError(
+            f"'output' must be another directory than the source's (got '{output}' for '{source}'), whose interactions "
+            "would be overwritten."
+        )
 
 
 def _download(args: Namespace) -> int:

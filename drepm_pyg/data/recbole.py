@@ -56,12 +56,12 @@ def read_recbole(
         user_field: the column of users in ``.inter``.
         item_field: the column of items in ``.inter`` and ``.item``.
         rating_field: the column of ratings, if there is one.
-        time_field: the column of time stamps, if there is one.
+        time_field: the column of time stamps, if there is one; "" leaves them out.
 
     Raises:
         FileNotFoundError: there is no such data set.
         CorruptFileError: a table cannot be read or lacks the user or item column.
-        ValueError: a threshold without ratings, or a filter that leaves nothing.
+        ValueError: a threshold without ratings, a filter that leaves nothing, or a time stamp that is empty.
     """
     check_split(split)
     tables = read_atomic_files(path, name=name, kinds=("inter", "item"))
@@ -126,9 +126,13 @@ def _time(column: "pd.Series[float]") -> Tensor:
     if timeless:
         raise ValueError(
             f"'{column.name}' is empty or infinite in {timeless:,} of {len(values):,} interactions, which have no "
-            "place in time. Fill or remove these rows, or read without 'time_field'."
+            "place in time. Fill or remove these rows, or read without time stamps: time_field=''."
         )
     return torch.tensor(values.astype(np.int64) if (values == np.floor(values)).all() else values)
+
+
+def _is_text(cell: object) -> bool:
+    return isinstance(cell, str) or (isinstance(cell, list) and bool(cell) and isinstance(cell[0], str))
 
 
 class _Items:
@@ -140,10 +144,10 @@ class _Items:
         self.table = table.drop_duplicates(item_field).set_index(item_field).reindex(item_id)
 
     def titles(self) -> list[str] | None:
-        """The first column that is called title or name, or ends so."""
+        """The first column of text that is called title or name, or ends so."""
         for column in self.table:
-            if str(column).rpartition("_")[2] in _TITLES:
-                cells = self.table[column]
+            cells = self.table[column].tolist()
+            if str(column).rpartition("_")[2] in _TITLES and any(map(_is_text, cells)):
                 return [
                     " ".join(cell) if isinstance(cell, list) else cell if isinstance(cell, str) else ""
                     for cell in cells

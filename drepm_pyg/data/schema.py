@@ -1,8 +1,12 @@
 """The names of the library's HeteroData, and the one function that builds it."""
 
 import keyword
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from numbers import Integral
+from typing import Any
 
+import numpy as np
+import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.data.storage import NodeStorage
 
@@ -17,6 +21,7 @@ __all__ = [
     "build_data",
     "check_modality_name",
     "graph_modalities",
+    "knows_pairs",
     "modalities",
     "modality_mask",
     "pair_attribute",
@@ -32,7 +37,7 @@ SPLIT_INDEX = {"train": "edge_index", "val": "val_edge_label_index", "test": "te
 #: What the schema knows of a pair besides its ids.
 PAIR_VALUES = ("rating", "time")
 
-_SIMILAR = "similar_"
+_SIMILAR, _COOCCURS = "similar_", "cooccurs"
 _OTHER_ITEM_ATTRIBUTES = ("item_id", "title")
 
 
@@ -55,8 +60,20 @@ def graph_modalities(data: HeteroData, node: str) -> list[str]:
     )
 
 
+def knows_pairs(kind: tuple[str, str, str]) -> bool:
+    """Whether edges of this type may tell which pairs were for training: graphs over users made of them, or pairs.
+
+    Item graphs come from features alone; of relations that the library does not build, only those between users and
+    items are suspected.
+    """
+    source, relation, target = kind
+    if source == target == "user":
+        return relation.startswith(_SIMILAR) or relation == _COOCCURS
+    return {source, target} == {"user", "item"} and kind not in (USER_ITEM, ITEM_USER)
+
+
 def modalities(data: HeteroData) -> list[str]:
-    """The names of the item features, sorted: two-dimensional floating point attributes with one row per item."""
+    """The names of the item features, sorted: dense two-dimensional floating point attributes, one row per item."""
     item = data["item"] if "item" in data.node_types else {}  # asking for a store that is not there makes one
     num_items = item.get("num_nodes")  # PyG warns where it is asked for a number that was never set
     return sorted(
@@ -64,6 +81,7 @@ def modalities(data: HeteroData) -> list[str]:
         for name, value in item.items()
         if not name.endswith("_mask")
         and isinstance(value, Tensor)
+        and value.layout == torch.strided
         and value.ndim == 2
         and value.is_floating_point()
         and num_items in (None, value.size(0))
@@ -95,11 +113,11 @@ def build_data(
     features: Mapping[str, Float[Tensor, "I F"]] | None = None,
     masks: Mapping[str, Bool[Tensor, " I"]] | None = None,
     *,
-    rating: Float[Tensor, " E"] | None = None,
-    time: Tensor | None = None,
-    user_id: Sequence[str] | None = None,
-    item_id: Sequence[str] | None = None,
-    title: Sequence[str] | None = None,
+    rating: Iterable[Any] | None = None,
+    time: Iterable[Any] | None = None,
+    user_id: Iterable[Any] | None = None,
+    item_id: Iterable[Any] | None = None,
+    title: Iterable[Any] | None = None,
 ) -> HeteroData:
     """Put pairs and features into the schema; every reader of the library ends here.
 
@@ -114,13 +132,16 @@ def build_data(
         test: test pairs; None for none.
         features: raw features by modality, one row per item; kept as they are (memory-mapped ones stay on disk).
         masks: by modality, which items have it (True = present); a modality without a mask is complete.
-        rating: a value for every training pair.
-        time: a time stamp for every training pair.
-        user_id: the users' original ids, in the order of the new ones.
-        item_id: the items' original ids.
+        rating: a value for every training pair: a tensor, kept as it is, or numbers in an array or a list.
+        time: a time stamp for every training pair, likewise.
+        user_id: the users' original ids, in the order of the new ones; whole numbers (in a tensor or an array, too)
+            become strings.
+        item_id: the items' original ids, likewise.
         title: the items' names, for printing.
 
     Raises:
+        TypeError: values of pairs that are no numbers, or original ids and titles that are neither strings nor whole
+            numbers.
         ValueError: an id out of range, a modality name that cannot be one, or a mask without its features. (Everything
             else that can be wrong with data is found by :func:`~drepm_pyg.data.validate`.)
     """
@@ -144,13 +165,36 @@ def build_data(
             raise ValueError(f"'masks' names '{name}', which 'features' does not hold (it holds {sorted(features)}).")
         data["item"][f"{name}_mask"] = mask
 
-    for store, attribute, value in (
-        (data[USER_ITEM], "rating", rating),
-        (data[USER_ITEM], "time", time),
-        (data["user"], "user_id", user_id),
-        (data["item"], "item_id", item_id),
-        (data["item"], "title", title),
+    for attribute, values in (("rating", rating), ("time", time)):
+        if values is not None:
+            data[USER_ITEM][attribute] = _numbers(attribute, values)
+    for node, attribute, names in (
+        ("user", "user_id", user_id),
+        ("item", "item_id", item_id),
+        ("item", "title", title),
     ):
-        if value is not None:
-            store[attribute] = value if isinstance(value, Tensor) else list(value)
+        if names is not None:
+            data[node][attribute] = _strings(attribute, names)
     return data
+
+
+def _numbers(argument: str, values: Iterable[Any]) -> Tensor:
+    if isinstance(values, Tensor):
+        return values
+    try:
+        # By way of NumPy: torch makes float32 of Python's floats, which cannot tell one second from the next.
+        return torch.tensor(np.asarray(values))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"'{argument}' must hold a number for every training pair ({error}).") from error
+
+
+def _strings(argument: str, names: Iterable[Any]) -> list[str]:
+    """Original ids and titles as files hold them."""
+    expected = f"'{argument}' must be a list of strings or of whole numbers"
+    if isinstance(names, str) or getattr(names, "ndim", 1) != 1:
+        raise TypeError(f"{expected} (got {names!r}).")
+    listed = names.tolist() if hasattr(names, "tolist") else list(names)  # the entries of a tensor are tensors
+    wrong = [name for name in listed if isinstance(name, bool) or not isinstance(name, str | Integral)]
+    if wrong:
+        raise TypeError(f"{expected} (got {len(wrong):,} entries that are neither, first: {wrong[0]!r}).")
+    return list(map(str, listed))

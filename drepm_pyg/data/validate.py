@@ -1,5 +1,6 @@
 """Everything that can be wrong with a data set, in one error."""
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
@@ -20,8 +21,10 @@ def validate(data: HeteroData) -> list[str]:
 
     Faults are ids that are out of range or no integers, duplicate pairs within a split, a pair in two splits, an empty
     training split, reverse edges that are not the training pairs reversed, features and masks of the wrong shape,
-    features with NaN or infinite values, and similarity graphs whose ids or weights do not fit. Any number of
-    modalities will do, none included: the item side may come as ready-made graphs.
+    features with NaN or infinite values, similarity graphs whose ids or weights do not fit, ratings and time stamps
+    that are no tensor with a finite value for each pair, original ids and titles that are no list of strings, one for
+    each node, and ids that occur twice. Any number of modalities will do, none included: the item side may come as
+    ready-made graphs.
 
     Args:
         data: what a reader returned, or what you put together yourself.
@@ -48,7 +51,8 @@ def validate(data: HeteroData) -> list[str]:
     faults += _overlap_faults(sound, sizes[1])
     faults += _reverse_faults(data, sound.get("train"))
     faults += _graph_faults(data)
-    faults += _length_faults(data)
+    faults += _name_faults(data)
+    faults += _value_faults(data)
     faults += feature_faults(data)
     list_faults("The data set", faults)
     return [*_user_warnings(sound, sizes[0]), *feature_warnings(data)]
@@ -64,10 +68,10 @@ def _size_faults(data: HeteroData) -> Iterator[str]:
 def _pair_faults(name: str, pairs: Any, sizes: tuple[int, int], what: tuple[str, str]) -> Iterator[str]:
     """Faults of one list of pairs: type, shape, range."""
     if not isinstance(pairs, Tensor):
-        yield f"'{name}' must be a long tensor [2, E] (got a {type(pairs).__name__}{_string_hint(pairs)})."
+        yield f"'{name}' must be a long tensor [2, E] (got {_described(pairs)}{_string_hint(pairs)})."
         return
     if pairs.ndim != 2 or pairs.size(0) != 2 or pairs.dtype != torch.long:
-        yield f"'{name}' must be a long tensor [2, E] (got {pairs.dtype}, {list(pairs.shape)})."
+        yield f"'{name}' must be a long tensor [2, E] (got {_described(pairs)})."
         return
     for row, size, kind in zip(pairs, sizes, what, strict=True):
         wrong = row[(row < 0) | (row >= size)]
@@ -96,6 +100,10 @@ def _string_hint(value: Any) -> str:
         if is_text
         else ""
     )
+
+
+def _described(value: Any) -> str:
+    return f"{value.dtype}, {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
 def _pairs_of(keys: Int[Tensor, " E"], stride: int) -> list[tuple[int, int]]:
@@ -150,29 +158,50 @@ def _graph_faults(data: HeteroData) -> Iterator[str]:
         )
         if weight is None or not isinstance(edge_index, Tensor):
             continue
-        if weight.ndim != 1 or weight.numel() != edge_index.size(-1):
+        if not isinstance(weight, Tensor) or list(weight.shape) != [edge_index.size(-1)]:
+            got = list(weight.shape) if isinstance(weight, Tensor) else f"a {type(weight).__name__}"
             yield (
                 f"data[{kind}]: 'edge_weight' must hold one value for each of {edge_index.size(-1):,} edges "
-                f"(got {list(weight.shape)})."
+                f"(got {got})."
             )
         elif not bool(torch.isfinite(weight).all()):
             yield f"data[{kind}]: 'edge_weight' holds NaN or infinite values."
 
 
-def _length_faults(data: HeteroData) -> Iterator[str]:
-    """Lists beside the nodes and values beside the pairs must be as long as these."""
+def _name_faults(data: HeteroData) -> Iterator[str]:
+    """Original ids and titles are lists of strings, one for each node; what an id names is found by it."""
     for node, name in (("user", "user_id"), ("item", "item_id"), ("item", "title")):
-        value = data[node].get(name)
-        if value is not None and len(value) != data[node].num_nodes:
-            yield f"data['{node}'].{name} has {len(value):,} entries for {data[node].num_nodes:,} {node}s."
+        listed, where = data[node].get(name), f"data['{node}'].{name}"
+        if listed is None:
+            continue
+        other = [entry for entry in listed if not isinstance(entry, str)] if isinstance(listed, list) else None
+        if other is None or other:
+            got = _described(listed) + (f" that holds {other[0]!r}" if other else "")
+            yield f"{where} must be a list of strings (got {got}). build_data makes one of numbers, too."
+            continue
+        if len(listed) != data[node].num_nodes:
+            yield f"{where} has {len(listed):,} entries for {data[node].num_nodes:,} {node}s."
+        twice = [entry for entry, count in Counter(listed).items() if count > 1 and entry]  # the empty id is none
+        if twice and name != "title":
+            yield f"{where} holds {len(twice):,} ids that occur more than once (first: {twice[:5]})."
+
+
+def _value_faults(data: HeteroData) -> Iterator[str]:
+    """Values beside the pairs: a tensor with a finite number for each of them."""
     store = data[USER_ITEM] if USER_ITEM in data.edge_types else {}
     for split, index in SPLIT_INDEX.items():
         for value_name in PAIR_VALUES:
             name = pair_attribute(value_name, split)
             value, pairs = store.get(name), store.get(index)
-            if value is not None and isinstance(pairs, Tensor) and len(value) != pairs.size(-1):
+            if value is None or not isinstance(pairs, Tensor):
+                continue
+            if not isinstance(value, Tensor) or value.ndim != 1:
+                expected = f"a tensor [{pairs.size(-1)}], a value for each pair of '{index}'"
+                yield f"'{name}' must be {expected} (got {_described(value)})."
+                continue
+            if len(value) != pairs.size(-1):
                 yield f"'{name}' has {len(value):,} values for the {pairs.size(-1):,} pairs of '{index}'."
-            if isinstance(value, Tensor) and not bool(torch.isfinite(value).all()):
+            if not bool(torch.isfinite(value).all()):
                 yield f"'{name}' holds NaN or infinite values in {int((~torch.isfinite(value)).sum()):,} pairs."
 
 

@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from packaging.requirements import Requirement
 
 from drepm_pyg import __version__
 from drepm_pyg.cli import main
@@ -17,6 +19,9 @@ from drepm_pyg.cli.main import COMMANDS
 from drepm_pyg.data import SyntheticMultimodal, write_mmrec
 from drepm_pyg.graph import knn_graph, read_graph
 from drepm_pyg.models import available_models
+
+# Not FAISS, which doctor lets search, and not what only the makers of the library need.
+USERS_EXTRAS = {"sparse", "text", "plot", "tsne", "parquet", "tensorboard", "serve", "sweep"}
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +76,15 @@ def test_doctor_says_whether_faiss_searches(capsys: pytest.CaptureFixture[str]) 
     assert "faiss" in out.lower()
 
 
+def test_doctor_names_every_optional_package(capsys: pytest.CaptureFixture[str]) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    extras = {name: found for name, found in project["optional-dependencies"].items() if name in USERS_EXTRAS}
+    assert set(extras) == USERS_EXTRAS
+    assert main(["doctor", "--format", "json"]) == 0
+    parts = {row["part"] for row in json.loads(capsys.readouterr().out)}
+    assert {Requirement(text).name for found in extras.values() for text in found} - parts == set()
+
+
 def test_a_graph_from_a_feature_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     x = np.random.default_rng(0).normal(size=(30, 5)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
@@ -117,6 +131,21 @@ def test_pairs_are_split_and_asked_for_by_their_own_ids(tmp_path: Path, capsys: 
     assert answers[0] == answers[1]
     assert main(["recommend", str(tmp_path / "one"), "--users", "u3"]) == 1
     assert "'user_ids' must be whole numbers (got ['u3'])" in capsys.readouterr().err
+
+
+@pytest.mark.errors
+def test_a_data_set_is_not_written_over_by_what_is_made_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = tmp_path / "shop"
+    write_mmrec(SyntheticMultimodal(num_users=30, num_items=20, seed=0)[0], shop)
+    (inter,) = shop.glob("*.inter")
+    before = inter.read_bytes()
+    for action in ("split", "convert"):
+        for source, output in ((shop, f"{shop}/../shop"), (inter, shop)):
+            assert main(["data", action, str(source), str(output)]) == 1
+            assert "'output' must be another directory than the source's" in capsys.readouterr().err
+    assert inter.read_bytes() == before
 
 
 def test_a_run_is_repeated_from_its_own_config(folder: Path, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The k-core against removing one node at a time."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given
@@ -68,12 +70,45 @@ def test_rows_go_with_their_items() -> None:
     assert (data["item"].num_nodes, len(data["item"].title)) == (5, 5)
 
 
+def test_edges_of_ones_own_go_with_the_users_and_items_that_are_left() -> None:
+    data = build_data(3, 5, torch.tensor([[0, 0, 2, 2, 1], [1, 3, 1, 3, 0]]))  # the core: users 0, 2 and items 1, 3
+    data["user", "follows", "user"].edge_index = torch.tensor([[0, 1, 2], [2, 2, 0]])
+    data["user", "follows", "user"].edge_attr = torch.tensor([[5.0], [6.0], [7.0]])
+    data["item", "has", "brand"].edge_index = torch.tensor([[0, 1, 3], [0, 7, 8]])
+    data["brand", "of", "brand"].edge_index = torch.tensor([[7], [0]])
+    core = k_core(data, 2)
+    assert core["user", "follows", "user"].edge_index.tolist() == [[0, 1], [1, 0]]
+    assert core["user", "follows", "user"].edge_attr.tolist() == [[5.0], [7.0]]
+    assert core["item", "has", "brand"].edge_index.tolist() == [[0, 1], [7, 8]]
+    assert core["brand", "of", "brand"].edge_index.tolist() == [[7], [0]]
+    assert data["user", "follows", "user"].edge_index.tolist() == [[0, 1, 2], [2, 2, 0]]
+
+
+@pytest.mark.parametrize("sparse", [torch.Tensor.to_sparse, torch.Tensor.to_sparse_csr])
+def test_sparse_rows_go_with_their_items(sparse) -> None:
+    data = build_data(1, 3, torch.tensor([[0, 0], [0, 2]]))
+    data["item"].genres = sparse(torch.tensor([[1.0, 0], [0, 2], [3, 0]]))
+    genres = k_core(data, 1)["item"].genres
+    assert genres.layout == data["item"].genres.layout
+    assert genres.to_dense().tolist() == [[1, 0], [3, 0]]
+
+
 @pytest.mark.errors
 def test_a_core_after_the_split_or_with_graphs_is_refused() -> None:
     pairs = torch.stack([torch.zeros(6, dtype=torch.long), torch.arange(6)])
     data = build_data(1, 6, pairs)
     with pytest.raises(ValueError, match="split already"):
         k_core(random_split(data), 1)
-    data[similar("item", "text")].edge_index = torch.tensor([[1], [0]])
-    with pytest.raises(ValueError, match="ids would go stale"):
+    for kind in (similar("item", "text"), ("user", "cooccurs", "user"), ("user", "pruned", "item")):
+        stale = copy.copy(data)
+        stale[kind].edge_index = torch.tensor([[0], [0]])
+        with pytest.raises(ValueError, match="built for all users and items"):
+            k_core(stale, 1)
+
+
+@pytest.mark.errors
+def test_edges_of_ones_own_are_refused_where_they_cannot_be_renumbered() -> None:
+    data = build_data(1, 2, torch.tensor([[0, 0], [0, 1]]))
+    data["item", "has", "brand"].adj_t = torch.eye(2)
+    with pytest.raises(ValueError, match=r"have no 'edge_index' .*'has'"):
         k_core(data, 1)

@@ -99,6 +99,16 @@ def test_titles_and_vectors_of_the_item_file_come_along(wheel: Path) -> None:
     assert validate(data) == []
 
 
+def test_numbers_are_no_titles_whatever_their_column_is_called(tmp_path: Path) -> None:
+    (tmp_path / "a.inter").write_text("user_id:token\titem_id:token\n1\tx\n1\ty\n")
+    columns = ["item_id:token", "rank_name:float", "emb_title:float_seq", "book_title:token_seq"]
+    rows = ["\t".join(columns), "x\t1\t0.5 1\tEmma", "y\t2\t\tTwo Years"]
+    (tmp_path / "a.item").write_text("\n".join(rows) + "\n")
+    data = read_recbole(tmp_path, split=None)
+    assert data["item"].title == ["Emma", "Two Years"]
+    assert data["item"].emb_title.tolist() == [[0.5, 1.0], [0.0, 0.0]]
+
+
 def test_the_split_is_named_or_any_function(tmp_path: Path) -> None:
     lines = [f"{user}\t{item}\t{item}\n" for user in range(5) for item in range(10)]
     (tmp_path / "a.inter").write_text("user_id:token\titem_id:token\ttimestamp:float\n" + "".join(lines))
@@ -218,6 +228,7 @@ def test_an_interaction_without_a_time_stamp_has_no_place_in_time(tmp_path: Path
     (tmp_path / "a.inter").write_text(f"user_id:token\titem_id:token\ttimestamp:float\n{rows}")
     with pytest.raises(ValueError, match="'timestamp' is empty or infinite in 4 of 12 interactions"):
         read_recbole(tmp_path, split="temporal")
+    assert "time" not in read_recbole(tmp_path, time_field="")[USER_ITEM]
     (tmp_path / "a.inter").write_text("user_id:token\titem_id:token\ttimestamp:float\n1\t2\tinf\n1\t3\t4\n")
     with pytest.raises(ValueError, match="'timestamp' is empty or infinite in 1 of 2 interactions"):
         read_recbole(tmp_path)

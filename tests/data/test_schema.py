@@ -1,5 +1,7 @@
 """The names of the schema and what build_data makes of pairs and features."""
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch_geometric.data import HeteroData
@@ -43,6 +45,13 @@ def test_modalities_are_the_two_dimensional_float_attributes_sorted_by_name() ->
     assert modality_mask(data, "text").all()
 
 
+@pytest.mark.parametrize("sparse", [torch.Tensor.to_sparse, torch.Tensor.to_sparse_csr])
+def test_a_sparse_table_is_no_modality(sparse) -> None:
+    data = build_data(2, 3, TRAIN, features={"text": torch.zeros(3, 2)})
+    data["item"].genres = sparse(torch.eye(3))
+    assert modalities(data) == ["text"]
+
+
 def test_asking_for_modalities_changes_nothing() -> None:
     data = HeteroData()
     assert modalities(data) == []
@@ -53,6 +62,28 @@ def test_asking_for_modalities_changes_nothing() -> None:
 def test_features_are_not_copied() -> None:
     x = torch.zeros(3, 2)
     assert build_data(2, 3, TRAIN, features={"text": x})["item"].text is x
+
+
+@pytest.mark.parametrize(
+    "ids", [torch.tensor([100, 101, 102]), np.array([100, 101, 102]), pd.Series(["100", "101", "102"]), [100, 101, 102]]
+)
+def test_original_ids_of_any_kind_become_a_list_of_strings(ids) -> None:
+    data = build_data(2, 3, TRAIN, item_id=ids, title=iter("abc"))
+    assert data["item"].item_id == ["100", "101", "102"]
+    assert data["item"].title == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("kind", [list, np.array, pd.Series, torch.tensor])
+def test_values_of_pairs_of_any_kind_become_tensors_and_keep_their_precision(kind) -> None:
+    data = build_data(2, 3, TRAIN, rating=kind([1.0, 2.0, 3.0]), time=kind([1_400_000_000, 1_400_000_001, 5]))
+    assert data[USER_ITEM].rating.tolist() == [1.0, 2.0, 3.0]
+    assert data[USER_ITEM].time.tolist() == [1_400_000_000, 1_400_000_001, 5]
+    assert build_data(2, 3, TRAIN, time=[1_400_000_000.0, 1_400_000_001.0, 5.0])[USER_ITEM].time.unique().numel() == 3
+
+
+def test_values_that_are_tensors_are_not_copied() -> None:
+    rating = torch.ones(3)
+    assert build_data(2, 3, TRAIN, rating=rating)[USER_ITEM].rating is rating
 
 
 def test_similarity_graphs_have_an_edge_type_for_each_node_type_and_modality() -> None:
@@ -86,3 +117,16 @@ def test_an_id_out_of_range_is_refused_with_its_split() -> None:
 def test_a_mask_without_its_features_is_refused() -> None:
     with pytest.raises(ValueError, match="'masks' names 'image', which 'features' does not hold"):
         build_data(2, 3, TRAIN, masks={"image": torch.ones(3, dtype=torch.bool)})
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("ids", ["abc", [1.5, 2.0, 3.0], [None, "a", "b"], torch.eye(3), torch.tensor(3)])
+def test_original_ids_that_are_none_are_refused(ids) -> None:
+    with pytest.raises(TypeError, match="'item_id' must be a list of strings or of whole numbers"):
+        build_data(2, 3, TRAIN, item_id=ids)
+
+
+@pytest.mark.errors
+def test_values_of_pairs_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(TypeError, match="'time' must hold a number for every training pair"):
+        build_data(2, 3, TRAIN, time=np.array(["2014-05-13"] * 3, dtype="datetime64[s]"))

@@ -46,7 +46,7 @@ def put_item(attribute: str, value: object) -> Callable[[HeteroData], None]:
     return lambda data: data["item"].__setitem__(attribute, value)
 
 
-def put_graph(**attributes: torch.Tensor) -> Callable[[HeteroData], None]:
+def put_graph(**attributes: object) -> Callable[[HeteroData], None]:
     def change(data: HeteroData) -> None:
         for name, value in attributes.items():
             data[similar("item", "text")][name] = value
@@ -139,6 +139,34 @@ FAULTS: dict[str, tuple[Callable[[HeteroData], None], str]] = {
         "'audio_mask' belongs to no features: 'audio' is missing.",
     ),
     "too few titles": (put_item("title", ["a"]), "data['item'].title has 1 entries for 6 items."),
+    "ids in a tensor": (
+        put_item("item_id", torch.arange(6)),
+        "data['item'].item_id must be a list of strings (got torch.int64, [6]).",
+    ),
+    "ids as numbers": (
+        put_item("item_id", [1, 2, 3, 4, 5, 6]),
+        "data['item'].item_id must be a list of strings (got a list that holds 1).",
+    ),
+    "ids that occur twice": (
+        put_item("item_id", ["b", "b", "c", "a", "a", "d"]),
+        "data['item'].item_id holds 2 ids that occur more than once (first: ['b', 'a']).",
+    ),
+    "ratings in an array": (
+        put("rating", np.ones(5)),
+        "'rating' must be a tensor [5], a value for each pair of 'edge_index' (got a ndarray).",
+    ),
+    "held-out time stamps in a list": (
+        put("val_time", [1.0]),
+        "'val_time' must be a tensor [1], a value for each pair of 'val_edge_label_index' (got a list).",
+    ),
+    "a time stamp for all": (
+        put("time", torch.tensor(1.0)),
+        "'time' must be a tensor [5], a value for each pair of 'edge_index' (got torch.float32, []).",
+    ),
+    "ratings in a column": (
+        put("rating", torch.ones(5, 1)),
+        "'rating' must be a tensor [5], a value for each pair of 'edge_index' (got torch.float32, [5, 1]).",
+    ),
     "too few ratings": (put("rating", torch.ones(2)), "'rating' has 2 values for the 5 pairs of 'edge_index'."),
     "graph id out of range": (
         put_graph(edge_index=torch.tensor([[6], [0]])),
@@ -147,6 +175,10 @@ FAULTS: dict[str, tuple[Callable[[HeteroData], None], str]] = {
     "graph weights of another length": (
         put_graph(edge_index=torch.tensor([[1], [0]]), edge_weight=torch.ones(2)),
         "'edge_weight' must hold one value for each of 1 edges (got [2])",
+    ),
+    "graph weights in an array": (
+        put_graph(edge_index=torch.tensor([[1], [0]]), edge_weight=np.ones(1)),
+        "'edge_weight' must hold one value for each of 1 edges (got a ndarray)",
     ),
     "infinite graph weight": (
         put_graph(edge_index=torch.tensor([[1], [0]]), edge_weight=torch.tensor([torch.inf])),
@@ -216,6 +248,19 @@ def test_integer_tables_are_said_to_be_no_modality() -> None:
     data = good()
     data["item"].genre = torch.ones(6, 3, dtype=torch.long)
     assert "'genre' is no modality because it holds torch.int64" in only_warning(data)
+
+
+@pytest.mark.parametrize("sparse", [torch.Tensor.to_sparse, torch.Tensor.to_sparse_csr])
+def test_sparse_tables_are_said_to_be_no_modality(sparse) -> None:
+    data = good()
+    data["item"].genre = sparse(torch.eye(6))
+    assert f"'genre' is no modality because it is stored as {data['item'].genre.layout}" in only_warning(data)
+
+
+def test_titles_may_be_alike_and_ids_empty() -> None:
+    data = good()
+    data["item"].title, data["item"].item_id = ["Hamlet"] * 6, ["a", "", "", "b", "c", "d"]
+    assert validate(data) == []
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
