@@ -97,15 +97,27 @@ def nearest(
 
 def _expand(ranking: Ranking, offered: Ties, count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The best ``count`` nodes of every centre, from its best classes."""
-    if offered.size.max(initial=0) <= 1:
-        return offered.members[offered.start[ranking.index]], ranking.score
+    several, listed = (offered.size[ranking.index] > 1).any(axis=1), ranking.index.shape[1]
+    shape = (len(ranking.index), count)
+    node, score = np.empty(shape, np.int64), np.empty(shape)
+    node[~several, :listed] = offered.members[offered.start[ranking.index[~several]]]
+    score[~several, :listed] = ranking.score[~several]
+    node[several], score[several] = _members(ranking.index[several], ranking.score[several], offered, count)
+    return node, score
+
+
+def _members(
+    index: NDArray[np.int64], score: NDArray[np.float64], offered: Ties, count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The best ``count`` members of classes that may have several."""
+    shape = (len(index), count)
     # No more than `count` members of one class can be among the best `count`.
-    size = np.minimum(offered.size, count)[ranking.index].ravel()
-    centre = np.repeat(np.arange(len(ranking.index)), ranking.index.shape[1])
+    size = np.minimum(offered.size, count)[index].ravel()
+    centre = np.repeat(np.arange(len(index)), index.shape[1])
     member = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
-    node = offered.members[np.repeat(offered.start[ranking.index].ravel(), size) + member]
-    centre, score = np.repeat(centre, size), np.repeat(ranking.score.ravel(), size)
+    node = offered.members[np.repeat(offered.start[index].ravel(), size) + member]
+    centre, score = np.repeat(centre, size), np.repeat(score.ravel(), size)
     order = np.lexsort((node, -score, centre))
     centre, node, score = centre[order], node[order], score[order]
     kept = np.arange(len(centre)) - np.searchsorted(centre, centre) < count
-    return node[kept].reshape(len(ranking.index), count), score[kept].reshape(len(ranking.index), count)
+    return node[kept].reshape(shape), score[kept].reshape(shape)

@@ -41,7 +41,7 @@ def shortlists(
     slack: tuple[NDArray[np.float64], NDArray[np.float64]],
     count: int,
 ) -> Iterator[Shortlist]:
-    """The ``count`` base rows of largest upper bound, from blocks of matrix products.
+    """The ``count`` base rows of largest upper bound (or score, where bounds are alike), from blocks of products.
 
     Args:
         blocks: products of the prepared base rows with those of a block of centres, overwritten.
@@ -54,15 +54,20 @@ def shortlists(
     squares = torch.from_numpy(space.norms[space.base] ** 2).float()
     own = torch.from_numpy(space.norms[space.centres] ** 2).float()
     spread = torch.from_numpy(q).float()
+    # Errors of one size move no score past another by much: then scores are listed, without a pass to add them.
+    widest = float(q.max(initial=0.0))
+    even = widest <= 4 * float(q.min(initial=np.inf))
     for block, scores in blocks:
         squares, own, spread = (part.to(scores.device) for part in (squares, own, spread))
         space.metric.adjust(scores, squares, own[block])
-        scores.addcmul_(spread[:, None], torch.from_numpy(p[block]).float().to(scores.device))
-        upper, index = (part.cpu().numpy() for part in largest(scores, count))
-        upper = upper.astype(np.float64)
+        if not even:
+            scores.addcmul_(spread[:, None], torch.from_numpy(p[block]).float().to(scores.device))
+        found, index = (part.cpu().numpy() for part in largest(scores, count))
+        found = found.astype(np.float64)
         error = p[block, None] * q[index]
-        ceiling = upper[:, -1] if count < len(space.base) else np.full(len(upper), -np.inf)
-        yield Shortlist(block, index, upper - error, error, ceiling)
+        last = found[:, -1] + (widest * p[block] if even else 0.0)
+        ceiling = last if count < len(space.base) else np.full(len(found), -np.inf)
+        yield Shortlist(block, index, found if even else found - error, error, ceiling)
 
 
 def largest(scores: Float[Tensor, "C B"], count: int) -> tuple[Float[Tensor, "B T"], Int[Tensor, "B T"]]:
