@@ -95,10 +95,8 @@ def _check_graphs(args: Namespace, defaults: Namespace) -> None:
     from drepm_pyg.experiments.experiment import model_class
 
     model = model_class(args.model.class_path)
-    asked = (
-        [] if model.graph_nodes else [name for name, value in args.graphs.items() if value != defaults.graphs.get(name)]
-    )
-    if asked:
+    asked = [name for name, value in args.graphs.items() if value != defaults.graphs.get(name)]
+    if asked and not model.graph_nodes:
         raise ValueError(
             f"'--graphs.{asked[0]}' is for the similarity graphs, and {model.__name__} reads none. Leave it out."
         )

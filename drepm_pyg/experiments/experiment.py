@@ -206,12 +206,11 @@ class Experiment:
         kept = {name: value for name, value in options.items() if name not in _WATCHING}
         asked = replace(self, options={**self.options, **kept})
         data = asked.load() if data is None else data
-        config = {name: value for name, value in asked.to_config().items() if name != "resume"}
         return fit(
             asked.build(data),
             data,
             init_args=self.bma.init_args(self.model),
-            config={**config, **({"root": str(config["root"])} if "root" in config else {})},
+            config={name: value for name, value in asked.to_config().items() if name != "resume"},
             **{**self.options, **options},
         )
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -124,10 +124,11 @@ def versions() -> dict[str, str]:
 
 
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # yaml comes without types
-    """NumPy's numbers as Python's."""
+    """NumPy's numbers as Python's, paths as text."""
 
 
 _Dumper.add_multi_representer(np.generic, lambda dumper, number: dumper.represent_data(number.item()))
+_Dumper.add_multi_representer(PurePath, lambda dumper, path: dumper.represent_data(str(path)))
 
 
 def flat_config(
