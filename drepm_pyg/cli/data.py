@@ -89,8 +89,9 @@ def _split(args: Namespace) -> int:
 def _check_elsewhere(source: str, output: str) -> None:
     from pathlib import Path
 
-    folder = Path(source).parent if source.endswith(".inter") else Path(source)
-    if folder.resolve() == Path(output).resolve():
+    folder, target = Path(source).parent if source.endswith(".inter") else Path(source), Path(output).resolve()
+    # RecBole's files may lie in a folder below.
+    if any(file.resolve().parent == target for file in folder.rglob("*.inter")):
         raise ValueError(
             f"'output' must be another directory than the source's (got '{output}' for '{source}'), whose interactions "
             "would be overwritten."

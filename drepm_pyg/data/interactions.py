@@ -68,7 +68,7 @@ def _value_names(store: Any) -> list[str]:
         name
         for name, value in store.items()
         if isinstance(value, Tensor) and value.shape[:1] == size
-        if name not in (*PAIR_VALUES, "edge_index") and not name.startswith(("val_", "test_"))
+        if name not in PAIR_VALUES and not name.endswith("index") and not name.startswith(("val_", "test_"))
     ]
     return [*PAIR_VALUES, *others]
 

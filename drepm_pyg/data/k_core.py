@@ -105,7 +105,9 @@ def _rows(x: Tensor, ids: Int[Tensor, " N"]) -> Tensor:
     if x.layout == torch.strided:
         return x[ids]
     # Rows cannot be taken of the other sparse layouts.
-    return x.to_sparse_coo().index_select(0, ids).to_sparse(layout=x.layout)
+    rows = x.to_sparse_coo().index_select(0, ids)
+    # The blocks of the others need not divide what is left.
+    return rows.to_sparse(layout=x.layout) if x.layout in (torch.sparse_csr, torch.sparse_csc) else rows
 
 
 def _keep_edges(data: HeteroData, kind: tuple[str, str, str], new_ids: dict[str, Tensor]) -> None:

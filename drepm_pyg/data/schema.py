@@ -183,7 +183,7 @@ def _numbers(argument: str, values: Iterable[Any]) -> Tensor:
         return values
     try:
         # By way of NumPy: torch makes float32 of Python's floats, which cannot tell one second from the next.
-        return torch.tensor(np.asarray(values))
+        return torch.tensor(np.asarray(values if hasattr(values, "__len__") else list(values)))
     except (TypeError, ValueError) as error:
         raise TypeError(f"'{argument}' must hold a number for every training pair ({error}).") from error
 
@@ -194,6 +194,8 @@ def _strings(argument: str, names: Iterable[Any]) -> list[str]:
     if isinstance(names, str) or getattr(names, "ndim", 1) != 1:
         raise TypeError(f"{expected} (got {names!r}).")
     listed = names.tolist() if hasattr(names, "tolist") else list(names)  # the entries of a tensor are tensors
+    if argument == "title":  # gaps of a table, NaN in pandas; an item without an id could not be found by it
+        listed = ["" if name is None or name != name else name for name in listed]
     wrong = [name for name in listed if isinstance(name, bool) or not isinstance(name, str | Integral)]
     if wrong:
         raise TypeError(f"{expected} (got {len(wrong):,} entries that are neither, first: {wrong[0]!r}).")

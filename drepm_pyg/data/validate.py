@@ -174,7 +174,7 @@ def _name_faults(data: HeteroData) -> Iterator[str]:
         listed, where = data[node].get(name), f"data['{node}'].{name}"
         if listed is None:
             continue
-        other = [entry for entry in listed if not isinstance(entry, str)] if isinstance(listed, list) else None
+        other = [entry for entry in listed if not isinstance(entry, str)] if isinstance(listed, list | tuple) else None
         if other is None or other:
             got = _described(listed) + (f" that holds {other[0]!r}" if other else "")
             yield f"{where} must be a list of strings (got {got}). build_data makes one of numbers, too."

@@ -22,5 +22,6 @@ def evaluation_mode(thing: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        for module, training in modes.items():
-            module.training = training
+        for module, training in modes.items():  # those that contain others first
+            if module.training != training:
+                module.train(training)  # by its own method: what eval() merged, say, comes apart again

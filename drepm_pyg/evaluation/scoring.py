@@ -91,13 +91,12 @@ def _has_tables(thing: Any) -> bool:
 def products(user: Real[Tensor, "U D"], item: Real[Tensor, "I D"]) -> Products:
     """Of finite tables, in float32 at least: half precision would make ties of what is none. Counts are float64."""
     check_finite(user=user, item=item)
-    return Products(_wide(user), _wide(item))
+    dtype = torch.promote_types(_wide(user), _wide(item))
+    return Products(user.detach().to(dtype), item.detach().to(dtype))
 
 
-def _wide(table: Tensor) -> Tensor:
-    if not table.is_floating_point():
-        return table.detach().double()
-    return table.detach() if table.dtype.itemsize >= 4 else table.detach().float()
+def _wide(table: Tensor) -> torch.dtype:
+    return torch.promote_types(table.dtype, torch.float32) if table.is_floating_point() else torch.float64
 
 
 def _checked(scores: Tensor, rows: Tensor, data: HeteroData) -> Tensor:

@@ -191,9 +191,10 @@ class ModelStudy:
                 trial.set_user_attr(_PLACE, place)
                 return trial
             self.study.tell(trial, state=TrialState.FAIL)
-        points = self.space.grid(seed) if self.plan.sampler == "grid" else self.space.draws(seed)
+        draws = itertools.islice(self.space.draws(seed), _DRAWS)
+        points = self.space.grid(seed) if self.plan.sampler == "grid" else draws
         places = (self._describe(number, point) for point in points)
-        new = next((place for place in itertools.islice(places, _DRAWS) if place["settings"] not in seen), {})
+        new = next((place for place in places if place["settings"] not in seen), {})
         if not new:
             raise ValueError(
                 f"The search space of '{self.name}' has no point left that was not tried (got {len(seen)} trials; "

@@ -38,9 +38,10 @@ def check_adjacency(adj: Adj, edge_weight: OptTensor, num_sources: int, num_targ
         return
     check_edge_index(adj)
     declared = adj.sparse_size() if isinstance(adj, EdgeIndex) else (None, None)
-    if any(given not in (None, count) for given, count in zip(declared, (num_sources, num_targets), strict=True)):
+    # PyG keeps the largest id plus 1 there once it has looked: a smaller size need not be meant.
+    if any((given or 0) > count for given, count in zip(declared, (num_sources, num_targets), strict=True)):
         raise ValueError(
-            f"'edge_index' must be of the sparse size ({num_sources}, {num_targets}), sources and targets (got "
+            f"'edge_index' must be of a sparse size within ({num_sources}, {num_targets}), sources and targets (got "
             f"{declared})."
         )
     if edge_weight is not None and edge_weight.shape != adj.shape[1:]:

@@ -82,9 +82,9 @@ class RunCheckpoint(Checkpoint):
 
     def _compare(self, before: Mapping[str, Any]) -> None:
         changed = [
-            f"{name}={self.settings.get(name)!r}, was {before.get(name)!r}"
-            for name in {**before, **self.settings}
-            if self.settings.get(name) != before.get(name)
+            f"{name}={self.settings.get(name)!r}, was {value!r}"
+            for name, value in before.items()  # an earlier version may have kept fewer
+            if self.settings.get(name) != value
         ]
         if changed:
             raise ValueError(

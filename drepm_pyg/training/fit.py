@@ -118,9 +118,9 @@ def fit(
     Raises:
         ValueError: where there are no training or validation pairs, a cut-off exceeds the number of items, the folder
             ``name`` holds a run and ``resume`` is False, that run had other settings or other data, or ``trainer``
-            names what this function sets by itself.
+            names what this function sets by itself, or ends the run before an epoch was validated.
         TypeError: where ``model`` is no :class:`~drepm_pyg.models.RecommenderModel` (one that ``torch.compile`` gave,
-            say), or ``init_args`` are no plain data.
+            say), ``ks`` or ``metrics`` are no list, ``trainer`` is no mapping, or ``init_args`` are no plain data.
         FloatingPointError: where a part of the loss becomes NaN or infinite.
         KeyboardInterrupt: after Ctrl-C; the last finished epoch is kept.
     """

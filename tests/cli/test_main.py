@@ -142,7 +142,7 @@ def test_a_data_set_is_not_written_over_by_what_is_made_of_it(
     (inter,) = shop.glob("*.inter")
     before = inter.read_bytes()
     for action in ("split", "convert"):
-        for source, output in ((shop, f"{shop}/../shop"), (inter, shop)):
+        for source, output in ((shop, f"{shop}/../shop"), (inter, shop), (tmp_path, shop)):
             assert main(["data", action, str(source), str(output)]) == 1
             assert "'output' must be another directory than the source's" in capsys.readouterr().err
     assert inter.read_bytes() == before

@@ -93,6 +93,12 @@ def test_sparse_rows_go_with_their_items(sparse) -> None:
     assert genres.to_dense().tolist() == [[1, 0], [3, 0]]
 
 
+def test_rows_of_blocks_come_back_without_blocks() -> None:
+    data = build_data(1, 4, torch.tensor([[0, 0, 0], [0, 2, 3]]))
+    data["item"].genres = torch.eye(4).to_sparse_bsr((2, 2))
+    assert torch.equal(k_core(data, 1)["item"].genres.to_dense(), torch.eye(4)[[0, 2, 3]])
+
+
 @pytest.mark.errors
 def test_a_core_after_the_split_or_with_graphs_is_refused() -> None:
     pairs = torch.stack([torch.zeros(6, dtype=torch.long), torch.arange(6)])

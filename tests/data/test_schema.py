@@ -68,12 +68,12 @@ def test_features_are_not_copied() -> None:
     "ids", [torch.tensor([100, 101, 102]), np.array([100, 101, 102]), pd.Series(["100", "101", "102"]), [100, 101, 102]]
 )
 def test_original_ids_of_any_kind_become_a_list_of_strings(ids) -> None:
-    data = build_data(2, 3, TRAIN, item_id=ids, title=iter("abc"))
+    data = build_data(2, 3, TRAIN, item_id=ids, title=iter(["a", None, float("nan")]))
     assert data["item"].item_id == ["100", "101", "102"]
-    assert data["item"].title == ["a", "b", "c"]
+    assert data["item"].title == ["a", "", ""]
 
 
-@pytest.mark.parametrize("kind", [list, np.array, pd.Series, torch.tensor])
+@pytest.mark.parametrize("kind", [list, iter, np.array, pd.Series, torch.tensor])
 def test_values_of_pairs_of_any_kind_become_tensors_and_keep_their_precision(kind) -> None:
     data = build_data(2, 3, TRAIN, rating=kind([1.0, 2.0, 3.0]), time=kind([1_400_000_000, 1_400_000_001, 5]))
     assert data[USER_ITEM].rating.tolist() == [1.0, 2.0, 3.0]

@@ -73,6 +73,7 @@ def test_what_does_not_belong_to_every_pair_is_left_out() -> None:
     data = build_data(2, 3, torch.tensor([[0, 0], [1, 2]]), one, rating=torch.ones(2))  # the validation pair has none
     data[USER_ITEM].val_edge_attr = torch.ones(1)  # the training pairs have none
     data[USER_ITEM].adj_t, data[USER_ITEM].source = torch.eye(3), "a shop"
+    data[USER_ITEM].edge_label_index = torch.zeros(2, 5, dtype=torch.long)  # as many rows as there are training pairs
     data[ITEM_USER].edge_attr = torch.ones(2)
     after = assign_split(data, torch.tensor([0, 1, 0]))
     assert set(after[USER_ITEM].keys()) == set(SPLIT_INDEX.values())

@@ -259,7 +259,7 @@ def test_sparse_tables_are_said_to_be_no_modality(sparse) -> None:
 
 def test_titles_may_be_alike_and_ids_empty() -> None:
     data = good()
-    data["item"].title, data["item"].item_id = ["Hamlet"] * 6, ["a", "", "", "b", "c", "d"]
+    data["item"].title, data["item"].item_id = ("Hamlet",) * 6, ["a", "", "", "b", "c", "d"]
     assert validate(data) == []
 
 

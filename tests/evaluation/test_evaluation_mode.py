@@ -43,3 +43,18 @@ def test_validation_leaves_what_was_frozen_frozen() -> None:
     model.frozen = nn.BatchNorm1d(3).eval()
     RecommenderModule(model, data, batch_size=8, lr=0.1, lr_decay=1.0, seed=0, ks=(1,), metrics=("recall",)).ranked()
     assert (model.training, model.frozen.training) == (True, False)
+
+
+def test_a_module_that_does_more_than_switch_is_switched_back_by_its_own_method() -> None:
+    class Merged(nn.Linear):
+        merged = False
+
+        def train(self, mode: bool = True) -> "Merged":
+            self.merged = not mode
+            return super().train(mode)
+
+    layer = Merged(2, 2)
+    with evaluation_mode(nn.Sequential(layer)):
+        assert layer.merged
+    assert not layer.merged
+    assert layer.training

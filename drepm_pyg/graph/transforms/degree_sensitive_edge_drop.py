@@ -41,7 +41,7 @@ class DegreeSensitiveEdgeDrop(BaseTransform):
             check_at_least(0, seed=seed)
         if not name.isidentifier() or name == "interacts":
             raise ValueError(
-                "'name' must be letters, digits and underscores, and not 'interacts', as the training pairs stay "
+                "'name' must be an identifier, and not 'interacts', as the training pairs stay "
                 f"whole (got {name!r}). Take another name, such as 'pruned'."
             )
         self.ratio, self.seed, self.name = ratio, seed, name

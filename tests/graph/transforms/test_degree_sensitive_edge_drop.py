@@ -60,7 +60,7 @@ def test_errors() -> None:
     with pytest.raises(ValueError, match=r"'ratio' must lie in \[0, 1\) \(got 1\)"):
         DegreeSensitiveEdgeDrop(1)
     for name in ("interacts", "not pruned"):
-        with pytest.raises(ValueError, match=rf"'name' must be letters.* and not 'interacts'.*\(got '{name}'\)"):
+        with pytest.raises(ValueError, match=rf"'name' must be an identifier, and not 'interacts'.*\(got '{name}'\)"):
             DegreeSensitiveEdgeDrop(0.5, name=name)
     with pytest.raises(ValueError, match=r"DegreeSensitiveEdgeDrop needs the training pairs"):
         DegreeSensitiveEdgeDrop(0.5)(HeteroData())

@@ -311,7 +311,7 @@ def test_bad_input_is_named(graph: tuple[Tensor, Tensor], conv: type) -> None:
     with pytest.raises(TypeError, match=r"'x' must be floating point \(got torch.int64\)"):
         conv()(x.long(), edge_index)
     wide = EdgeIndex(edge_index, sparse_size=(N + 1, N + 1))
-    with pytest.raises(ValueError, match=rf"'edge_index' must be of the sparse size \({N}, {N}\)"):
+    with pytest.raises(ValueError, match=rf"'edge_index' must be of a sparse size within \({N}, {N}\)"):
         conv()(x, wide)
     with pytest.raises(TypeError, match=r"'normalize' must be True or False \(got 'sym'\)"):
         conv("sym")
@@ -333,3 +333,10 @@ def test_targets_must_be_known() -> None:
         LightGCNConv()((torch.ones(2, 1), torch.ones(3, 1)), torch.tensor([[0], [1]]), size=(2, 4))
     with pytest.raises(ValueError, match="'size' is needed where 'x' has no target rows"):
         LightGCNConv()((torch.ones(2, 1), None), torch.tensor([[0], [1]]))
+
+
+def test_a_size_that_pyg_inferred_leaves_room_for_isolated_nodes() -> None:
+    adj = EdgeIndex([[0, 1], [1, 0]], sort_order="row")
+    adj.fill_cache_()  # from now on its sparse size is (2, 2)
+    x = torch.arange(8.0).view(4, 2)
+    assert torch.equal(LightGCNConv()(x, adj), torch.cat([x[:2].flip(0), torch.zeros(2, 2)]))
