@@ -90,8 +90,9 @@ def _check_elsewhere(source: str, output: str) -> None:
     from pathlib import Path
 
     folder, target = Path(source).parent if source.endswith(".inter") else Path(source), Path(output).resolve()
-    # RecBole's files may lie in a folder below.
-    if any(file.resolve().parent == target for file in folder.rglob("*.inter")):
+    # RecBole's files may lie in a folder below: the output tells in which, without a walk through all of them.
+    below = target.is_relative_to(folder.resolve()) and any(target.glob("*.inter"))
+    if below or any(file.resolve().parent == target for file in folder.glob("*.inter")):
         raise ValueError(
             f"'output' must be another directory than the source's (got '{output}' for '{source}'), whose interactions "
             "would be overwritten."

@@ -13,7 +13,7 @@ from drepm_pyg.evaluation.ranking import Exclusion, check_k, rank_blocks
 from drepm_pyg.evaluation.scoring import scoring
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["PerUserMetrics", "evaluate", "evaluate_users"]
+__all__ = ["PerUserMetrics", "check_request", "evaluate", "evaluate_users"]
 
 
 class PerUserMetrics(NamedTuple):
@@ -89,7 +89,9 @@ def evaluate_users(
 ) -> PerUserMetrics:
     """:func:`evaluate` before the average, for paired tests between models; the arguments are the same."""
     num_users, num_items = data["user"].num_nodes, data["item"].num_nodes
-    _check_request(ks, metrics, num_items)
+    check_request(ks, metrics, num_items)
+    if not ks or not metrics:
+        raise ValueError(f"'ks' and 'metrics' must name at least one of each (got {ks} and {metrics}).")
     pairs = _pairs(data, split, "split")
     if pairs.size(1) == 0:
         raise ValueError(f"'split' must have held-out pairs (got {split!r} with none). Choose another, or split anew.")
@@ -110,12 +112,11 @@ def evaluate_users(
     return PerUserMetrics(user, measured.compute())
 
 
-def _check_request(ks: Sequence[int], metrics: Sequence[str], num_items: int) -> None:
+def check_request(ks: Sequence[int], metrics: Sequence[str], num_items: int) -> None:
+    """Lists of cut-offs that the items allow and of metrics that are known; either may be empty."""
     for name, value in (("ks", ks), ("metrics", metrics)):
         if isinstance(value, str) or not isinstance(value, Sequence):
             raise TypeError(f"'{name}' must be a list or a tuple (got {value!r}).")
-    if not ks or not metrics:
-        raise ValueError(f"'ks' and 'metrics' must name at least one of each (got {ks} and {metrics}).")
     for metric in metrics:
         check_choice(METRICS, metrics=metric)
     for k in ks:

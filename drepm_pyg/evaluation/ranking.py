@@ -10,7 +10,7 @@ from drepm_pyg.evaluation.scoring import Products, Score, products
 from drepm_pyg.evaluation.selection import in_panels, largest, num_panels
 from drepm_pyg.typing import Float, Int, Real, Tensor
 
-__all__ = ["Exclusion", "TopK", "check_k", "rank_blocks", "topk"]
+__all__ = ["Exclusion", "TopK", "best_of", "check_k", "rank_blocks", "topk"]
 
 _BLOCK_ENTRIES = 2**22  # scores a block: 16 MB of float32, enough rows for panels of products at full speed
 
@@ -95,7 +95,19 @@ def topk(
         check_ids(len(item), what="items", **{"exclude[1]": exclude[1]})
         excluded = Exclusion(exclude, len(user))
     rows = torch.arange(len(user), device=user.device)
-    blocks = [best for _, best in rank_blocks(score, rows, len(item), k, excluded, batch_size)]
+    return best_of(score, rows, len(item), k, excluded, batch_size)
+
+
+def best_of(
+    score: Score,
+    rows: Int[Tensor, " U"],
+    num_items: int,
+    k: int,
+    exclude: Exclusion | None,
+    batch_size: int | None = None,
+) -> TopK:
+    """:func:`topk` of what was checked before: the blocks of :func:`rank_blocks` as one."""
+    blocks = [best for _, best in rank_blocks(score, rows, num_items, k, exclude, batch_size)]
     return TopK(torch.cat([best.scores for best in blocks]), torch.cat([best.ids for best in blocks]))
 
 

@@ -191,6 +191,10 @@ class Experiment:
     def build(self, data: HeteroData) -> RecommenderModel:
         """The model with the weights that the seed gives."""
         torch.manual_seed(self.options.get("seed", 0))
+        return self.create(data)
+
+    def create(self, data: HeteroData) -> RecommenderModel:
+        """The model with weights from wherever torch's generator stands."""
         return self.bma.wrap(self.model_class.from_data(data, **self.model["init_args"]))
 
     def run(self, data: HeteroData | None = None, **options: Any) -> "FitResult":

@@ -38,7 +38,4 @@ def load_trained(folder: str | Path, *, source: str | None = None) -> tuple[Reco
 
 def _own_model(experiment: Experiment, data: HeteroData) -> RecommenderModel | None:
     """A model of a class that someone else wrote; None for the library's, which ``load_run`` builds."""
-    cls = experiment.model_class
-    if cls.__module__.startswith("drepm_pyg."):
-        return None
-    return experiment.bma.wrap(cls.from_data(data, **experiment.model["init_args"]))
+    return None if experiment.model_class.__module__.startswith("drepm_pyg.") else experiment.create(data)

@@ -112,13 +112,13 @@ def info_of(found: Sequence[Found], how: How) -> KNNInfo:
     if not found:
         return KNNInfo(str(how.index), how.metric, True, str(how.device), 0.0, None, 0, 0)
     infos = [part.info for part in found]
-    measured = {place: part.info.recall for place, part in enumerate(found) if part.info.recall is not None}
-    rows = [len(found[place].neighbors.nodes) for place in measured]
+    measured = [part for part in found if part.info.recall is not None]
+    recalls, rows = [part.info.recall for part in measured], [len(part.neighbors.nodes) for part in measured]
     return replace(
         max(found, key=lambda part: len(part.neighbors.nodes)).info,
         exact=all(info.exact for info in infos),
         seconds=sum(info.seconds for info in infos),
-        recall=float(np.average(list(measured.values()), weights=rows)) if measured else None,
+        recall=float(np.average(np.array(recalls), weights=rows)) if measured else None,
         rescored=sum(info.rescored for info in infos),
         searched_again=sum(info.searched_again for info in infos),
     )

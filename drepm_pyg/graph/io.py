@@ -63,7 +63,8 @@ def read_weighted(
         return edge_index, None
     if arrays[weight].dtype.kind not in "fiu" or not np.isfinite(arrays[weight]).all():
         raise ValueError(f"'{weight}' of '{name}' must hold finite numbers (got {arrays[weight].dtype}).")
-    return edge_index, torch.from_numpy(arrays[weight].astype(f"f{min(max(arrays[weight].dtype.itemsize, 4), 8)}"))
+    dtype = np.float64 if arrays[weight].dtype.itemsize > 4 else np.float32  # of integers, too, and in native order
+    return edge_index, torch.from_numpy(arrays[weight].astype(dtype))
 
 
 def write_graph(

@@ -186,8 +186,7 @@ class FeatureRows:
 
     def _measure(self, nodes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Squared norms of scaled rows, and a number for each that is the same for equal rows."""
-        step = max(1, _CACHED_BYTES // (8 * self.width))
-        parts = [nodes[start : start + step] for start in range(0, len(nodes), step)]
+        parts = [nodes[block] for block in blocks_of(len(nodes), self.width, _CACHED_BYTES)]
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             squares = np.concatenate(list(pool.map(lambda part: squared_norms(self._scaled(part)), parts)))
         return squares, squares.view(np.int64)

@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_ids
 from drepm_pyg.evaluation import TopK
-from drepm_pyg.evaluation.ranking import Exclusion, check_k, rank_blocks
+from drepm_pyg.evaluation.ranking import Exclusion, best_of, check_k
 from drepm_pyg.evaluation.scoring import Products, Score, scoring
 from drepm_pyg.recommend.catalog import Catalog, Tables
 from drepm_pyg.recommend.cold_start import modal_representations
@@ -121,7 +121,7 @@ class Recommender:
         users, single = _ids(user_ids, "user_ids", self.num_users, "users", self._device)
         check_k(k, self.num_items)
         with self._scoring() as score:
-            best = _best(score, users, self.num_items, k, self._seen if exclude_seen else None)
+            best = best_of(score, users, self.num_items, k, self._seen if exclude_seen else None)
         return _row(best) if single else best
 
     def recommend_for_history(self, item_ids: Sequence[int] | Int[Tensor, " H"], k: int) -> TopK:
@@ -154,7 +154,7 @@ class Recommender:
         history = history.unique()
         exclude = Exclusion(torch.stack([torch.zeros_like(history), history]), 1)
         score = Products(item[history].mean(dim=0, keepdim=True), item)
-        return _row(_best(score, history.new_zeros(1), self.num_items, k, exclude))
+        return _row(best_of(score, history.new_zeros(1), self.num_items, k, exclude))
 
     def similar_items(self, item_ids: Ids, k: int) -> TopK:
         r"""The ``k`` items whose rows have the largest cosine with an item's row; the item itself is none of them.
@@ -174,7 +174,7 @@ class Recommender:
         check_k(k, self.num_items)
         rows = torch.arange(len(ids), device=ids.device)
         itself = Exclusion(torch.stack([rows, ids]), len(ids))
-        best = _best(Products(unit[ids], unit), rows, self.num_items, k, itself)
+        best = best_of(Products(unit[ids], unit), rows, self.num_items, k, itself)
         return _row(best) if single else best
 
     def add_items(
@@ -275,12 +275,6 @@ def _ids(values: Ids, name: str, size: int, what: str, device: torch.device) -> 
     ids = ids.long() if ids.numel() == 0 else ids
     check_ids(size, what=what, **{name: ids})
     return ids.reshape(-1).long(), ids.ndim == 0
-
-
-def _best(score: Score, rows: Int[Tensor, " B"], num_items: int, k: int, exclude: Exclusion | None) -> TopK:
-    """:func:`~drepm_pyg.evaluation.topk` of what was checked before."""
-    blocks = [best for _, best in rank_blocks(score, rows, num_items, k, exclude)]
-    return TopK(torch.cat([best.scores for best in blocks]), torch.cat([best.ids for best in blocks]))
 
 
 def _row(best: TopK) -> TopK:

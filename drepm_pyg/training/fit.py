@@ -14,8 +14,8 @@ from torch_geometric.data import HeteroData
 from drepm_pyg._arrays import kept_memory
 from drepm_pyg._checks import check_at_least, check_choice, check_positive
 from drepm_pyg.data import USER_ITEM
-from drepm_pyg.evaluation import METRICS, evaluate
-from drepm_pyg.evaluation.ranking import check_k
+from drepm_pyg.evaluation import evaluate
+from drepm_pyg.evaluation.evaluate import check_request
 from drepm_pyg.models import RecommenderModel
 from drepm_pyg.training import run
 from drepm_pyg.training.metrics_file import read_metrics
@@ -254,15 +254,10 @@ def check_options(
         raise ValueError(
             f"'patience' must be at least 'validate_every' (got {patience} and {validate_every}): it counts epochs."
         )
+    check_request(ks, metrics, data["item"].num_nodes)
     for name, value in (("ks", ks), ("metrics", metrics)):
-        if isinstance(value, str) or not isinstance(value, Sequence):
-            raise TypeError(f"'{name}' must be a list or a tuple (got {value!r}).")
         if not value:
             raise ValueError(f"'{name}' must name at least one (got {value!r}).")
-    for k in ks:
-        check_k(k, data["item"].num_nodes, name="ks")
-    for metric in metrics:
-        check_choice(METRICS, metrics=metric)
     check_choice([f"val/{metric}@{k}" for k in ks for metric in metrics], monitor=monitor)
     _check_pairs(data, "val_edge_label_index", "validation")
 

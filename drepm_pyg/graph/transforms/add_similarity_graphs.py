@@ -184,10 +184,8 @@ class AddSimilarityGraphs(BaseTransform):
         num_nodes = len(arrays["x"]) if node == "item" else node_count(data, "user")
         parameters = {"loop": self.loop, "node": node, "num_nodes": num_nodes, **self._decisive(arrays["x"], num_nodes)}
         dtype = output_dtype(arrays["x"]) if self.options.return_weight else torch.float32
-        edge_index, edge_weight = cached(
-            *(self.cache_dir, fingerprint(arrays, parameters), num_nodes, dtype),
-            make=lambda: self._build(data, node, modality, read),
-        )
+        key, make = fingerprint(arrays, parameters), functools.partial(self._build, data, node, modality, read)
+        edge_index, edge_weight = cached(self.cache_dir, key, num_nodes, dtype, make)
         device = data["item"][modality].device
         return edge_index.to(device), edge_weight.to(device)
 

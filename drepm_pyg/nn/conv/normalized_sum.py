@@ -52,10 +52,10 @@ class NormalizedSumConv(MessagePassing):
             # propagate would fuse an EdgeIndex only if it is sorted; the structure has sorted it.
             return self.message_and_aggregate(edge_index, x, structure)
 
-        target, source, own_weight = to_coo(edge_index)
-        weight = own_weight if edge_weight is None else edge_weight
         if x.device.type == "cpu" and not torch.compiler.is_compiling():  # a GPU would have to wait for the answer
             check_nodes(edge_index, *size, "sources", "targets")
+        target, source, own_weight = to_coo(edge_index)
+        weight = own_weight if edge_weight is None else edge_weight
         dtype = torch.promote_types(x.dtype, torch.float32)  # degrees and sums of half tensors run in float32
         if weight is not None:
             weight = weight.to(dtype)
