@@ -8,6 +8,8 @@ from drepm_pyg.typing import Int, Tensor
 
 __all__ = ["NegativeSampler", "sample_negatives"]
 
+_BLOCK = 1 << 16  # draws at a time: what they look at stays in a core's cache
+
 
 class NegativeSampler:
     r"""Draws items uniformly from the candidates that are no training item of the user; exact, and without rejection.
@@ -50,7 +52,8 @@ class NegativeSampler:
         # One row more than there are users: it stands for every user without a training pair.
         count = torch.bincount(owner, minlength=1 + int(user.max()) if user.numel() else 0)
         count = torch.cat([count, count.new_zeros(1)])
-        self._start = count.cumsum(0) - count
+        self._end = count.cumsum(0)
+        self._start = self._end - count
         self._free = self._stride - count
         self._keys = pairs - (torch.arange(len(pairs), device=pairs.device) - self._start[owner])
         self._sated = (self._free == 0).nonzero().flatten()
@@ -71,10 +74,19 @@ class NegativeSampler:
         self._check(user, row)
         # Neighbouring look-ups hit the same cache lines: sorting pays for itself twice over, as 32 bits most of all.
         row, order = row.int().sort() if len(self._free) < 1 << 31 else row.sort()
-        row = row.long()
-        rank = torch.empty_like(row).random_(generator=generator) % self._free[row]
-        passed = torch.searchsorted(self._keys, row * self._stride + rank, right=True) - self._start[row]
-        return torch.empty_like(row).scatter_(0, order, self.candidates[rank + passed])
+        size = _BLOCK if row.device.type == "cpu" else len(row)
+        item = torch.cat([self._drawn(part.long(), generator) for part in row.split(size)])
+        return torch.empty_like(item).index_copy_(0, order, item)
+
+    def _drawn(self, row: Int[Tensor, " B"], generator: torch.Generator | None) -> Int[Tensor, " B"]:
+        """One item for each of some rows in ascending order."""
+        # torch selects entries of a vector in half of the time that indexing takes.
+        rank = torch.empty_like(row).random_(generator=generator) % self._free.index_select(0, row)
+        first = self._start.index_select(0, row)
+        # What lies between the first row's keys and the last one's: a search among few of them stays in cache.
+        keys = self._keys[int(first[0]) : int(self._end[row[-1]])]
+        passed = torch.searchsorted(keys, row * self._stride + rank, right=True) + (first[0] - first)
+        return self.candidates.index_select(0, rank + passed)
 
     def _check(self, user: Int[Tensor, " B"], row: Int[Tensor, " B"]) -> None:
         if user.dtype != torch.long:

@@ -50,7 +50,7 @@ class EpochTriples:
         """The batches of one epoch."""
         generator = epoch_generator(self.seed, epoch, self.edge_index.device)
         order = torch.randperm(self.edge_index.size(1), generator=generator, device=self.edge_index.device)
-        pair = self._pairs[order]
+        pair = self._pairs.index_select(0, order)
         user, positive = pair >> _ITEM_BITS, pair & (1 << _ITEM_BITS) - 1
         negative = self.sampler.sample(user, generator)
         batches = zip(*(ids.split(self.batch_size) for ids in (user, positive, negative)), strict=True)

@@ -73,6 +73,14 @@ def test_equal_generators_draw_equal_items() -> None:
     assert torch.equal(one, other)
 
 
+def test_blocks_draw_what_is_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    edge_index = torch.stack([torch.randint(20, (90,)), torch.randint(30, (90,))])
+    sampler, user = NegativeSampler(edge_index, num_items=30), torch.randint(25, (500,))
+    expected = sampler.sample(user, torch.Generator().manual_seed(4))
+    monkeypatch.setattr("drepm_pyg.data.negatives._BLOCK", 7)
+    assert torch.equal(sampler.sample(user, torch.Generator().manual_seed(4)), expected)
+
+
 def test_duplicate_and_shuffled_pairs_change_nothing() -> None:
     user = torch.arange(4).repeat(30)
     doubled = torch.cat([EDGES, EDGES], dim=1)[:, torch.randperm(2 * EDGES.size(1))]
