@@ -103,8 +103,8 @@ def _ready_made(parser: Parser, argv: Sequence[str]) -> list[str]:
     Any name can be a modality, so that these options cannot be known before; a value that is no file of a graph makes
     none.
     """
-    from drepm_pyg.experiments.experiment import is_graph_file
     from drepm_pyg.experiments.yaml_file import read_yaml
+    from drepm_pyg.graph.formats import is_graph_file
 
     found: dict[str, str] = {}
     words = [part for word in argv for part in (word.split("=", 1) if word.startswith("--") else [word])]

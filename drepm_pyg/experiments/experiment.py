@@ -17,13 +17,13 @@ from drepm_pyg.data import similar
 from drepm_pyg.experiments.bma_options import BMAOptions
 from drepm_pyg.experiments.sources import load_data
 from drepm_pyg.graph import AddSimilarityGraphs, read_graph
-from drepm_pyg.graph.formats import FORMATS
+from drepm_pyg.graph.formats import is_graph_file
 from drepm_pyg.models import RecommenderModel, get_model
 
 if TYPE_CHECKING:
     from drepm_pyg.training import FitResult
 
-__all__ = ["DERIVED", "Experiment", "GraphOptions", "is_graph_file", "model_class"]
+__all__ = ["DERIVED", "Experiment", "GraphOptions", "model_class"]
 
 #: Arguments of the models that ``from_data`` reads off the data.
 DERIVED = ("num_users", "num_items", "in_channels", "modalities")
@@ -36,11 +36,6 @@ _MISSING = {  # where fit, in Python, was not told what a file needs
     "data": "Name or path of a data set, on the command line as '--data'.",
 }
 _OWN_OPTIONS = ("model", "data", "init_args", "config")  # arguments of fit that a run fills in by itself
-
-
-def is_graph_file(path: Any) -> bool:
-    """Whether ``path`` names a file that :func:`~drepm_pyg.graph.read_graph` reads."""
-    return Path(str(path)).suffix in FORMATS
 
 
 @dataclass(frozen=True)

@@ -57,19 +57,19 @@ def user_cooccurrence_graph(
     incidence = sparse.csr_matrix((torch.ones(len(user)).numpy(), (user, item)), shape=(num_users, num_items))
     shared = (incidence @ incidence.T).tocoo()
     others = shared.row != shared.col
-    center = torch.from_numpy(shared.row[others]).long()
+    centre = torch.from_numpy(shared.row[others]).long()
     neighbor = torch.from_numpy(shared.col[others]).long()
     weight = torch.from_numpy(shared.data[others]).double()
     if metric == "cosine":
         size = torch.bincount(edge_index[0].cpu(), minlength=num_users).double()
-        weight = weight / ((size[center] * size[neighbor]).sqrt() + shrink)
+        weight = weight / ((size[centre] * size[neighbor]).sqrt() + shrink)
 
     # Three stable sorts, least significant key first: by neighbour, by weight, by centre.
     order = neighbor.argsort(stable=True)
     order = order[weight[order].argsort(descending=True, stable=True)]
-    order = order[center[order].argsort(stable=True)]
-    grouped = center[order]
+    order = order[centre[order].argsort(stable=True)]
+    grouped = centre[order]
     rank = torch.arange(len(grouped)) - torch.searchsorted(grouped, grouped)  # the left end: where the group starts
     order = order[rank < k]
-    graph = torch.stack([neighbor[order], center[order]])
+    graph = torch.stack([neighbor[order], centre[order]])
     return graph.to(edge_index.device), weight[order].float().to(edge_index.device)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from drepm_pyg._checks import CorruptFileError, require
 
-__all__ = ["FORMATS", "Format", "as_array"]
+__all__ = ["FORMATS", "Format", "as_array", "is_graph_file"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -146,3 +146,8 @@ FORMATS = {
     ".pt": Format("a torch", _load_pt, _save_pt),
     ".parquet": Format("a Parquet", _load_parquet, _save_parquet, package="pyarrow", extra="parquet"),
 }
+
+
+def is_graph_file(path: Any) -> bool:
+    """Whether ``path`` names a file that :func:`~drepm_pyg.graph.read_graph` reads."""
+    return Path(str(path)).suffix in FORMATS

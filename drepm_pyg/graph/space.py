@@ -45,7 +45,7 @@ class Space:
         self.base = everything if base is None else base
         self.num_base_nodes = rows.ties.num_nodes if num_base_nodes is None else num_base_nodes
         self.worst_case = rows.width <= NARROW
-        self.center = rows.mean() if metric.centred else np.zeros(rows.width)
+        self.centre = rows.mean() if metric.centred else np.zeros(rows.width)
         self.norms = np.sqrt(self._prepared_squares())
 
     def __len__(self) -> int:
@@ -77,7 +77,7 @@ class Space:
         """Rows ``ids`` as the matrix product takes them, in float64."""
         rows = self.rows.double(ids)
         if self.metric.centred:
-            return rows - self.center
+            return rows - self.centre
         rows *= self.metric.scale(self.rows.squares[ids])[:, None]
         return rows
 
@@ -87,7 +87,7 @@ class Space:
         for block in blocks_of(len(ids), self.width, self.block_bytes):
             rows = self.rows.tensor(ids[block])
             if self.metric.centred:
-                rows -= torch.from_numpy(self.center).to(self.rows.device)
+                rows -= torch.from_numpy(self.centre).to(self.rows.device)
             else:
                 scale = torch.from_numpy(self.metric.scale(self.rows.squares[ids[block]]))
                 rows *= scale.to(self.rows.device)[:, None]
@@ -126,7 +126,7 @@ class Space:
     def _prepared_squares(self) -> NDArray[np.float64]:
         if not self.metric.centred:
             return self.metric.own(self.rows.squares)
-        center = torch.from_numpy(self.center).to(self.rows.device)
+        centre = torch.from_numpy(self.centre).to(self.rows.device)
         blocks = blocks_of(len(self), self.width, self.block_bytes)
-        squares = (self.rows.tensor(block).sub_(center).square_().sum(dim=1) for block in blocks)
+        squares = (self.rows.tensor(block).sub_(centre).square_().sum(dim=1) for block in blocks)
         return np.concatenate([np.zeros(0), *(part.cpu().numpy() for part in squares)])
