@@ -2,7 +2,7 @@
 
 import importlib
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
 from types import ModuleType
@@ -21,11 +21,13 @@ __all__ = [
     "check_flag",
     "check_fraction",
     "check_ids",
+    "check_list",
     "check_non_negative",
     "check_number",
     "check_positive",
     "check_same_dtype",
     "check_same_shape",
+    "check_seed",
     "check_tensors",
     "list_faults",
     "require",
@@ -99,6 +101,14 @@ def check_at_least(minimum: int, **values: int) -> None:
             raise ValueError(f"'{name}' must be at least {minimum} (got {value}).")
 
 
+def check_seed(**values: int) -> None:
+    """Every value must be an integer that torch's generators take."""
+    check_at_least(-(2**63), **values)
+    for name, value in values.items():
+        if value >= 2**64:
+            raise ValueError(f"'{name}' must be less than 2**64 (got {value}).")
+
+
 def check_choice(choices: Collection[str], **values: Any) -> None:
     """Every value must be one of ``choices``."""
     known = list(choices)  # a mapping would have to hash the value, which may be a list
@@ -106,6 +116,14 @@ def check_choice(choices: Collection[str], **values: Any) -> None:
         if value not in known:
             listed = ", ".join(map(repr, known)) or "nothing, as there is none"
             raise ValueError(f"'{name}' must be one of {listed} (got {value!r}).")
+
+
+def check_list(**values: Any) -> None:
+    """Every value must be a sequence other than a text, which would be one of letters."""
+    for name, value in values.items():
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            way = f" Pass ({value!r},)." if isinstance(value, str) else ""
+            raise TypeError(f"'{name}' must be a list or a tuple (got {value!r}).{way}")
 
 
 def check_tensors(**values: Any) -> None:

@@ -3,7 +3,7 @@
 import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from drepm_pyg._checks import check_edge_index, check_ids, check_tensors
+from drepm_pyg._checks import check_at_least, check_edge_index, check_ids, check_tensors
 from drepm_pyg.typing import Int, Tensor
 
 __all__ = ["NegativeSampler", "sample_negatives"]
@@ -32,6 +32,7 @@ class NegativeSampler:
         self, edge_index: Int[Tensor, "2 E"], num_items: int, candidates: Int[Tensor, " C"] | None = None
     ) -> None:
         check_edge_index(edge_index)
+        check_at_least(1, num_items=num_items)
         _check_users(**{"edge_index[0]": edge_index[0]})
         check_ids(num_items, what="items", **{"edge_index[1]": edge_index[1]})
         if candidates is not None:
@@ -68,6 +69,9 @@ class NegativeSampler:
         Raises:
             ValueError: a user has interacted with every candidate.
         """
+        check_tensors(user=user)
+        if user.ndim != 1:
+            raise ValueError(f"'user' must have the shape [B] (got {list(user.shape)}).")
         if user.numel() == 0:
             return user.new_empty(0)
         row = user.clamp(max=len(self._free) - 1)

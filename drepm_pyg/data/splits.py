@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import check_at_least, check_choice, check_fraction
+from drepm_pyg._checks import check_at_least, check_choice, check_fraction, check_seed
 from drepm_pyg.data.interactions import Interactions, assign_split
 from drepm_pyg.typing import Int, Tensor
 
@@ -39,6 +39,7 @@ def random_split(data: HeteroData, *, seed: int = 0, held_out: float = 0.2, min_
     """
     check_fraction(held_out=held_out)
     check_at_least(MIN_HISTORY, min_history=min_history)
+    check_seed(seed=seed)
     pairs = Interactions.of(data).edge_index
     by_pair = _order(pairs[0], pairs[1])
     drawn = torch.rand(pairs.size(1), dtype=torch.float64, generator=torch.Generator().manual_seed(seed))

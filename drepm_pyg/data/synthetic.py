@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch_geometric.data import HeteroData, InMemoryDataset
 
-from drepm_pyg._checks import check_at_least, check_non_negative
+from drepm_pyg._checks import check_at_least, check_non_negative, check_seed
 from drepm_pyg.data.negatives import NegativeSampler
 from drepm_pyg.data.schema import build_data, check_modality_name
 from drepm_pyg.data.splits import random_split
@@ -86,6 +86,7 @@ class SyntheticMultimodal(InMemoryDataset):
                 f"{num_users * (num_items - 1):,} for {num_users:,} users and {num_items:,} items; got "
                 f"{num_interactions:,})."
             )
+        check_seed(seed=seed)
         super().__init__(None, transform, pre_transform)
         generator = torch.Generator().manual_seed(seed)
         weights = _draw_weights(num_items, num_factors, generator)

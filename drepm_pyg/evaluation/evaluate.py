@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import check_choice, check_edge_index, check_ids
+from drepm_pyg._checks import check_choice, check_edge_index, check_ids, check_list
 from drepm_pyg.data import SPLIT_INDEX, USER_ITEM
 from drepm_pyg.evaluation.metrics import METRICS, UserMetrics
 from drepm_pyg.evaluation.ranking import Exclusion, check_k, rank_blocks
@@ -95,8 +95,7 @@ def evaluate_users(
     pairs = _pairs(data, split, "split")
     if pairs.size(1) == 0:
         raise ValueError(f"'split' must have held-out pairs (got {split!r} with none). Choose another, or split anew.")
-    if isinstance(exclude, str):
-        raise TypeError(f"'exclude' must be a list or a tuple (got {exclude!r}). Pass ({exclude!r},).")
+    check_list(exclude=exclude)
     hidden = [_pairs(data, name, "exclude") for name in exclude if name != split]
 
     with scoring(model_or_representations, data) as (score, device):
@@ -114,9 +113,7 @@ def evaluate_users(
 
 def check_request(ks: Sequence[int], metrics: Sequence[str], num_items: int) -> None:
     """Lists of cut-offs that the items allow and of metrics that are known; either may be empty."""
-    for name, value in (("ks", ks), ("metrics", metrics)):
-        if isinstance(value, str) or not isinstance(value, Sequence):
-            raise TypeError(f"'{name}' must be a list or a tuple (got {value!r}).")
+    check_list(ks=ks, metrics=metrics)
     for metric in metrics:
         check_choice(METRICS, metrics=metric)
     for k in ks:

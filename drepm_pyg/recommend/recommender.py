@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import check_ids
+from drepm_pyg._checks import check_flag, check_ids
 from drepm_pyg.evaluation import TopK
 from drepm_pyg.evaluation.ranking import Exclusion, best_of, check_k
 from drepm_pyg.evaluation.scoring import Products, Score, scoring
@@ -120,6 +120,7 @@ class Recommender:
         """
         users, single = _ids(user_ids, "user_ids", self.num_users, "users", self._device)
         check_k(k, self.num_items)
+        check_flag(exclude_seen=exclude_seen)
         with self._scoring() as score:
             best = best_of(score, users, self.num_items, k, self._seen if exclude_seen else None)
         return _row(best) if single else best
@@ -269,7 +270,10 @@ class Recommender:
 
 def _ids(values: Ids, name: str, size: int, what: str, device: torch.device) -> tuple[Int[Tensor, " B"], bool]:
     """A long vector, and whether a single id was given."""
-    ids = torch.as_tensor(values, device=device)
+    try:
+        ids = torch.as_tensor(values, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:  # torch raises all of them
+        raise TypeError(f"'{name}' must hold integer ids (got {values!r}).") from error
     if ids.ndim > 1:
         raise ValueError(f"'{name}' must be one id or a list of ids (got the shape {list(ids.shape)}).")
     ids = ids.long() if ids.numel() == 0 else ids

@@ -12,7 +12,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._arrays import kept_memory
-from drepm_pyg._checks import check_at_least, check_choice, check_positive
+from drepm_pyg._checks import check_at_least, check_choice, check_flag, check_positive, check_seed
 from drepm_pyg.data import USER_ITEM
 from drepm_pyg.evaluation import evaluate
 from drepm_pyg.evaluation.evaluate import check_request
@@ -29,7 +29,7 @@ class FitResult:
     """What a run gave.
 
     Attributes:
-        model: the model with the weights of its best epoch.
+        model: the model with the weights of its best epoch, in evaluation mode.
         metrics: such as ``"val/recall@20"`` and ``"test/recall@20"``, of the best epoch.
         epoch: the best epoch, counted from 0; -1 for a model without training.
         path: the run's folder.
@@ -126,7 +126,8 @@ def fit(
     """
     _check_model(model)
     check_positive(lr=lr, lr_decay=lr_decay)
-    check_at_least(-(2**63), seed=seed)  # what torch takes
+    check_seed(seed=seed)
+    check_flag(resume=resume, track_lines=track_lines, progress=progress, tensorboard=tensorboard)
     check_options(
         data,
         max_epochs=max_epochs,
@@ -139,6 +140,8 @@ def fit(
     )
     if isinstance(compile, str):
         check_choice(torch.compiler.list_backends(exclude_tags=()), compile=compile)
+    else:
+        check_flag(compile=compile)
     if model.trainable:
         _check_pairs(data, "edge_index", "training")
     options = check_trainer(trainer)
@@ -205,6 +208,7 @@ def fit(
         run.read_weights(folder, model)
     else:
         run.write_weights(folder, model)
+    model.eval()
 
     started = time.perf_counter()
     results = {f"val/{key}": value for key, value in evaluate(model, data, split="val", ks=ks, metrics=metrics).items()}

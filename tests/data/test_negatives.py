@@ -138,6 +138,15 @@ def test_bad_arguments_are_named() -> None:
         sample_negatives(torch.tensor([0]), EDGES, NUM_ITEMS, candidates=torch.empty(0, dtype=torch.long))
     with pytest.raises(ValueError, match="'user' must hold ids of at least 0"):
         sample_negatives(torch.tensor([-1]), EDGES, NUM_ITEMS)
+    with pytest.raises(ValueError, match=r"'user' must have the shape \[B\] \(got \[1, 2\]\)"):
+        sample_negatives(torch.tensor([[0, 1]]), EDGES, NUM_ITEMS)
+    with pytest.raises(TypeError, match=r"'user' must be a torch tensor \(got a list\)"):
+        sample_negatives([0, 1], EDGES, NUM_ITEMS)
+    for num_items in (40.5, "40", None):
+        with pytest.raises(TypeError, match=rf"'num_items' must be an integer \(got {num_items!r}"):
+            sample_negatives(torch.tensor([0]), EDGES, num_items)
+    with pytest.raises(ValueError, match=r"'num_items' must be at least 1 \(got -1\)"):
+        sample_negatives(torch.tensor([0]), EDGES, -1)
     with pytest.raises(TypeError, match="'user' must be a long tensor"):
         sample_negatives(torch.tensor([0], dtype=torch.int32), EDGES, NUM_ITEMS)
 

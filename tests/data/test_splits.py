@@ -232,10 +232,17 @@ def test_what_does_not_come_from_the_pairs_survives_a_split(kind: tuple[str, str
 
 
 @pytest.mark.errors
-def test_shares_outside_zero_and_one_are_refused() -> None:
+def test_arguments_that_deal_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="'held_out' must lie in"):
         random_split(histories(), held_out=1.0)
     with pytest.raises(ValueError, match=r"'val \+ test' must lie in"):
         temporal_split(histories(), val=0.6, test=0.6)
     with pytest.raises(ValueError, match="'order' must be one of"):
         leave_one_out_split(histories(), order="newest")
+    for seed in ("1", 1.5, None):
+        with pytest.raises(TypeError, match=rf"'seed' must be an integer \(got {seed!r}"):
+            random_split(histories(), seed=seed)
+        with pytest.raises(TypeError, match=rf"'seed' must be an integer \(got {seed!r}"):
+            leave_one_out_split(histories(), order="random", seed=seed)
+    with pytest.raises(ValueError, match=r"'seed' must be less than 2\*\*64"):
+        random_split(histories(), seed=2**64)

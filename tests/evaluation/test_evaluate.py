@@ -185,7 +185,7 @@ def test_bad_arguments_are_named(generator: torch.Generator, arguments: dict[str
 
 
 @pytest.mark.errors
-@pytest.mark.parametrize("arguments", [{"ks": 20}, {"metrics": "recall"}, {"exclude": "train"}])
+@pytest.mark.parametrize("arguments", [{"ks": 20}, {"metrics": "recall"}, {"exclude": "train"}, {"exclude": None}])
 def test_a_single_value_is_no_list(generator: torch.Generator, arguments: dict[str, object]) -> None:
     ((name, value),) = arguments.items()
     with pytest.raises(TypeError, match=rf"'{name}' must be a list or a tuple \(got {value!r}\)"):

@@ -402,6 +402,13 @@ class TestErrors:
             recommender.recommend([0.5], 1)
         with pytest.raises(ValueError, match="'user_ids' must be one id or a list of ids"):
             recommender.recommend([[0], [1]], 1)
+        for ids in ("a", None, ["a", "b"]):
+            with pytest.raises(TypeError, match=r"'user_ids' must hold integer ids \(got "):
+                recommender.recommend(ids, 1)
+
+    def test_a_text_is_no_flag(self, recommender):
+        with pytest.raises(TypeError, match=r"'exclude_seen' must be True or False \(got 'no'\)"):
+            recommender.recommend([0], 1, exclude_seen="no")
 
     def test_k_beyond_the_items(self, recommender):
         with pytest.raises(ValueError, match="'k' must be at most the number of items"):

@@ -169,6 +169,15 @@ def test_dropout_is_drawn_whatever_mode_the_model_comes_in(tmp_path: Path) -> No
     assert all(torch.equal(p, q) for p, q in zip(*(weights(run.model) for run in runs), strict=True))
 
 
+def test_the_model_of_a_result_scores_as_it_was_evaluated(tmp_path: Path) -> None:
+    """FREEDOM in training mode would score by the pruned graph of its last epoch."""
+    data = toy.toy_data()
+    model = fit(build(FREEDOM, data), data, root=tmp_path, **QUICK).model
+    users = torch.arange(data["user"].num_nodes)
+    given = model.score(data, users)
+    assert torch.equal(given, model.eval().score(data, users))
+
+
 def test_training_stops_after_patience_epochs_without_a_larger_metric(tmp_path: Path) -> None:
     data = toy.toy_data()
     result = fit(Frozen.from_data(data), data, root=tmp_path, patience=3, **{**QUICK, "max_epochs": 50})
@@ -326,6 +335,11 @@ def test_bad_calls_are_refused_before_any_work(tmp_path: Path) -> None:
             fit(build(LightGCN, data), data, root=tmp_path, **{**QUICK, name: ()})
     with pytest.raises(TypeError, match=r"'seed' must be an integer \(got 0.5, a float\)"):
         fit(build(LightGCN, data), data, root=tmp_path, seed=0.5, **QUICK)
+    for name in ("resume", "track_lines", "progress", "tensorboard"):
+        with pytest.raises(TypeError, match=rf"'{name}' must be True or False \(got 'no'\)"):
+            fit(build(LightGCN, data), data, **{"root": tmp_path, **QUICK, name: "no"})
+    with pytest.raises(TypeError, match=r"'compile' must be True or False \(got 3\)"):
+        fit(build(LightGCN, data), data, root=tmp_path, compile=3, **QUICK)
     other = toy.toy_data(seed=5)
     with pytest.raises(ValueError, match=r"is not what the run in .* was trained on"):
         load_run(tmp_path / "lightgcn-seed0", other)
