@@ -1,6 +1,6 @@
 """``drepm data``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from jsonargparse import Namespace
@@ -73,7 +73,7 @@ def _convert(args: Namespace) -> int:
     _check_elsewhere(source, output)
     data = read_recbole(source, **options)
     write_mmrec(data, output)
-    show({"output": output, **_description(data)}, form)
+    _describe({"output": output}, data, form)
     return 0
 
 
@@ -82,7 +82,7 @@ def _split(args: Namespace) -> int:
 
     _check_elsewhere(args.source, args.output)
     write_mmrec(data := read_mmrec(args.source, split=args.split, seed=args.seed), args.output)
-    show({"output": args.output, **_description(data)}, args.format)
+    _describe({"output": args.output}, data, args.format)
     return 0
 
 
@@ -106,14 +106,14 @@ def _download(args: Namespace) -> int:
 
     data = MultimodalMovieLens(Path(args.cache) / "movielens", source=args.source)[0]
     write_mmrec(data, args.output)
-    show({"output": args.output, **_description(data)}, args.format)
+    _describe({"output": args.output}, data, args.format)
     return 0
 
 
 def _info(args: Namespace) -> int:
     from drepm_pyg.experiments import load_data
 
-    show({"data": args.data, **_description(load_data(args.data))}, args.format)
+    _describe({"data": args.data}, load_data(args.data), args.format)
     return 0
 
 
@@ -123,7 +123,7 @@ def _validate(args: Namespace) -> int:
 
     data = read_data(args.data)
     try:
-        found = [{"level": "warning", "message": warning} for warning in validate(data)]
+        found = [{"level": "warning", "message": warning} for warning in [*validate(data), *_missed_pairs(data)]]
     except ValueError as error:
         faults = str(error).split("\n  - ")[1:]
         show([{"level": "fault", "message": fault} for fault in faults], args.format)
@@ -135,17 +135,34 @@ def _validate(args: Namespace) -> int:
     return 0
 
 
-def _description(data: Any) -> dict[str, Any]:
-    from drepm_pyg.data import SPLIT_INDEX, USER_ITEM, modalities, modality_mask
+def _missed_pairs(data: Any) -> Iterator[str]:
+    """Data without held-out pairs are data, too, but not for every command."""
+    counts = _counts(data)
+    for split, pairs, command in (("val", "validation", "drepm fit"), ("test", "test", "drepm evaluate")):
+        if not counts[split]:
+            yield f"There are no {pairs} pairs, which '{command}' needs. Deal them with 'drepm data split'."
+
+
+def _counts(data: Any) -> dict[str, int]:
+    from drepm_pyg.data import SPLIT_INDEX, USER_ITEM
 
     pairs = {split: data[USER_ITEM].get(name) for split, name in SPLIT_INDEX.items()}
-    counts = {split: 0 if edge_index is None else edge_index.size(1) for split, edge_index in pairs.items()}
+    return {split: 0 if edge_index is None else edge_index.size(1) for split, edge_index in pairs.items()}
+
+
+def _describe(place: dict[str, str], data: Any, form: str) -> None:
+    """Print what the data in a place are: a table in words, anything else in numbers."""
+    from drepm_pyg.data import modalities, modality_mask
+
+    counts = _counts(data)
     num_users, num_items, total = data["user"].num_nodes, data["item"].num_nodes, sum(counts.values())
-    description: dict[str, Any] = {"users": num_users, "items": num_items, "interactions": total}
-    description |= counts
-    description |= {"density": f"{total / num_users / num_items:.4%}", "titles": "title" in data["item"]}
+    density, in_words = total / num_users / num_items, form == "table"
+    description = {**place, "users": num_users, "items": num_items, "interactions": total, **counts}
+    description |= {"density": f"{density:.4%}" if in_words else density, "titles": "title" in data["item"]}
     for name in modalities(data):
-        mask = modality_mask(data, name)
-        missing = 0 if mask is None else int((~mask).sum())
-        description[name] = f"{data['item'][name].size(1)} wide, {missing} items without it"
-    return description
+        mask, width = modality_mask(data, name), data["item"][name].size(1)
+        without = 0 if mask is None else int((~mask).sum())
+        description[name] = (
+            f"{width} wide, {without} items without it" if in_words else {"width": width, "items_without": without}
+        )
+    show(description, form)

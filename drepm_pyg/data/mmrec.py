@@ -3,7 +3,7 @@
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -180,8 +180,8 @@ def _integers(path: Path, column: "pd.Series[int]") -> Tensor:
         )
     if column.dtype.kind not in "iu":
         raise CorruptFileError(
-            f"'{path.name}': '{column.name}' must hold integers (got {column.iloc[0]!r} in line 2, column type "
-            f"{column.dtype}). Map string ids to integers from 0 first, or read RecBole's format with read_recbole."
+            f"'{path.name}': '{column.name}' must hold integers (got {_first(column, whole=True)}). Map string ids to "
+            "integers from 0 first, or read RecBole's format with read_recbole."
         )
     if int(column.min()) < 0:
         raise CorruptFileError(f"'{path.name}': '{column.name}' must not be negative (got {column.min()}).")
@@ -190,8 +190,18 @@ def _integers(path: Path, column: "pd.Series[int]") -> Tensor:
 
 def _numbers(path: Path, column: "pd.Series[float]") -> "np.ndarray[tuple[int], np.dtype[np.number]]":
     if column.dtype.kind not in "iuf":
-        raise CorruptFileError(f"'{path.name}': '{column.name}' must hold numbers (column type {column.dtype}).")
+        raise CorruptFileError(f"'{path.name}': '{column.name}' must hold numbers (got {_first(column)}).")
     return column.to_numpy()
+
+
+def _first(column: "pd.Series[Any]", *, whole: bool = False) -> str:
+    """The first cell that is no number, or no whole one, and its line; line 1 is the header."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce").astype(float)
+    wrong = numbers.isna() | (numbers % 1 != 0) if whole else numbers.isna()
+    place = int(wrong.to_numpy().argmax())  # all are whole where they are written as 1.0: the first one
+    return f"'{column.iloc[place]}' in line {place + 2}"
 
 
 def _load(file: Path) -> "np.ndarray[tuple[int, ...], np.dtype[np.generic]]":

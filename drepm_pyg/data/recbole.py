@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import CorruptFileError
+from drepm_pyg._checks import CorruptFileError, check_at_least
 from drepm_pyg.data.atomic_files import read_atomic_files
 from drepm_pyg.data.interactions import latest_rows
 from drepm_pyg.data.k_core import k_core as take_core
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_recbole"]
 
+_RATING, _TIME = "rating", "timestamp"  # a file need not have these two
 _TITLES = ("title", "name")
 
 
@@ -33,8 +34,8 @@ def read_recbole(
     seed: int = 0,
     user_field: str = "user_id",
     item_field: str = "item_id",
-    rating_field: str = "rating",
-    time_field: str = "timestamp",
+    rating_field: str = _RATING,
+    time_field: str = _TIME,
 ) -> HeteroData:
     """Read a data set in RecBole's format: filter, number, split.
 
@@ -55,22 +56,25 @@ def read_recbole(
         seed: of a random split.
         user_field: the column of users in ``.inter``.
         item_field: the column of items in ``.inter`` and ``.item``.
-        rating_field: the column of ratings, if there is one.
-        time_field: the column of time stamps, if there is one; "" leaves them out.
+        rating_field: the column of ratings; ``rating`` may be missing, "" leaves them out.
+        time_field: the column of time stamps; ``timestamp`` may be missing, "" leaves them out.
 
     Raises:
         FileNotFoundError: there is no such data set.
-        CorruptFileError: a table cannot be read or lacks the user or item column.
+        CorruptFileError: a table cannot be read or lacks a column that is needed or named.
         ValueError: a threshold without ratings, a filter that leaves nothing, or a time stamp that is empty.
     """
     check_split(split)
+    if k_core is not None:
+        check_at_least(1, k_core=k_core)
     tables = read_atomic_files(path, name=name, kinds=("inter", "item"))
     inter = tables["inter"]
-    missing = [field for field in (user_field, item_field) if field not in inter]
+    named = [field for field in (rating_field, time_field) if field not in ("", _RATING, _TIME)]
+    missing = [field for field in (user_field, item_field, *named) if field not in inter]
     if missing:
         raise CorruptFileError(
-            f"The .inter file lacks the columns {missing} (it has {list(inter)}). Name them with 'user_field' and "
-            "'item_field'."
+            f"The .inter file lacks the columns {missing} (it has {list(inter)}). Name them with 'user_field', "
+            "'item_field', 'rating_field' and 'time_field'."
         )
     empty = (inter[[user_field, item_field]] == "").any(axis="columns")
     if empty.any():

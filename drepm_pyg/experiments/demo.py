@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import yaml
@@ -16,6 +16,7 @@ from drepm_pyg.evaluation import evaluate
 from drepm_pyg.experiments.experiment import Experiment
 from drepm_pyg.experiments.figures import draw_cosine_distance, draw_learning_curves, draw_lines
 from drepm_pyg.experiments.markdown import markdown_table
+from drepm_pyg.experiments.reproduction.output import SHORT
 from drepm_pyg.experiments.sources import load_data
 from drepm_pyg.models import Representations
 from drepm_pyg.recommend import Recommender
@@ -40,7 +41,7 @@ class Demo:
     """
 
     results: "dict[str, FitResult]"
-    table: list[dict[str, str]]
+    table: list[dict[str, Any]]
     report: Path
 
 
@@ -102,20 +103,17 @@ def demo(
         )
         data = ready  # the graphs that one model reads do not disturb the next
     table = [_row(name, result) for name, result in results.items()]
-    return Demo(results, table, _write_report(Path(root) / place, data, results, table))
+    return Demo(results, table, _write_report(Path(root) / place, data, results, table, short=short))
 
 
-def _row(name: str, result: "FitResult") -> dict[str, str]:
-    metrics = {
-        f"{split} {metric}": f"{result.metrics[f'{split}/{metric}']:.4f}"
-        for split in ("val", "test")
-        for metric in METRICS
-    }
-    return {"model": name, **metrics, "epochs": str(result.epochs), "seconds": f"{result.seconds:.0f}"}
+def _row(name: str, result: "FitResult") -> dict[str, Any]:
+    places = [(split, metric) for split in ("val", "test") for metric in METRICS]
+    metrics = {f"{split} {metric}": result.metrics[f"{split}/{metric}"] for split, metric in places}
+    return {"model": name, **metrics, "epochs": result.epochs, "seconds": round(result.seconds)}
 
 
 def _write_report(
-    folder: Path, data: HeteroData, results: "Mapping[str, FitResult]", table: list[dict[str, str]]
+    folder: Path, data: HeteroData, results: "Mapping[str, FitResult]", table: list[dict[str, Any]], *, short: bool
 ) -> Path:
     ours = results["DRepMRec"]
     with torch.no_grad():
@@ -129,12 +127,14 @@ def _write_report(
     baseline = results["LightGCN"].metrics["test/recall@20"]
     gain = ours.metrics["test/recall@20"] - baseline
     verdict = "ahead of" if gain > 0 else "NOT ahead of"
+    cells = [[f"{cell:.4f}" if isinstance(cell, float) else cell for cell in row.values()] for row in table]
     report = folder / "report.md"
     report.write_text(
         "\n\n".join(
             [
                 "# Four models compared",
-                markdown_table(list(table[0]), [list(row.values()) for row in table]),
+                *([SHORT] if short else []),
+                markdown_table(list(table[0]), cells),
                 f"DRepMRec is {verdict} LightGCN: {gain:+.4f} ({gain / max(baseline, 1e-12):+.1%}) in test Recall@20, "
                 "one seed. Full ranking; training items are left out, validation items are candidates.",
                 "## Learning curves\n\n![Validation Recall@20 per epoch](learning_curves.png)",

@@ -2,7 +2,6 @@
 
 import copy
 import inspect
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -27,8 +26,6 @@ __all__ = ["DERIVED", "Experiment", "GraphOptions", "model_class"]
 
 #: Arguments of the models that ``from_data`` reads off the data.
 DERIVED = ("num_users", "num_items", "in_channels", "modalities")
-
-_log = logging.getLogger(__name__)
 
 _WATCHING = ("progress", "resume", "trainer")  # how somebody looks on at a run, which may be by callbacks
 _MISSING = {  # where fit, in Python, was not told what a file needs
@@ -59,14 +56,20 @@ class GraphOptions:
     files: dict[str, str] = field(default_factory=dict)
     weight: str | None = None
 
+    def check(self, data: HeteroData) -> None:
+        """A ready-made graph must be of a modality of the data, where these have features; else it may have any name.
+
+        Raises:
+            ValueError: where it is of none.
+        """
+        known = modalities_of(data)
+        for name in self.files if known else ():
+            check_choice(known, **{"a modality in graphs": name})
+
     def add(self, data: HeteroData, nodes: tuple[str, ...], cache: str | Path | None = None) -> HeteroData:
         """Read the ready-made graphs, build the others; ``cache`` keeps what is built."""
-        known = modalities_of(data)
+        self.check(data)
         for name, path in self.files.items():
-            if known and name not in known:
-                _log.warning(
-                    "The ready-made graph '%s' belongs to no modality of the data (%s).", name, ", ".join(known)
-                )
             store = data[similar("item", name)]
             graph = read_graph(path, num_nodes=data["item"].num_nodes, weight=self.weight)
             store.edge_index, store.edge_weight = (

@@ -33,6 +33,7 @@ def draw_learning_curves(path: Path, runs: Mapping[str, Path], *, metric: str = 
             best = max(range(len(values)), key=values.__getitem__)
             axes.plot(epochs[best], values[best], "o", color=color, markersize=5)
         axes.set_xlabel("epoch")
+        axes.locator_params(axis="x", integer=True)
         axes.set_ylabel(metric.replace("val/", "validation "))
         axes.legend(frameon=False)
 
@@ -86,6 +87,7 @@ def draw_cosine_distance(path: Path, run: Path) -> None:
                 linewidth=1.6,
             )
         axes.set_xlabel("epoch")
+        axes.locator_params(axis="x", integer=True)
         axes.set_ylabel("mean cosine distance (1 - cos)")
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False)

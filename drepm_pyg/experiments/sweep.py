@@ -151,6 +151,7 @@ def _run(plan: SweepPlan, jobs: int, progress: bool) -> Sweep:
 
     data = plan.read_data()
     check_options(data, **plan.options)
+    plan.graphs.check(data)
     known = fingerprint(data)
     with open_storage(plan.root) as storage:
         for name in plan.spaces:

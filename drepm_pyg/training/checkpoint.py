@@ -1,7 +1,7 @@
 """What is kept after every epoch, in an order that a kill at any moment does not harm."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 
 from drepm_pyg._checks import CorruptFileError
+from drepm_pyg.models import RecommenderModel
 from drepm_pyg.training import run
+from drepm_pyg.training.arguments import all_arguments
 from drepm_pyg.training.metrics_file import MetricsFile
 from drepm_pyg.training.module import RecommenderModule
 
@@ -36,8 +38,7 @@ class RunCheckpoint(Checkpoint):
         self.best_epoch = -1
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Go on with the rows of the epochs that are done; with none if patience had run out."""
-        self.record.start(trainer.current_epoch)
+        """Train no further epoch if patience had run out."""
         # Early stopping remembers that it waited long enough, the trainer does not remember to have been told.
         trainer.should_stop = self.stopping.wait_count >= self.stopping.patience
 
@@ -57,37 +58,48 @@ class RunCheckpoint(Checkpoint):
         """The best epoch, and under which settings it was found."""
         return {"best_epoch": self.best_epoch, "settings": self.settings}
 
-    def check(self, last: Path) -> None:
-        """Refuse to go on under other settings: the end would equal no uninterrupted run.
+    def go_on(self, last: Path, model: RecommenderModel) -> None:
+        """Take up the rows of the epochs that are done; under the same settings, or the end equals no whole run.
 
         Lightning would load the weights first, and speak of those that another model lacks.
 
         Raises:
-            CorruptFileError: where the checkpoint cannot be read.
+            CorruptFileError: where the checkpoint cannot be read, or rows of its epochs are missing.
             ValueError: where settings differ.
         """
         try:
             # Our own file, as Lightning reads it; mapped, so that no weights are read twice.
-            before = torch.load(last, map_location="cpu", mmap=True, weights_only=True)["callbacks"][self.state_key]
+            state = torch.load(last, map_location="cpu", mmap=True, weights_only=True)
+            before, done = state["callbacks"][self.state_key]["settings"], state["epoch"] + 1
         except (RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError) as error:
             raise CorruptFileError(
-                f"'{last}' is no checkpoint ({' '.join(str(error).split())[:100]}). Was it truncated? Delete the "
-                "folder, or choose another 'name'."
+                f"'{last}' is no checkpoint ({str(error).partition('. ')[0]}). Was it truncated? Delete the folder, or "
+                "choose another 'name'."
             ) from error
-        self._compare(before["settings"])
+        # An earlier version kept no defaults.
+        self._compare({**before, "init_args": all_arguments(model, before["init_args"])})
+        self.record.start(done)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the best epoch."""
         self.best_epoch = state_dict["best_epoch"]
 
     def _compare(self, before: Mapping[str, Any]) -> None:
-        changed = [
-            f"{name}={self.settings.get(name)!r}, was {value!r}"
-            for name, value in before.items()  # an earlier version may have kept fewer
-            if self.settings.get(name) != value
-        ]
+        now = {name: self.settings.get(name) for name in before}  # an earlier version may have kept fewer
+        changed = list(_differences(now, before))
         if changed:
             raise ValueError(
                 f"'{self.folder}' can only go on as it began, with 'max_epochs' as the one exception (got "
                 f"{'; '.join(changed)}). Take the settings of its {run.CONFIG}, or choose another 'name'."
             )
+
+
+def _differences(now: Any, before: Any, name: str = "") -> Iterator[str]:
+    """What differs, by its dotted name."""
+    if isinstance(now, Mapping) and isinstance(before, Mapping):
+        for key in {**before, **now}:
+            yield from _differences(now.get(key), before.get(key), f"{name}.{key}" if name else key)
+    elif now != before and name == "data":
+        yield f"other data, or the same with other graphs: fingerprint {now}, was {before}"
+    elif now != before:
+        yield f"{name}={now!r}, was {before!r}"

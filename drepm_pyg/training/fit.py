@@ -18,6 +18,7 @@ from drepm_pyg.evaluation import evaluate
 from drepm_pyg.evaluation.evaluate import check_request
 from drepm_pyg.models import RecommenderModel
 from drepm_pyg.training import run
+from drepm_pyg.training.arguments import all_arguments
 from drepm_pyg.training.metrics_file import read_metrics
 from drepm_pyg.training.trainer_options import check_trainer, plain_options
 
@@ -199,7 +200,12 @@ def fit(
                 max_epochs=max_epochs,
                 patience=patience,
                 monitor=monitor,
-                settings={**built, **settings, "data": fingerprint},
+                settings={
+                    **built,
+                    "init_args": all_arguments(model, built["init_args"]),
+                    **settings,
+                    "data": fingerprint,
+                },
                 track_lines=track_lines,
                 progress=progress,
                 tensorboard=tensorboard,

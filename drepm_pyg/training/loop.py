@@ -37,7 +37,7 @@ def train(
     """Train on, from the folder's last checkpoint if there is one, and return the best epoch.
 
     Raises:
-        ValueError: where ``options`` ended the training before any epoch was validated.
+        ValueError: where ``options`` ask for several devices, or ended the training before any epoch was validated.
         KeyboardInterrupt: after Ctrl-C, in words that say how to go on.
     """
     # A metric that stands still between two validations is not larger either: patience counts epochs, not validations.
@@ -63,8 +63,13 @@ def train(
         trainer = lightning.Trainer(
             **{**defaults, **options, "max_epochs": max_epochs, "callbacks": [*callbacks, *options["callbacks"]]}
         )
+        if trainer.world_size > 1:  # 'auto' on a machine with several, or a strategy that brings its own
+            raise ValueError(
+                f"'trainer' must use one device (got {trainer.world_size}): every device would train on the same "
+                "triples. Leave 'devices' out."
+            )
         if last.exists():
-            keeper.check(last)
+            keeper.go_on(last, module.model)
         try:
             trainer.fit(module, ckpt_path=last if last.exists() else None)
         except SystemExit as stop:  # how Lightning ends after Ctrl-C

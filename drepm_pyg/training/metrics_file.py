@@ -4,6 +4,8 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from drepm_pyg._checks import CorruptFileError
+
 __all__ = ["MetricsFile", "read_metrics"]
 
 
@@ -28,8 +30,18 @@ class MetricsFile:
         self.rows: list[dict[str, Any]] = []
 
     def start(self, epoch: int) -> None:
-        """Keep the rows of the epochs before ``epoch``, as a resumed run repeats the others."""
-        self.rows = [row for row in read_metrics(self.path) if int(row["epoch"]) < epoch]
+        """Keep the rows of the epochs before ``epoch``, as a resumed run repeats the others.
+
+        Raises:
+            CorruptFileError: where they are not all there.
+        """
+        whole = self.path.exists() and self.path.read_bytes().endswith(b"\n")  # the end of every row
+        self.rows = [row for row in read_metrics(self.path) if int(row["epoch"]) < epoch] if whole else []
+        if len(self.rows) < epoch:
+            raise CorruptFileError(
+                f"'{self.path}' must have a row for each of the {epoch} epochs that are done (it is missing or "
+                "truncated). Put it back, delete the folder, or choose another 'name'."
+            )
 
     def append(self, row: dict[str, Any]) -> None:
         """Add the row of an epoch."""

@@ -80,11 +80,6 @@ class RecommenderModule(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         """Bring the data to the trainer's device, in a copy: the caller's stays where it is."""
-        if self.trainer.world_size > 1:
-            raise ValueError(
-                f"'trainer' must use one device (got {self.trainer.world_size}): every device would train on the same "
-                "triples. Leave 'devices' and 'num_nodes' out."
-            )
         if self.device.type != "cpu":
             self.data = copy.copy(self.data).to(self.device)
             self.triples = EpochTriples(self.data, batch_size=self.batch_size, seed=self.seed)

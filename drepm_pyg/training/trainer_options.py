@@ -36,6 +36,7 @@ def check_trainer(options: Mapping[str, Any] | None) -> dict[str, Any]:
                 f"'trainer' must not name '{name}', which fit sets by itself (got {given[name]!r}). Pass fit's '{own}'."
             )
     _check_precision(given.get("precision"))
+    _check_one_device(given.get("devices"), given.get("num_nodes"))
     callbacks = given.pop("callbacks", None) or []
     callbacks = list(callbacks) if isinstance(callbacks, Sequence) else [callbacks]
     for callback in callbacks:
@@ -64,6 +65,19 @@ def _check_precision(precision: Any) -> None:
             f"'precision' in 'trainer' must be one of {listed} (got {precision!r}). To train in float64, convert the "
             "model, model.double(), and leave 'precision' out."
         )
+
+
+def _check_one_device(devices: Any, num_nodes: Any) -> None:
+    """Found out before Lightning starts a process for each of them."""
+    one = len(devices) == 1 if isinstance(devices, list | tuple) else devices in (None, 1, "1", "auto")
+    for name, given, right, expected in (
+        ("devices", devices, one, "1, 'auto' or a list of one number"),
+        ("num_nodes", num_nodes, num_nodes in (None, 1), "1"),
+    ):
+        if not right:
+            raise ValueError(
+                f"'{name}' in 'trainer' must be {expected} (got {given}): every device would train on the same triples."
+            )
 
 
 def _check_averages_nothing(callback: Any) -> None:

@@ -250,7 +250,16 @@ DAMAGE = {
     "commas": (write("baby.inter", "userID,itemID,x_label\n0,0,0\n"), "Columns are separated by tabs."),
     "RecBole's header": (write("baby.inter", "user_id:token\titem_id:token\na\tb\n"), "use read_recbole"),
     "last line cut": (write("baby.inter", INTER + "2\t1"), "has 1 rows without 'x_label' (first: line 7)"),
-    "string ids": (write("baby.inter", INTER + "ann\t1\t0\n"), "'userID' must hold integers (got '0' in line 2"),
+    "string ids": (write("baby.inter", INTER + "ann\t1\t0\n"), "'userID' must hold integers (got 'ann' in line 7)."),
+    "a fraction": (write("baby.inter", INTER + "1.5\t1\t0\n"), "'userID' must hold integers (got '1.5' in line 7)."),
+    "fractions alone": (
+        write("baby.inter", "userID\titemID\tx_label\n0.0\t1\t0\n"),
+        "'userID' must hold integers (got '0.0' in line 2).",
+    ),
+    "a word as a rating": (
+        write("baby.inter", "userID\titemID\tx_label\trating\n0\t1\t0\t5\n0\t2\t0\tgood\n"),
+        "'rating' must hold numbers (got 'good' in line 3).",
+    ),
     "negative ids": (write("baby.inter", INTER + "-1\t1\t0\n"), "'userID' must not be negative (got -1)"),
     "another label": (write("baby.inter", INTER + "1\t0\t3\n"), "'x_label' must be 0 (training), 1"),
     "a cell too many": (

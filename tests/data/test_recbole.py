@@ -132,6 +132,16 @@ def test_columns_may_have_other_names(tmp_path: Path) -> None:
         read_recbole(tmp_path)
 
 
+@pytest.mark.errors
+@pytest.mark.parametrize("field", ["rating_field", "time_field"])
+def test_a_column_that_is_named_must_be_there(field: str, tmp_path: Path) -> None:
+    (tmp_path / "a.inter").write_text("user_id:token\titem_id:token\n1\tx\n")
+    text = rf"lacks the columns \['weigth'\] \(it has \['user_id', 'item_id'\]\)\. .*'{field}'"
+    with pytest.raises(CorruptFileError, match=text):
+        read_recbole(tmp_path, split=None, **{field: "weigth"})
+    assert pairs(read_recbole(tmp_path, split=None, **{field: ""})) == {("1", "x")}
+
+
 def test_a_file_is_looked_up_beside_its_siblings_alone(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "old"):
         folder.mkdir(exist_ok=True)
@@ -215,6 +225,8 @@ def test_a_row_cut_short_is_noticed(tmp_path: Path) -> None:
 def test_filters_that_cannot_work_are_refused(tmp_path: Path, wheel: Path) -> None:
     with pytest.raises(ValueError, match="No interaction is left"):
         read_recbole(wheel, rating_threshold=9)
+    with pytest.raises(ValueError, match=r"'k_core' must be at least 1 \(got 0\)"):
+        read_recbole(wheel, k_core=0)
     with pytest.raises(ValueError, match="'split' must be one of 'random', 'leave_one_out', 'temporal'"):
         read_recbole(wheel, split="eighty-twenty")
     (tmp_path / "a.inter").write_text("user_id:token\titem_id:token\n1\t2\n")

@@ -18,8 +18,13 @@ def test_the_demo_compares_draws_and_recommends(tmp_path: Path) -> None:
     assert [row["model"] for row in made.table] == list(MODELS)
     for row in made.table:
         result = read_result(tmp_path / "synthetic-short" / row["model"])
-        assert row["test recall@20"] == f"{result['metrics']['test/recall@20']:.4f}"
+        numbers = {name: value for name, value in row.items() if name != "model"}
+        assert all(isinstance(value, int | float) for value in numbers.values())
+        assert row["test recall@20"] == result["metrics"]["test/recall@20"]
     text = made.report.read_text()
+    assert f"| {made.table[0]['test recall@20']:.4f}" in text
+    assert "SHORT: " in text
+    assert "the numbers mean nothing" in text
     difference = made.results["DRepMRec"].metrics["test/recall@20"] - made.results["LightGCN"].metrics["test/recall@20"]
     assert ("NOT ahead of LightGCN" in text) == (difference <= 0)
     for name in ("learning_curves", "representations", "cosine_distance"):

@@ -1,5 +1,6 @@
 """A run as data: what it is asked for is what its folder says, and what comes back from there."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg.cli import main
 from drepm_pyg.data import SyntheticMultimodal, read_mmrec, write_mmrec
-from drepm_pyg.experiments import Experiment, load_trained
+from drepm_pyg.experiments import Experiment, GraphOptions, load_trained
 from drepm_pyg.graph import AddSimilarityGraphs
 from drepm_pyg.models import BPR, FREEDOM, MostPopular, RecommenderModel
 from drepm_pyg.training import FitResult, fit, read_result
@@ -93,12 +94,35 @@ def test_a_run_of_fit_is_used_by_the_command_line(shop: Path, tmp_path: Path) ->
     assert read_result(tmp_path / "again")["init_args"]["embedding_dim"] == 8
 
 
+def test_a_run_of_fit_goes_on_on_the_command_line(
+    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = fitted(BPR, read_mmrec(shop), tmp_path, "py").path
+    words = ["fit", "--config", f"{run}/config.yaml", "--data", str(shop), "--resume", "true", "--max_epochs", "2"]
+    assert main(words) == 0
+    assert read_result(run)["epochs"] == 2
+    assert main([*words, "--model.reg", "0.3"]) == 1
+    assert "(got init_args.reg=0.3, was 0.1)" in capsys.readouterr().err
+
+
 def test_a_model_of_ones_own_is_loaded_with_its_data(shop: Path, tmp_path: Path) -> None:
     run = fitted(Own, read_mmrec(shop), tmp_path, "own")
     model, _ = load_trained(run.path, source=str(shop))
     assert isinstance(model, Own)
     for name, weight in run.model.state_dict().items():
         assert torch.equal(model.state_dict()[name], weight)
+
+
+@pytest.mark.errors
+def test_a_ready_made_graph_of_no_modality_is_refused(data: HeteroData, tmp_path: Path) -> None:
+    graph = tmp_path / "graph.pt"
+    torch.save({"edge_index": torch.tensor([[0, 1], [1, 0]])}, graph)
+    asked = GraphOptions(k=3, files={"txt": str(graph)})
+    with pytest.raises(ValueError, match=r"'a modality in graphs' must be one of 'image', 'text' \(got 'txt'\)"):
+        asked.add(copy.copy(data), ("item",))
+    bare = copy.copy(data)
+    del bare["item"].image, bare["item"].text
+    assert asked.add(bare, ("item",))["item", "similar_txt", "item"].edge_index.size(1) == 2
 
 
 @pytest.mark.errors

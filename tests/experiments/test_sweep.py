@@ -19,7 +19,7 @@ from torch_geometric.data import HeteroData
 from drepm_pyg._checks import CorruptFileError, MissingExtraError
 from drepm_pyg.cli import main
 from drepm_pyg.data import SyntheticMultimodal, read_mmrec, write_mmrec
-from drepm_pyg.experiments import Experiment, Sweep, load_trained, sweep
+from drepm_pyg.experiments import Experiment, GraphOptions, Sweep, load_trained, sweep
 from drepm_pyg.models import BPR, LossOutput, Triples
 from drepm_pyg.training import read_metrics
 
@@ -160,7 +160,6 @@ def test_a_search_that_was_stopped_goes_on_where_it_was(
 
 
 def test_a_trial_belongs_to_one_process_and_to_the_next_where_that_one_ends(folder: Path, tmp_path: Path) -> None:
-    from drepm_pyg.experiments.experiment import GraphOptions
     from drepm_pyg.experiments.sweep_plan import SweepPlan
     from drepm_pyg.experiments.sweep_space import read_space
     from drepm_pyg.experiments.sweep_study import ModelStudy, open_storage
@@ -274,6 +273,7 @@ def test_the_weights_of_an_added_alignment_are_settings_too(folder: Path, tmp_pa
         (["BPR"], {"jobs": 0}, "'jobs' must be at least 1"),
         (["BPR"], {"prune_after": -1}, "'prune_after' must be at least 0"),
         (["BPR"], {"monitor": "test/recall@20"}, "'monitor' must be one of 'val/recall@10'"),
+        (["FREEDOM"], {"graphs": GraphOptions(files={"txt": "t.npz"})}, r"'image', 'text' \(got 'txt'\)"),
     ],
 )
 def test_bad_calls_are_refused_before_anything_is_trained(

@@ -300,6 +300,10 @@ def test_a_run_goes_on_as_what_it_was(tmp_path: Path) -> None:
     again = {"root": tmp_path, "name": "run", "resume": True, **QUICK}
     with pytest.raises(ValueError, match="can only go on as it began"):
         fit(build(BM3, data), data, **again)
+    other = toy.toy_data()
+    other["item"].text[0, 0] += 1
+    with pytest.raises(ValueError, match=r"\(got other data, or the same with other graphs: fingerprint \w+, was"):
+        fit(build(LightGCN, other), other, **again)
     for changed in ({"ks": (5, 3)}, {"metrics": ("recall",)}, {"track_lines": True}):
         with pytest.raises(ValueError, match=f"can only go on as it began.*{next(iter(changed))}="):
             fit(build(LightGCN, data), data, **{**again, **changed})
@@ -311,8 +315,37 @@ def test_a_run_goes_on_as_what_it_was(tmp_path: Path) -> None:
     torch.save(before, last)
     assert fit(build(LightGCN, data), data, **again).epochs == QUICK["max_epochs"]
     last.write_bytes(last.read_bytes()[:1000])
-    with pytest.raises(CorruptFileError, match=r"last.ckpt' is no checkpoint .* Was it truncated\?"):
+    with pytest.raises(CorruptFileError, match=r"last.ckpt' is no checkpoint \([^()]*central directory\)\. Was it"):
         fit(build(LightGCN, data), data, **again)
+
+
+@pytest.mark.errors
+def test_only_the_arguments_that_differ_are_told(tmp_path: Path) -> None:
+    data = toy.toy_data()
+    again = {"root": tmp_path, "name": "run", "resume": True, **QUICK}
+    fit(build(LightGCN, data), data, **{**again, "max_epochs": 1}, init_args={"embedding_dim": 8})
+    written_out = {"embedding_dim": 8, "num_layers": 3, "readout": "mean"}
+    assert fit(build(LightGCN, data), data, **again, init_args=written_out).epochs == QUICK["max_epochs"]
+    with pytest.raises(ValueError, match=r"one exception \(got init_args\.reg=0\.2, was 0\.0001\)\. Take"):
+        fit(build(LightGCN, data), data, **again, init_args={"embedding_dim": 8, "reg": 0.2})
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("damage", ["gone", "empty", "cut in a row", "without an epoch"])
+def test_a_run_that_lost_its_epochs_does_not_go_on(damage: str, tmp_path: Path) -> None:
+    data = toy.toy_data()
+    again = {"root": tmp_path, "name": "run", "resume": True, **QUICK}
+    file = fit(build(LightGCN, data), data, **{**again, "max_epochs": 2}).path / "metrics.csv"
+    text = file.read_bytes()
+    last_row = text.splitlines(keepends=True)[-1]
+    left = {"empty": b"", "cut in a row": text[:-3], "without an epoch": text.removesuffix(last_row)}
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(left[damage])
+    for epochs in (2, 4):
+        with pytest.raises(CorruptFileError, match=r"metrics.csv' must have a row for each of the 2 epochs .* missing"):
+            fit(build(LightGCN, data), data, **{**again, "max_epochs": epochs})
 
 
 @pytest.mark.errors

@@ -1,5 +1,6 @@
 """What fit hands on to Lightning's trainer: what works, works whole; what would have no effect is refused."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,20 @@ def test_averaged_weights_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=rf"'callbacks' in 'trainer' must not average weights \(got {name}\)"):
         train(tmp_path, {"callbacks": [averaging]})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("option", [{"devices": 2}, {"devices": -1}, {"devices": [0, 1]}, {"num_nodes": 2}], ids=str)
+def test_several_devices_are_refused_before_a_process_starts(option: dict[str, Any], tmp_path: Path) -> None:
+    (name, value) = next(iter(option.items()))
+    with pytest.raises(ValueError, match=rf"'{name}' in 'trainer' must be .* \(got {re.escape(str(value))}\): every"):
+        train(tmp_path, option)
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_device_may_be_named(tmp_path: Path) -> None:
+    for devices in (1, "auto"):
+        assert train(tmp_path, {"accelerator": "cpu", "devices": devices}).epochs == 1
 
 
 @pytest.mark.errors

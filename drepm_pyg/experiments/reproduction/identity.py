@@ -1,7 +1,6 @@
 """What defines a run, as a short hash: equal runs are found again, wherever the data and the results stand."""
 
 import hashlib
-import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,17 +25,18 @@ def identity(experiment: Experiment, fingerprint: str) -> str:
         fingerprint: of its data, see :func:`drepm_pyg.training.fingerprint`.
     """
     from drepm_pyg.training import fit
+    from drepm_pyg.training.arguments import defaults
 
     config = experiment.to_config()
     model = experiment.model_class
-    options = {**_defaults(fit), **experiment.options}
+    options = {**defaults(fit), **experiment.options}
     shown = set(PLACE) - {"seed"}
     # In the flat form a ready-made graph stands beside the options of the graphs, under its modality.
     files = experiment.graphs.files if "graphs" in config else {}
     graphs = {name: value for name, value in config.get("graphs", {}).items() if name not in files}
     content = {
         "model": f"{model.__module__}.{model.__qualname__}",
-        "init_args": {**_defaults(model.__init__), **experiment.model["init_args"]},
+        "init_args": {**defaults(model.__init__), **experiment.model["init_args"]},
         "bma": config.get("bma"),
         "modalities": sorted(experiment.modalities or []),
         "graphs": graphs,
@@ -59,8 +59,3 @@ def _plain(value: Any) -> Any:
 
 def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _defaults(function: Any) -> dict[str, Any]:
-    parameters = inspect.signature(function).parameters.values()
-    return {each.name: each.default for each in parameters if each.default is not inspect.Parameter.empty}

@@ -9,7 +9,10 @@ from drepm_pyg.experiments.reproduction.records import to_csv
 from drepm_pyg.experiments.reproduction.spec import Spec
 from drepm_pyg.experiments.reproduction.table import Table
 
-__all__ = ["Output", "write"]
+__all__ = ["SHORT", "Output", "write"]
+
+#: What stands beside the results of a short call.
+SHORT = "SHORT: made to see that everything works; the numbers mean nothing."
 
 
 @dataclass(frozen=True)

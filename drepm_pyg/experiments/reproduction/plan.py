@@ -47,7 +47,7 @@ class Context:
         kept: where finished runs are kept without their weights; None: nowhere.
         settings: a folder of settings that go before the library's.
         overrides: dotted keys for every run.
-        short: two epochs, one seed, two values of a setting.
+        short: two epochs and one seed where nothing else is asked for, two values of a setting.
         fingerprint: of ``data``.
     """
 
@@ -116,7 +116,7 @@ def plan(spec: Spec, context: Context, seeds: int | Mapping[str, int] | None = N
             experiment shows.
     """
     points = list(itertools.product(*(_ends(values) if context.short else values for values in spec.vary.values())))
-    short = {"max_epochs": 2} if context.short else {}
+    short = {"max_epochs": 2} if context.short and "max_epochs" not in context.overrides else {}
     runs = []
     for row in spec.rows:
         _check_settings(row.name, {*context.overrides, *row.overrides, *spec.vary})
@@ -127,6 +127,7 @@ def plan(spec: Spec, context: Context, seeds: int | Mapping[str, int] | None = N
             config = override(override(override(override(base, context.overrides), row.own), varied), short)
             experiment = Experiment.from_config({**config, "data": context.source, "modalities": context.modalities})
             _check_arguments(row.name, experiment)
+            experiment.graphs.check(context.data)
             _check_training(spec, row.name, experiment, context)
             for seed in range(_count(spec, row, context, seeds)):
                 seeded = replace(experiment, options={**experiment.options, "seed": seed})
@@ -152,11 +153,12 @@ def _check_settings(row: str, given: Iterable[str]) -> None:
 
 
 def _count(spec: Spec, row: Row, context: Context, seeds: int | Mapping[str, int] | None) -> int:
-    if context.short or spec.kind == "tsne":  # one picture is drawn of one run
+    if spec.kind == "tsne":  # one picture is drawn of one run
         return 1
+    usual = 1 if context.short else spec.seeds
     if isinstance(seeds, Mapping):
-        return seeds.get(row.name, seeds.get(row.model, spec.seeds))
-    return seeds or spec.seeds
+        return seeds.get(row.name, seeds.get(row.model, usual))
+    return seeds or usual
 
 
 def first_modality(data: HeteroData) -> str:

@@ -10,7 +10,7 @@ import yaml
 
 from drepm_pyg.data import modalities
 from drepm_pyg.experiments.reproduction.measured import Measured
-from drepm_pyg.experiments.reproduction.output import Output
+from drepm_pyg.experiments.reproduction.output import SHORT, Output
 from drepm_pyg.experiments.reproduction.plan import Context
 from drepm_pyg.experiments.reproduction.settings import settings_source
 from drepm_pyg.experiments.reproduction.table import Cell, Table
@@ -76,9 +76,7 @@ def write_report(
         f'<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>',
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head><body>',
         f"<h1>{html.escape(title)}</h1>",
-        '<p class="failed">Two epochs a run: made to see that everything works, its numbers mean nothing.</p>'
-        if context.short
-        else "",
+        f'<p class="failed">{SHORT}</p>' if context.short else "",
         _scroll(_provenance(context, models).to_html()),
         f"<nav><ul>{links}</ul></nav>",
         *sections,

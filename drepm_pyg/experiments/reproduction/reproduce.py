@@ -74,7 +74,8 @@ def reproduce(
         cache: where downloads and graphs are kept.
         jobs: runs at once, each with its share of the threads.
         report: write one HTML page with everything, too.
-        short: two epochs a run, one seed, the ends of a range: to see that everything works.
+        short: two epochs a run, one seed, the ends of a range: to see that everything works. ``seeds`` and
+            ``overrides`` go before it.
         results: a folder of finished runs without their weights, for one data set or for several: a run that stands
             there is not trained again, and every finished one is put there. It is small enough to be committed.
         settings: a folder of ``<Model>.yaml`` files, as a sweep writes them, that go before the library's settings.
@@ -97,8 +98,9 @@ def reproduce(
         >>> made.outputs[0].records[0]["metric"]
         'users'
     """
-    counts = seeds if isinstance(seeds, Mapping) else {} if seeds is None else {"seeds": seeds}
-    check_at_least(1, jobs=jobs, **counts)
+    check_at_least(1, jobs=jobs)
+    if results is not None and Path(results).is_file():
+        raise ValueError(f"'results' must be a folder (got '{results}', which is a file).")
     specs = [read_spec(name) for name in (experiments or paper_names())]
     _check_names(specs)
     _check_seeds(specs, seeds)
@@ -177,9 +179,12 @@ def _check_names(specs: Sequence[Spec]) -> None:
 
 
 def _check_seeds(specs: Sequence[Spec], seeds: int | Mapping[str, int] | None) -> None:
+    if seeds is not None and not isinstance(seeds, Mapping):
+        check_at_least(1, seeds=seeds)
     known = {name for spec in specs for row in spec.rows for name in (row.name, row.model)}
-    for name in seeds if isinstance(seeds, Mapping) else ():
+    for name, count in seeds.items() if isinstance(seeds, Mapping) else ():
         check_choice(sorted(known), **{"a name in 'seeds'": name})
+        check_at_least(1, **{f"seeds[{name}]": count})
 
 
 def _tell_sources(models: Sequence[str], source: str, settings: str | Path, progress: bool) -> None:

@@ -312,6 +312,15 @@ def test_some_rows_get_more_seeds_than_others(folder: Path, tmp_path: Path) -> N
     assert {record["row"]: record["seeds"] for record in made.outputs[0].records} == {"BPR": 1, "LightGCN": 2}
 
 
+def test_what_is_asked_for_goes_before_the_short_run(folder: Path, tmp_path: Path) -> None:
+    path = own(tmp_path, rows=["BPR", "LightGCN"], seeds=3)
+    asked: dict[str, Any] = {"seeds": {"BPR": 2}, "overrides": {"max_epochs": 3}}
+    made = make(path, folder, tmp_path, short=True, **asked)
+    assert {record["row"]: record["seeds"] for record in made.outputs[0].records} == {"BPR": 2, "LightGCN": 1}
+    configs = [yaml.safe_load(file.read_text()) for file in (tmp_path / "runs").glob("*/config.yaml")]
+    assert [config["max_epochs"] for config in configs] == [3, 3, 3]
+
+
 def test_ready_made_graphs_count_by_their_content(tmp_path: Path) -> None:
     def key() -> str:
         config = {"model": "FREEDOM", "data": "x", "graphs": {"text": str(tmp_path / "text.npz")}}
@@ -346,11 +355,23 @@ def test_published_values_of_ones_own_stand_beside_ours(folder: Path, tmp_path: 
     assert text.count("0.2500") == 2  # beside ours, and in a table of its own
 
 
-def test_two_settings_are_a_field(folder: Path, tmp_path: Path) -> None:
-    vary = {"model.init_args.num_layers": [1, 2], "lr": [0.001, 0.01]}
-    made = make(own(tmp_path, kind="sweep", rows=["LightGCN"], vary=vary, metrics=["ndcg@20"]), folder, tmp_path)
+def test_two_settings_are_a_field_of_what_was_run(folder: Path, tmp_path: Path, drawn: list[Any]) -> None:
+    vary = {"model.init_args.num_layers": [1, 3, 2], "lr": [0.001, 0.01]}
+    path = own(tmp_path, kind="sweep", rows=["LightGCN"], vary=vary, metrics=["ndcg@20"])
+    made = make(path, folder, tmp_path, short=True)
     assert [record["point"] for record in made.outputs[0].records] == ["1, 0.001", "1, 0.01", "2, 0.001", "2, 0.01"]
     assert (made.folder / "mine.png").exists()
+    assert [label.get_text() for label in drawn[0].get_xticklabels()] == ["1", "2"]
+    assert drawn[0].get_images()[0].get_array().shape == (2, 2)
+    assert "whiskers" not in made.outputs[0].caption
+
+
+@pytest.mark.parametrize("kind", ["sweep", "lines"])
+def test_a_caption_speaks_of_whiskers_where_there_are_some(kind: str, folder: Path, tmp_path: Path) -> None:
+    vary = {"vary": {"lr": [0.001, 0.01]}} if kind == "sweep" else {}
+    path = own(tmp_path, kind=kind, rows=["DRepMRec"], metrics=["ndcg@20"], **vary)
+    told = ["whiskers" in make(path, folder, tmp_path, seeds=seeds).outputs[0].caption for seeds in (1, 2)]
+    assert told == [False, True]
 
 
 @pytest.mark.slow
@@ -431,6 +452,9 @@ def test_the_command_prints_and_its_status_tells_of_failures(
         ({"rows": {"a": {"model": "BPR", "set": {"model.init_args.rge": 1}}}}, {}, r"'a' sets \['rge'\]"),
         ({"rows": {"a": {"model": "BPR", "set": {"lrr": 1}}}}, {}, "'lrr'"),
         ({"rows": ["BPR"]}, {"seeds": 0}, "'seeds' must be at least 1"),
+        ({"rows": ["BPR"]}, {"seeds": {"BPR": 0}}, r"'seeds\[BPR\]' must be at least 1 \(got 0\)"),
+        ({"rows": ["BPR"]}, {"results": __file__}, r"'results' must be a folder \(got '.*\.py', which is a file\)"),
+        ({"rows": ["FREEDOM"]}, {"overrides": {"graphs.txt": "t.npz"}}, r"one of 'image', 'text' \(got 'txt'\)"),
         ({"rows": ["BPR"]}, {"settings": "nowhere"}, "'settings' must be a folder"),
         ({"rows": ["BPR"]}, {"settings": "."}, r"'settings' must hold a file for one of the models .*BPR\.yaml"),
         ({"rows": ["BPR"]}, {"seeds": {"BRP": 3}}, "'a name in 'seeds'' must be one of 'BPR'"),

@@ -5,7 +5,7 @@ from typing import Any
 
 from drepm_pyg.experiments.reproduction.marks import marks
 from drepm_pyg.experiments.reproduction.measured import Measured
-from drepm_pyg.experiments.reproduction.output import Output
+from drepm_pyg.experiments.reproduction.output import SHORT, Output
 from drepm_pyg.experiments.reproduction.plan import Context
 from drepm_pyg.experiments.reproduction.records import record
 from drepm_pyg.experiments.reproduction.spec import Spec
@@ -107,5 +107,5 @@ def _notes(measured: Sequence[Measured], context: Context) -> list[str]:
     if any(len(each.places) < 2 for each in measured):
         notes.append("A row with one seed has no standard deviation: the tests then speak of users, not of seeds.")
     if context.short:
-        notes.append("SHORT: two epochs a run, to see that everything works; the numbers mean nothing.")
+        notes.append(SHORT)
     return notes

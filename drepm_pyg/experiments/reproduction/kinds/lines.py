@@ -5,7 +5,7 @@ from typing import Any
 
 from drepm_pyg.experiments.canvas import COLORS, HATCHES, canvas
 from drepm_pyg.experiments.reproduction.kinds.comparison import failures, pair_records
-from drepm_pyg.experiments.reproduction.kinds.whiskers import whiskers
+from drepm_pyg.experiments.reproduction.kinds.whiskers import whiskers, whiskers_caption
 from drepm_pyg.experiments.reproduction.marks import marks
 from drepm_pyg.experiments.reproduction.measured import Measured
 from drepm_pyg.experiments.reproduction.output import Output
@@ -46,8 +46,8 @@ def make_lines(spec: Spec, measured: Sequence[Measured], context: Context) -> Ou
         records,
         [Table(f"{spec.title}: {context.label}", ["representation", *spec.metrics], rows)],
         path,
-        f"Test metrics of each representation ranked by itself, {context.label}; mean over seeds "
-        f"({seeds}); the whiskers are their standard deviation.",
+        f"Test metrics of each representation ranked by itself, {context.label}; mean over seeds ({seeds})"
+        f"{whiskers_caption(records)}.",
         tests=tests,
         failures=failures(measured),
     )

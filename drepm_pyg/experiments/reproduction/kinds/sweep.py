@@ -6,7 +6,7 @@ from typing import Any
 
 from drepm_pyg.experiments.canvas import COLORS, MARKERS, STYLES, canvas
 from drepm_pyg.experiments.reproduction.kinds.comparison import failures, pair_records
-from drepm_pyg.experiments.reproduction.kinds.whiskers import whiskers
+from drepm_pyg.experiments.reproduction.kinds.whiskers import whiskers, whiskers_caption
 from drepm_pyg.experiments.reproduction.marks import marks
 from drepm_pyg.experiments.reproduction.measured import Measured
 from drepm_pyg.experiments.reproduction.output import Output
@@ -45,15 +45,17 @@ def make_sweep(spec: Spec, measured: Sequence[Measured], context: Context) -> Ou
     path = context.folder / spec.name
     if len(spec.vary) == 1:
         _draw_lines(path, spec, records, axis[0])
+        spread = whiskers_caption(records)
     else:
         _draw_fields(path, spec, measured, axis)
+        spread = ""
     return Output(
         spec,
         records,
         [_table(spec, records, " and ".join(axis), context)],
         path,
-        f"Test {', '.join(spec.metrics)} over {' and '.join(axis)}, {context.label}; whiskers are the standard "
-        "deviation over the seeds. The values stand at equal distances, whatever lies between them.",
+        f"Test {', '.join(spec.metrics)} over {' and '.join(axis)}, {context.label}{spread}. The values stand at "
+        "equal distances, whatever lies between them.",
         ["The point with the largest test value is no choice of a setting: that is made on validation."],
         tests,
         failures(measured),
@@ -109,7 +111,7 @@ def _draw_lines(path: Path, spec: Spec, records: _Records, axis: str) -> None:
 
 
 def _draw_fields(path: Path, spec: Spec, measured: Sequence[Measured], axis: Sequence[str]) -> None:
-    across, down = spec.vary.values()
+    across, down = (list(dict.fromkeys(values)) for values in zip(*(each.point for each in measured), strict=True))
     panels = [(row.name, metric) for row in spec.rows for metric in spec.metrics]
     with canvas(path, columns=len(panels)) as drawn:
         for axes, (row, metric) in zip(drawn, panels, strict=True):

@@ -98,15 +98,17 @@ def _pairs(place: Place, nodes: int, context: Context) -> tuple[torch.Tensor, to
 def _draw(path: Path, panels: dict[str, _Panel]) -> None:
     if not panels:
         return
+    from matplotlib.collections import LineCollection
+
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     with canvas(path, columns=columns, rows=rows, size=(5.0 * columns, 4.4 * rows)) as drawn:
         for axes, (row, panel) in zip(drawn, panels.items(), strict=False):
             behavior, modal = np.split(panel.points, 2)
-            # One line with gaps instead of a thousand lines.
-            gaps = np.full((len(behavior), 2), np.nan)
-            joined = np.stack([behavior, modal, gaps], axis=1).reshape(-1, 2)
-            axes.plot(joined[:, 0], joined[:, 1], color="0.6", linewidth=0.4, linestyle=(0, (5, 4)), zorder=1)
+            # Translucent, each drawn by itself: where many cross it is darker, and one alone can still be followed.
+            lines = list(np.stack([behavior, modal], axis=1))
+            stroke: dict[str, Any] = {"colors": "0.3", "linewidths": 0.3, "linestyles": "--", "alpha": 0.25}
+            axes.add_collection(LineCollection(lines, **stroke, zorder=1))
             for points, marker, color, label in (
                 (behavior, "s", COLORS[0], "behaviour"),
                 (modal, "o", COLORS[5], "modal"),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["whiskers"]
+__all__ = ["whiskers", "whiskers_caption"]
 
 
 def whiskers(records: Sequence[Mapping[str, Any]]) -> list[float] | None:
@@ -19,3 +19,8 @@ def whiskers(records: Sequence[Mapping[str, Any]]) -> list[float] | None:
     if all(value is None for value in found):
         return None
     return [float("nan") if value is None else float(value) for value in found]
+
+
+def whiskers_caption(records: Sequence[Mapping[str, Any]]) -> str:
+    """What the caption says of them; nothing where none is drawn."""
+    return "" if whiskers(records) is None else "; whiskers are the standard deviation over the seeds"
