@@ -1,15 +1,13 @@
 """``drepm fit``."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from difflib import get_close_matches
-from itertools import pairwise
 from typing import Any
 
 from jsonargparse import Namespace
 
-from drepm_pyg.cli.arguments import Names, Parser, add_format, add_graphs, given, names
+from drepm_pyg.cli.arguments import Names, Parser, add_format, add_graphs, check_graphs, check_models, given, names
 from drepm_pyg.cli.output import show
 
 __all__ = ["parser", "run"]
@@ -32,7 +30,7 @@ def parser(argv: Sequence[str]) -> Parser:
     parser.add_subclass_arguments(
         RecommenderModel, "model", skip=set(DERIVED), required=True, instantiate=False, help=text
     )
-    _check_model(parser, argv)
+    check_models(parser, argv, "--model")
     parser.add_argument("--data", type=str, required=True, help="a data set's path, 'movielens' or 'synthetic'")
     parser.add_argument("--modalities", type=Names, default=None, help="such as text,audio; null: all of the data")
     add_graphs(parser, argv)
@@ -41,21 +39,6 @@ def parser(argv: Sequence[str]) -> Parser:
     parser.add_class_arguments(lightning.Trainer, "trainer", skip=set(_TRAINER_OWN), instantiate=False)
     add_format(parser)
     return parser
-
-
-def _check_model(parser: Parser, argv: Sequence[str]) -> None:
-    """A plain name that no model has: jsonargparse would speak of import paths."""
-    from drepm_pyg.models import available_models, get_model
-
-    words = [part for word in argv for part in (word.split("=", 1) if word.startswith("--model=") else [word])]
-    for word, value in pairwise(words):
-        if word != "--model" or not value.isidentifier():
-            continue
-        names = [get_model(name).__name__ for name in available_models()]
-        if value not in names:
-            close = [name for name in names if name.lower() == value.lower()] or get_close_matches(value, names)
-            hint = f" Did you mean {close[0]}?" if close else ""
-            parser.error(f"'--model' must be one of {', '.join(names)} (got '{value}').{hint}")
 
 
 def run(args: Namespace) -> None:
@@ -81,22 +64,24 @@ def run(args: Namespace) -> None:
 
 def config_of(args: Namespace) -> dict[str, Any]:
     """The arguments as the flat form of a run."""
+    from drepm_pyg.experiments.experiment import model_class
+
     defaults = parser([]).get_defaults()
     trainer = given(args.trainer, defaults.trainer)
-    _check_graphs(args, defaults)
+    check_graphs(args.graphs.as_dict(), [model_class(args.model.class_path)])
+    _check_bma(given(args.bma, defaults.bma))
     config: dict[str, Any] = {name: value for name, value in args.as_dict().items() if name not in ("config", "format")}
     config = {name: list(value) if isinstance(value, tuple) else value for name, value in config.items()}
     config |= {"root": str(config["root"]), "modalities": names(config["modalities"])}
     return {**config, "trainer": trainer} if trainer else {k: v for k, v in config.items() if k != "trainer"}
 
 
-def _check_graphs(args: Namespace, defaults: Namespace) -> None:
-    """No option of the graphs for a model that reads none."""
-    from drepm_pyg.experiments.experiment import model_class
+def _check_bma(asked: Mapping[str, Any]) -> None:
+    """No option of the alignment where it is left out."""
+    from drepm_pyg.experiments.bma_options import BMAOptions
 
-    model = model_class(args.model.class_path)
-    asked = [name for name, value in args.graphs.items() if value != defaults.graphs.get(name)]
-    if asked and not model.graph_nodes:
+    if asked and not BMAOptions(**asked).used:
         raise ValueError(
-            f"'--graphs.{asked[0]}' is for the similarity graphs, and {model.__name__} reads none. Leave it out."
+            f"'--bma.{next(iter(asked))}' is read only beside '--bma.alpha', '--bma.beta' or '--bma.gamma' above 0. "
+            "Leave it out, or give one of them."
         )

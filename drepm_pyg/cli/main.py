@@ -4,8 +4,10 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from drepm_pyg import __version__
 
@@ -40,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     command = "drepm"
+    paths: dict[str, Path] = {}
     if "torch" not in sys.modules:
         # Our own process: large tables in large pages (Linux), so that rows all over them are found faster.
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
@@ -48,11 +51,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = f"drepm {name}"
         module = import_module(f"drepm_pyg.cli.{name}")
         rest = arguments[1:]
-        return int(module.run(module.parser(rest).parse_args(rest)) or 0)
+        parser = module.parser(rest)
+        args = parser.parse_args(rest)
+        paths = _paths(parser, args)
+        return int(module.run(args) or 0)
     except SystemExit as end:  # --help, --version, a wrong command line
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt as stop:
-        print(f"{command}: {stop or 'stopped.'}", file=sys.stderr)
+        print(f"{command}: {str(stop) or 'stopped.'}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of stdout has gone, as head does
         sys.stderr.close()
@@ -61,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         kind = "" if isinstance(error, _EXPECTED) else f"{type(error).__name__}: "
-        print(f"{command}: error: {kind}{_one_line(error)}", file=sys.stderr)
+        print(f"{command}: error: {kind}{_one_line(error, paths)}", file=sys.stderr)
         return 1
 
 
@@ -82,7 +88,19 @@ def _top_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _one_line(error: BaseException) -> str:
+def _paths(parser: argparse.ArgumentParser, args: Any) -> dict[str, Path]:
+    """What may be a path among the arguments, by the option as it is typed."""
+    typed = {action.dest: (action.option_strings or [action.dest])[-1] for action in parser._actions}
+    return {typed[name]: Path(value) for name, value in vars(args).items() if value and isinstance(value, str | Path)}
+
+
+def _one_line(error: BaseException, paths: Mapping[str, Path]) -> str:
+    if isinstance(error, OSError) and isinstance(error.filename, str | Path):  # raised by the system
+        over = {name: path for name, path in paths.items() if Path(error.filename).is_relative_to(path)}
+        option = max(over, key=lambda name: len(over[name].parts), default=None)
+        if option is not None:
+            return f"'{option}' cannot be used ('{error.filename}': {error.strerror})."
+        return f"'{error.filename}' cannot be used ({error.strerror})."
     # The text of a KeyError is the repr of its argument.
     text = error.args[0] if isinstance(error, KeyError) and error.args else error
     return " ".join(str(text).split()) or type(error).__name__

@@ -3,18 +3,19 @@
 import csv
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 __all__ = ["show"]
 
 
-def show(result: Mapping[str, Any] | Sequence[Mapping[str, Any]], form: str) -> None:
+def show(result: Mapping[str, Any] | Sequence[Mapping[str, Any]], form: str, *, ids: Collection[str] = ()) -> None:
     """Print one record, or a row per record; the first record names the columns.
 
     Args:
         result: a record, or a list of records with the same keys.
         form: 'table' (a record stands upright, a name a line), 'json' (an object, or an array of objects), or 'csv'.
+        ids: the columns whose numbers are names, and are printed as they can be asked for.
     """
     from drepm_pyg.experiments.markdown import markdown_table  # its room brings torch, which --help need not wait for
 
@@ -32,7 +33,11 @@ def show(result: Mapping[str, Any] | Sequence[Mapping[str, Any]], form: str) -> 
     elif isinstance(result, Mapping):
         print(markdown_table(["", ""], [[name, _cell(value)] for name, value in result.items()]))
     else:
-        print(markdown_table(header, [[_cell(record[name]) for name in header] for record in records]))
+        print(markdown_table(header, [_row(record, header, ids) for record in records]))
+
+
+def _row(record: Mapping[str, Any], header: Sequence[str], ids: Collection[str]) -> list[str]:
+    return [str(record[name]) if name in ids else _cell(record[name]) for name in header]
 
 
 def _cell_of_mapping(value: Any) -> Any:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
 
-from drepm_pyg.cli.arguments import Ids, Parser, add_format, ids
+from drepm_pyg.cli.arguments import Parser, add_format, ids
+from drepm_pyg.cli.messages import naming
 from drepm_pyg.cli.output import show
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ def parser(argv: Sequence[str]) -> Parser:
     """The options of ``drepm recommend``."""
     parser = Parser("recommend", "Recommend items to users, for a history, or beside an item.")
     parser.add_argument("run", type=str, help="the folder of a finished run, or one that --save wrote")
-    parser.add_argument("--users", type=Ids, default=None, help="known users, such as 0,1,2")
-    parser.add_argument("--history", type=Ids, default=None, help="the items of one new user")
-    parser.add_argument("--similar", type=Ids, default=None, help="items whose neighbours are asked for")
+    parser.add_argument("--users", type=ids, default=None, help="known users, such as 0,1,2")
+    parser.add_argument("--history", type=ids, default=None, help="the items of one new user")
+    parser.add_argument("--similar", type=ids, default=None, help="items whose neighbours are asked for")
     parser.add_argument(
         "--original_ids", type=bool, default=False, help="users and items are given by the ids that the data came with"
     )
@@ -44,25 +45,33 @@ def run(args: Namespace) -> None:
 
     if args.users is args.history is args.similar is args.save is None:
         raise ValueError("Nothing to do: pass '--users', '--history', '--similar' or '--save'.")
+    for name in ("users", "history", "similar"):
+        if args[name] == []:
+            raise ValueError(f"'--{name}' must name at least one id (got none).")
     recommender = open_recommender(args.run, args.data)
     if args.save is not None:
-        recommender.save(args.save)
+        with naming(path="--save"):
+            recommender.save(args.save)
     rows: list[dict[str, Any]] = []
+    asked = {"k": "--k", "original_ids=true": "--original_ids true"}
     if args.users is not None:
-        users = ids(args.users)
-        numbers = user_numbers(recommender, users, original=args.original_ids)
-        best = recommender.recommend(numbers, args.k, exclude_seen=args.exclude_seen)
-        for user, *found in zip(users, *best, strict=True):
+        with naming(user_ids="--users", **asked):
+            numbers = user_numbers(recommender, args.users, original=args.original_ids)
+            best = recommender.recommend(numbers, args.k, exclude_seen=args.exclude_seen)
+        for user, *found in zip(args.users, *best, strict=True):
             rows += _rows(f"user {user}", recommender, *found)
     if args.history is not None:
-        numbers = item_numbers(recommender, ids(args.history), original=args.original_ids)
-        rows += _rows("history", recommender, *recommender.recommend_for_history(numbers, args.k))
+        with naming(item_ids="--history", **asked):
+            numbers = item_numbers(recommender, args.history, original=args.original_ids)
+            best = recommender.recommend_for_history(numbers, args.k)
+        rows += _rows("history", recommender, *best)
     if args.similar is not None:
-        items = ids(args.similar)
-        best = recommender.similar_items(item_numbers(recommender, items, original=args.original_ids), args.k)
-        for item, *found in zip(items, *best, strict=True):
+        with naming(item_ids="--similar", **asked):
+            numbers = item_numbers(recommender, args.similar, original=args.original_ids)
+            best = recommender.similar_items(numbers, args.k)
+        for item, *found in zip(args.similar, *best, strict=True):
             rows += _rows(f"item {item}", recommender, *found)
-    show(rows, args.format)
+    show(rows, args.format, ids={"item"})
 
 
 def open_recommender(path: str, source: str | None) -> "Recommender":
@@ -71,6 +80,10 @@ def open_recommender(path: str, source: str | None) -> "Recommender":
     from drepm_pyg.recommend.storage import HEADER
 
     if (Path(path) / HEADER).exists():
+        if source is not None:
+            raise ValueError(
+                f"'--data' is for a run; a saved recommender needs no data (got '{source}' for '{path}'). Leave it out."
+            )
         return Recommender.load(path)
     from drepm_pyg.experiments import load_trained
 

@@ -1,6 +1,7 @@
 """``drepm reproduce``."""
 
 import sys
+from argparse import Action
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import Any
@@ -17,7 +18,8 @@ def parser(argv: Sequence[str]) -> Parser:
     """The options of ``drepm reproduce``."""
     parser = Parser("reproduce", "Make the paper's tables and figures on any data set, or your own experiments.")
     add = parser.add_argument
-    add("experiments", type=str, nargs="*", help="table1 ... figure9b, or files of your own; default: all of the paper")
+    text = "table1 ... figure9b, or files of your own; default: all of the paper"
+    add("experiments", type=str, nargs="*", action=_Named, default=[], help=text)
     add("--data", type=str | None, default=None, help="a path, 'movielens' or 'synthetic'; default: what the files say")
     add("--seeds", type=int | dict[str, int] | None, default=None, help="per row, or such as '{BPR: 1, MGCN: 5}'")
     add("--root", type=str, default="runs/reproduce", help="where runs and results go")
@@ -32,6 +34,14 @@ def parser(argv: Sequence[str]) -> Parser:
     add("--set", type=dict[str, Any], default={}, help="for every run, such as '{max_epochs: 100}' (dotted keys)")
     add_format(parser)
     return parser
+
+
+class _Named(Action):
+    """None on the command line leaves those of a config file."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        if values:
+            setattr(namespace, self.dest, values)
 
 
 def run(args: Namespace) -> int:

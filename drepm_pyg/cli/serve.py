@@ -1,7 +1,10 @@
 """``drepm serve``."""
 
 import copy
+import socket
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from jsonargparse import Namespace
 
@@ -31,7 +34,23 @@ def run(args: Namespace) -> None:
     uvicorn = require("uvicorn", extra="serve", purpose="drepm serve")
     from drepm_pyg.recommend.service import service
 
-    app = service(open_recommender(args.run, args.data))
     logs = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
     logs["handlers"]["access"]["stream"] = "ext://sys.stderr"
-    uvicorn.run(app, host=args.host, port=args.port, log_config=logs)
+    with _listen(args.host, args.port) as listening:  # before the run is loaded, which can take long
+        app = service(open_recommender(args.run, args.data))
+        server = uvicorn.Server(uvicorn.Config(app, host=args.host, port=args.port, log_config=logs))
+        host, port = (f"[{args.host}]" if ":" in args.host else args.host), listening.getsockname()[1]
+        print(f"Answering at http://{host}:{port} until Ctrl-C", file=sys.stderr)  # uvicorn leaves it to who listens
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:
+        raise ValueError(f"'--port' must lie in [0, 65535] (got {port}).")
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ValueError(
+            f"'--host' and '--port' must be an address of this machine that is free ({error.strerror})."
+        ) from error

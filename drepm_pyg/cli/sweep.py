@@ -7,7 +7,7 @@ from inspect import signature
 
 from jsonargparse import Namespace
 
-from drepm_pyg.cli.arguments import Names, Parser, add_format, add_graphs, names
+from drepm_pyg.cli.arguments import Names, Parser, add_format, add_graphs, check_graphs, check_models, names
 from drepm_pyg.cli.output import show
 
 __all__ = ["parser", "run"]
@@ -25,6 +25,7 @@ def parser(argv: Sequence[str]) -> Parser:
         default=None,
         help="names as LightGCN,BPR, or paths of classes; default: all that come with a search space",
     )
+    check_models(parser, argv, "--models")
     parser.add_argument("--modalities", type=Names, default=None, help="such as text,audio; null: all of the data")
     parser.add_argument(
         "--spaces", type=str | None, default=None, help="a folder of <Model>.yaml files that go before the library's"
@@ -38,9 +39,12 @@ def parser(argv: Sequence[str]) -> Parser:
 def run(args: Namespace) -> None:
     """Search, and print the best settings of every model."""
     from drepm_pyg.experiments import GraphOptions, sweep
+    from drepm_pyg.experiments.experiment import model_class
+    from drepm_pyg.models import available_models
 
     options = {name: value for name, value in args.as_dict().items() if name not in ("config", "format")}
     options |= {name: names(options[name]) for name in ("models", "modalities")}
+    check_graphs(options["graphs"], [model_class(name) for name in options["models"] or available_models()])
     files = {name: path for name, path in options["graphs"].items() if name not in signature(GraphOptions).parameters}
     known = {name: value for name, value in options["graphs"].items() if name not in files}
     options["graphs"] = GraphOptions(**known, files=files)

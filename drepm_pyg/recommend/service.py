@@ -111,5 +111,5 @@ def _whole_numbers(typed: Sequence[str], name: str) -> Int[Tensor, " B"]:
         return torch.tensor([int(number) for number in typed], dtype=torch.long)
     except ValueError as error:
         raise ValueError(
-            f"'{name}' must be whole numbers (got {list(typed)[:5]}). Original ids are taken with original_ids=true."
+            f"'{name}' must be whole numbers (got {list(typed)[:5]}). Original ids are taken with 'original_ids=true'."
         ) from error

@@ -29,6 +29,7 @@ _NAMES = {"titles": "num_items", "item_ids": "num_items", "user_ids": "num_users
 def write_recommender(path: str | os.PathLike[str], tables: Tables, catalog: Catalog) -> None:
     """Write the two files; each appears complete or not at all, and the header names the tensors' checksum."""
     folder = Path(path)
+    _check_own(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         "user": tables.user,
@@ -55,6 +56,17 @@ def write_recommender(path: str | os.PathLike[str], tables: Tables, catalog: Cat
     partial = folder / f".{HEADER}"
     partial.write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
     partial.replace(folder / HEADER)
+
+
+def _check_own(folder: Path) -> None:
+    """In a run's folder, a saved recommender would answer in the place of the run from then on."""
+    own = {name for file in (TENSORS, HEADER) for name in (file, f".{file}")}
+    foreign = sorted({file.name for file in folder.iterdir()} - own) if folder.is_dir() else []
+    if foreign or (folder.exists() and not folder.is_dir()):
+        held = f"which holds '{foreign[0]}'" if foreign else "a file"
+        raise ValueError(
+            f"'path' must be a new or empty folder, or one that holds a saved recommender (got '{folder}', {held})."
+        )
 
 
 def read_recommender(path: str | os.PathLike[str]) -> tuple[Tables, Catalog]:

@@ -150,6 +150,15 @@ def test_a_directory_that_is_not_there(tmp_path):
         Recommender.load(tmp_path / "nowhere")
 
 
+@pytest.mark.errors
+def test_a_folder_of_something_else_is_left_as_it_is(recommender, tmp_path):
+    (tmp_path / "config.yaml").write_text("mine")
+    for target in (tmp_path, tmp_path / "config.yaml"):
+        with pytest.raises(ValueError, match=r"'path' must be a new or empty folder, or one that holds a saved"):
+            recommender.save(target)
+    assert [file.name for file in tmp_path.iterdir()] == ["config.yaml"]
+
+
 def test_one_mask_may_serve_two_modalities(tmp_path):
     data = toy.toy_data()
     data["item"].image_mask = data["item"].text_mask = torch.ones(toy.ITEMS, dtype=torch.bool)
