@@ -1,5 +1,6 @@
 """``drepm sweep``."""
 
+import json
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -50,5 +51,7 @@ def run(args: Namespace) -> None:
     options["graphs"] = GraphOptions(**known, files=files)
     with redirect_stdout(sys.stderr):  # what trainers print is no result
         found = sweep(**options)
-    show(found.table, args.format)
+    # A table shows the settings as a text, which JSON would quote.
+    table = [{**row, "settings": json.loads(row["settings"] or "null")} for row in found.table]
+    show(table if args.format == "json" else found.table, args.format)
     print(f"All trials: {found.path / 'trials.csv'}; the best settings: {found.path}/<Model>.yaml", file=sys.stderr)

@@ -238,7 +238,7 @@ def test_what_is_written_is_what_fit_takes(folder: Path, tmp_path: Path, capsys:
     assert json.loads(capsys.readouterr().out)["val/recall@20"] == table[1]["val/recall@20"]
     config = yaml.safe_load((tmp_path / "best" / "config.yaml").read_text())
     assert config["graphs"]["k"] == 4
-    assert config["model"]["init_args"]["alpha"] == json.loads(table[1]["settings"])["init_args"]["alpha"]
+    assert config["model"]["init_args"]["alpha"] == table[1]["settings"]["init_args"]["alpha"]
 
 
 def test_a_space_of_ones_own_goes_before_the_library_s(folder: Path, tmp_path: Path) -> None:
