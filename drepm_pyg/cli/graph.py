@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Literal
 
 from jsonargparse import Namespace
@@ -75,10 +76,13 @@ def run(args: Namespace) -> None:
     from drepm_pyg.cli.graph_summary import homophily, read_interactions, summary, taking_part
     from drepm_pyg.graph import knn_graph, write_graph
     from drepm_pyg.graph.progress import watching
+    from drepm_pyg.graph.rows import check_matrix
 
     with Stages(4 + (args.interactions is not None) + (args.plot is not None)) as stage:
         stage(f"reading {args.features}")
         x, mask = _load(args.features), None if args.mask is None else _load(args.mask)
+        with said_of(args.features):
+            check_matrix(x, "x")
         interactions = None
         if args.interactions is not None:
             stage(f"reading {args.interactions}")
@@ -112,17 +116,28 @@ def _check_outputs(out: Path, plot: str | None) -> None:
     from drepm_pyg.graph.io import format_of
 
     format_of(out)
-    if not out.absolute().parent.is_dir():
-        raise FileNotFoundError(f"'--out' names a folder that does not exist ('{out.parent}'). Create it first.")
+    _check_folder("--out", out)
     if out.is_dir():
         raise IsADirectoryError(f"'--out' must be a file (got '{out}', a folder).")
     if plot is not None:
         drawn = Path(plot)
         if drawn.suffix != ".png" or drawn.is_dir():
             raise ValueError(f"'--plot' must end in .png, and be no folder (got '{plot}').")
-        if not drawn.absolute().parent.is_dir():
-            raise FileNotFoundError(f"'--plot' names a folder that does not exist ('{drawn.parent}'). Create it first.")
+        _check_folder("--plot", drawn)
         require("matplotlib", extra="plot", purpose="Drawing figures")
+
+
+def _check_folder(option: str, path: Path) -> None:
+    """The folder of a file is there and takes one."""
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"'{option}' names a folder that does not exist ('{path.parent}'). Create it first.")
+    try:
+        with TemporaryFile(dir=path.parent):  # permissions alone do not tell
+            pass
+    except OSError as error:
+        raise PermissionError(
+            f"'{option}' names a folder that takes no files ('{path.parent}': {error.strerror}). Take another one."
+        ) from error
 
 
 def _load(path: str) -> "NDArray[Any]":

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from drepm_pyg._checks import CorruptFileError
 from drepm_pyg.graph.io import read_weighted, write_graph
 from drepm_pyg.graph.options import PathLike
 from drepm_pyg.graph.rows import Features
@@ -37,19 +36,26 @@ def cached(
 ) -> tuple[Tensor, Tensor]:
     """The graph under ``key``, or the one that ``make`` builds with weights of ``dtype``, written for the next time.
 
-    A file that cannot be read is built anew and replaced; writers replace files whole, so that several may write at
-    once.
+    What cannot be read as this graph is built anew and replaced; writers replace files whole, so that several may write
+    at once. A graph whose weights overflow is not kept.
+
+    Raises:
+        ValueError: if ``directory`` is a file.
     """
-    path = Path(directory) / f"{key}.npz"
+    directory = Path(directory)
+    if directory.exists() and not directory.is_dir():
+        raise ValueError(f"'cache_dir' must be a folder (got '{directory}', a file).")
+    path = directory / f"{key}.npz"
     try:
         edge_index, stored = read_weighted(path, num_nodes=num_nodes, weight="weight")
         assert stored is not None
         return edge_index, stored.to(dtype)  # bfloat16 is float32 in the file
-    except (FileNotFoundError, CorruptFileError):
-        edge_index, edge_weight = make()
-        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileNotFoundError, ValueError):  # a CorruptFileError, or ids that are none of these nodes'
+        directory.mkdir(parents=True, exist_ok=True)
+    edge_index, edge_weight = make()
+    if bool(edge_weight.isfinite().all()):
         write_graph(path, edge_index, edge_weight)
-        return edge_index, edge_weight
+    return edge_index, edge_weight
 
 
 def _bytes(block: Features) -> bytes:

@@ -5,7 +5,7 @@ import torch
 from drepm_pyg._checks import check_at_least, check_choice, check_edge_index, check_ids, check_non_negative
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["user_cooccurrence_graph"]
+__all__ = ["check_cooccurrence", "user_cooccurrence_graph"]
 
 
 def user_cooccurrence_graph(
@@ -28,7 +28,7 @@ def user_cooccurrence_graph(
     https://doi.org/10.1109/TMM.2021.3138298
 
     Args:
-        edge_index: long ``[2, E]`` training pairs, row 0 users, row 1 items, without duplicates.
+        edge_index: long ``[2, E]`` training pairs, row 0 users, row 1 items; a pair that occurs twice counts once.
         num_users: number of users U.
         num_items: number of items I.
         k: neighbours a user at most; a user who shares items with fewer has fewer, ties go to the smaller id.
@@ -45,23 +45,21 @@ def user_cooccurrence_graph(
     """
     from scipy import sparse
 
+    check_cooccurrence(k, metric, shrink)
+    check_at_least(0, num_users=num_users, num_items=num_items)
     check_edge_index(edge_index)
     check_ids(num_users, what="users", **{"edge_index[0]": edge_index[0]})
     check_ids(num_items, what="items", **{"edge_index[1]": edge_index[1]})
-    check_at_least(1, k=k)
-    check_choice(("count", "cosine"), metric=metric)
-    check_non_negative(shrink=shrink)
-    if shrink and metric == "count":
-        raise ValueError(f"'shrink' must be 0 for metric='count', which has no denominator (got {shrink}).")
     user, item = edge_index.cpu().numpy()
     incidence = sparse.csr_matrix((torch.ones(len(user)).numpy(), (user, item)), shape=(num_users, num_items))
+    incidence.data[:] = 1  # it sums duplicates
     shared = (incidence @ incidence.T).tocoo()
     others = shared.row != shared.col
     centre = torch.from_numpy(shared.row[others]).long()
     neighbor = torch.from_numpy(shared.col[others]).long()
     weight = torch.from_numpy(shared.data[others]).double()
     if metric == "cosine":
-        size = torch.bincount(edge_index[0].cpu(), minlength=num_users).double()
+        size = torch.from_numpy(incidence.indptr).diff().double()
         weight = weight / ((size[centre] * size[neighbor]).sqrt() + shrink)
 
     # Three stable sorts, least significant key first: by neighbour, by weight, by centre.
@@ -73,3 +71,12 @@ def user_cooccurrence_graph(
     order = order[rank < k]
     graph = torch.stack([neighbor[order], centre[order]])
     return graph.to(edge_index.device), weight[order].float().to(edge_index.device)
+
+
+def check_cooccurrence(k: int, metric: str, shrink: float) -> None:
+    """The options of :func:`user_cooccurrence_graph`."""
+    check_at_least(1, k=k)
+    check_choice(("count", "cosine"), metric=metric)
+    check_non_negative(shrink=shrink)
+    if shrink and metric == "count":
+        raise ValueError(f"'shrink' must be 0 for metric='count', which has no denominator (got {shrink}).")

@@ -15,7 +15,9 @@ from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
 
 __all__ = [
+    "WITHOUT_FAISS",
     "as_taken",
+    "check_index",
     "faiss_installed",
     "filled",
     "given_index",
@@ -29,6 +31,10 @@ __all__ = [
 
 _TRAINING_ROWS = 1 << 18
 _PER_LIST = 39  # training points per inverted list below which FAISS warns
+#: The routes that need none; 'exact' is the cheaper of the last two, whatever it costs.
+WITHOUT_FAISS = ("auto", "exact", "gram", "blocks")
+_NAMES = ("flat", "ivf", "hnsw", "nsg", "ivfpq")
+_SOME_WIDTH = 64  # to see whether a factory string can be parsed
 _DEGREE = 32  # of the graphs of 'hnsw' and 'nsg'
 
 
@@ -48,6 +54,28 @@ def load_faiss(purpose: str) -> Any:
             "index='auto' needs neither."
         ) from error
     return faiss
+
+
+def check_index(index: Any) -> None:
+    """What 'index' may be, as far as it can be said before the rows are read.
+
+    Raises:
+        MissingExtraError: if it needs FAISS and it is not installed.
+        TypeError: if it is neither a string nor a FAISS index.
+        ValueError: if FAISS cannot make sense of the string.
+    """
+    if isinstance(index, str) and index in WITHOUT_FAISS:
+        return
+    faiss = load_faiss(f"index={index!r}" if isinstance(index, str) else "a FAISS index")
+    if not isinstance(index, str):
+        if not isinstance(index, faiss.Index):
+            raise TypeError(f"'index' must be a string or a faiss.Index (got {type(index).__name__}).")
+    elif index not in _NAMES:
+        try:
+            faiss.index_factory(_SOME_WIDTH, index)
+        except RuntimeError as error:
+            if "could not parse" in str(error):  # all else may be the fault of the width
+                raise _no_index(f"got {index!r}; FAISS: {_reason(error)}") from error
 
 
 def named_index(faiss: Any, space: Space, name: str) -> Any:
@@ -84,10 +112,7 @@ def named_index(faiss: Any, space: Space, name: str) -> Any:
             raise ValueError(
                 f"'index' must be one that such rows and this metric allow ({given}). 'exact' takes any."
             ) from error
-        raise ValueError(
-            "'index' must be 'auto', 'exact', 'gram', 'blocks', 'flat', 'ivf', 'hnsw', 'nsg', 'ivfpq', a FAISS factory "
-            f"string or a FAISS index ({given})."
-        ) from error
+        raise _no_index(given) from error
     return built
 
 
@@ -95,11 +120,8 @@ def given_index(faiss: Any, space: Space, index: Any) -> Any:
     """The caller's index, checked; a copy where it is empty, to be filled.
 
     Raises:
-        TypeError: if it is no FAISS index.
         ValueError: if it does not fit the rows.
     """
-    if not isinstance(index, faiss.Index):
-        raise TypeError(f"'index' must be a string or a faiss.Index (got {type(index).__name__}).")
     measure = faiss.METRIC_L2 if space.metric is METRICS["l2"] else faiss.METRIC_INNER_PRODUCT
     if index.d != space.width:
         raise ValueError(f"'index' must be as wide as the features (got {index.d}, expected {space.width}).")
@@ -181,6 +203,11 @@ def as_taken(index: Any, rows: Float[Tensor, "N F"]) -> Any:
     import faiss.contrib.torch_utils  # noqa: F401 - from here on indexes take tensors where they lie
 
     return rows.to(torch.device("cuda", index.getDevice()))
+
+
+def _no_index(given: str) -> ValueError:
+    names = ", ".join(map(repr, (*WITHOUT_FAISS, *_NAMES)))
+    return ValueError(f"'index' must be {names}, a FAISS factory string or a FAISS index ({given}).")
 
 
 def _reason(error: RuntimeError) -> str:

@@ -138,7 +138,8 @@ class FaissSearch:
                 yield Shortlist(block, candidate, score, p[block, None] * q[candidate], ceiling)
             else:
                 # An approximate index promises nothing: every candidate is scored anew, what it left out is left out.
-                candidate = _once(candidate)
+                # The centre itself is one, found or not, so that with `loop` it stands where it ranks.
+                candidate = _once(np.column_stack([candidate, place[ids]]))
                 score = np.where(candidate >= 0, 0.0, -np.inf)
                 yield Shortlist(block, candidate, score, np.zeros_like(score), np.full(len(score), -np.inf))
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from drepm_pyg._arrays import reuse_freed_memory
 from drepm_pyg.graph.distributed import gathered, share, together
-from drepm_pyg.graph.faiss_index import faiss_installed
+from drepm_pyg.graph.faiss_index import WITHOUT_FAISS, faiss_installed
 from drepm_pyg.graph.faiss_search import FaissSearch
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.neighbors import Neighbors, choose
@@ -25,13 +25,10 @@ from drepm_pyg.graph.search import Ranking, rank
 from drepm_pyg.graph.shortlist import Shortlist, shortlists
 from drepm_pyg.graph.space import Space
 
-__all__ = ["EXACT", "Found", "How", "Route", "auto_is_exact", "block_bytes", "feature_route", "find", "fits_budget"]
+__all__ = ["Found", "How", "Route", "auto_is_exact", "block_bytes", "feature_route", "find", "fits_budget"]
 
 #: An exact way to shortlists, and its name: from the rows, how they are sought, and how many to list.
 Route = Callable[[Space, "How", int], tuple[str, Iterable[Shortlist]]]
-
-#: The routes that need no FAISS; 'exact' is the cheaper of the last two, whatever it costs.
-EXACT = ("auto", "exact", "gram", "blocks")
 
 #: 'auto' is exact up to so many multiply-adds: a quarter of an hour on two cores, seconds on a GPU.
 _EXACT_WORK = 5e13
@@ -148,7 +145,7 @@ def find(
     budget = how.memory_budget // 4
     index, target = _chosen(everyone, how)
     searcher, sample = None, None
-    if not (isinstance(index, str) and index in EXACT):
+    if not (isinstance(index, str) and index in WITHOUT_FAISS):
         searcher = FaissSearch(space, index, wanted, how.device)
         if not searcher.exact and len(asked) and (how.measure_recall or target is not None):
             sample = exact_sample(everyone, how.measure_recall or _SAMPLE, count, how.device, how.memory_budget)

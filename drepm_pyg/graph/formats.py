@@ -60,10 +60,13 @@ class Format:
 
         Raises:
             FileNotFoundError: if there is no such file.
+            IsADirectoryError: if it is a folder.
             CorruptFileError: if it cannot be read as this format, or lacks an array.
             MissingExtraError: if the format needs a package that is not installed.
         """
         self.check_installed()
+        if path.is_dir():
+            raise IsADirectoryError(f"'path' must be a file (got '{path}', a folder).")
         try:
             with path.open("rb") as file:
                 return self.load(file, path.name, keys)
@@ -71,6 +74,7 @@ class Format:
             raise
         except _UNREADABLE as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = reason.partition(" If you trust")[0].rstrip(".")  # NumPy's way to load what is unsafe
             raise CorruptFileError(
                 f"'{path.name}' cannot be read as {self.name} file ({reason}). Was it truncated?"
             ) from error

@@ -5,9 +5,9 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least, check_choice, check_edge_index, check_ids
-from drepm_pyg.data import USER_ITEM, similar
+from drepm_pyg.data import similar
 from drepm_pyg.data.schema import graph_modalities
-from drepm_pyg.graph.transforms.stored import check_data, node_count
+from drepm_pyg.graph.transforms.stored import node_count, training_pairs
 from drepm_pyg.typing import Bool, Int, Tensor
 
 __all__ = ["edge_homophily", "shares_a_neighbour"]
@@ -34,7 +34,7 @@ def edge_homophily(data: HeteroData, modality: str | None = None, node: str = "i
         a share, NaN where the graph has no edge but self loops.
 
     Raises:
-        ValueError: if the graph is not there, or ``modality`` is not named where there are several.
+        ValueError: if graph or training pairs are not there, or ``modality`` is not named where there are several.
 
     Example:
         >>> data = HeteroData({"user": {"num_nodes": 2}, "item": {"num_nodes": 3}})
@@ -43,17 +43,14 @@ def edge_homophily(data: HeteroData, modality: str | None = None, node: str = "i
         >>> edge_homophily(data, "text")  # user 0 took items 0 and 1, nobody took 0 and 2
         0.5
     """
-    check_data(data, "edge_homophily")
+    pairs = training_pairs(data, "edge_homophily")
     check_choice(("item", "user"), node=node)
     present = graph_modalities(data, node)
     if modality is None and len(present) == 1:
         modality = present[0]
     if modality not in present:
         raise ValueError(f"'modality' must name a '{node}' graph of the data, one of {present} (got {modality!r}).")
-    if "edge_index" not in data[USER_ITEM]:
-        raise ValueError(f"'data' must have training pairs, data{list(USER_ITEM)}.edge_index (got none). Add them.")
     edge_index = data[similar(node, modality)].edge_index
-    pairs = data[USER_ITEM].edge_index
     shared = shares_a_neighbour(edge_index, pairs.flip(0) if node == "item" else pairs, node_count(data, node))
     return float(shared[edge_index[0] != edge_index[1]].double().mean())
 

@@ -67,7 +67,7 @@ def extend_knn_graph(
         tensor([[1, 0, 1],
                 [0, 1, 2]])
     """
-    options = Options(k, metric=metric, index="exact", device=device, memory_budget=memory_budget)
+    options = Options(k, metric=metric, loop=loop, index="exact", device=device, memory_budget=memory_budget)
     check_matrix(x_old, "x_old")
     check_matrix(x_new, "x_new")
     old = present(len(x_old), mask_old, "mask_old")
@@ -128,8 +128,10 @@ def remove_nodes(
         tensor([[2, 1],
                 [1, 2]])
     """
-    options = Options(k, metric=metric, index="exact", device=device, memory_budget=memory_budget)
+    options = Options(k, metric=metric, loop=loop, index="exact", device=device, memory_budget=memory_budget)
     check_matrix(x, "x")
+    if keep is None:
+        raise TypeError("'keep' must be boolean, False where a row leaves (got None).")
     nodes = present(len(x), mask)
     before = _table(edge_index, nodes, len(x), k, loop=loop)
     kept = np.intersect1d(nodes, present(len(x), keep, "keep"), assume_unique=True)

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._checks import check_at_least, check_edge_index, check_tensors
+from drepm_pyg._checks import check_at_least, check_edge_index, check_finite, check_ids
+from drepm_pyg.graph.edge_weight import check_edge_weight
 from drepm_pyg.graph.formats import FORMATS, Format, as_array
-from drepm_pyg.graph.options import PathLike
+from drepm_pyg.graph.options import PathLike, check_path
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["format_of", "read_graph", "read_weighted", "write_graph"]
@@ -37,6 +38,7 @@ def read_graph(
 
     Raises:
         FileNotFoundError: if there is no such file.
+        IsADirectoryError: if it is a folder.
         CorruptFileError: if it is truncated, is no such file, or lacks an array.
         MissingExtraError: if it is a Parquet file and pyarrow is not installed.
         ValueError: if ids are out of range or lengths differ.
@@ -49,6 +51,7 @@ def read_weighted(
     path: PathLike, *, num_nodes: int, weight: str | None
 ) -> tuple[Int[Tensor, "2 E"], Float[Tensor, " E"] | None]:
     """:func:`read_graph` with weights as precise as the file's; None without ``weight``."""
+    check_path(path=path)
     check_at_least(0, num_nodes=num_nodes)
     name = Path(path).name
     keys = ["row", "col"] if weight is None else ["row", "col", weight]
@@ -91,22 +94,26 @@ def write_graph(
     Raises:
         FileNotFoundError: if the folder of ``path`` does not exist.
         MissingExtraError: if ``path`` ends in ``.parquet`` and pyarrow is not installed.
-        TypeError: if ``edge_index`` is not long.
-        ValueError: if the shapes do not match, or ``path`` has another suffix.
+        IsADirectoryError: if ``path`` is a folder.
+        TypeError: if ``edge_index`` is not long, or weights are no real numbers.
+        ValueError: if the shapes do not match, an id is negative, a weight is not finite, or ``path`` has another
+            suffix.
     """
     form = format_of(path)
     check_edge_index(edge_index)
+    if edge_index.numel():
+        check_ids(int(edge_index.max()) + 1, what="nodes", edge_index=edge_index)
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"'path' must be a file (got '{path}', a folder).")
     if not Path(path).absolute().parent.is_dir():
         raise FileNotFoundError(f"'path' names a folder that does not exist ('{Path(path).parent}'). Create it first.")
     neighbour, centre = edge_index.cpu().numpy()
     arrays = {"row": centre, "col": neighbour}
     if edge_weight is not None:
-        check_tensors(edge_weight=edge_weight)
-        if edge_weight.shape != edge_index[0].shape:
-            raise ValueError(
-                f"'edge_weight' must have one entry per edge (got {list(edge_weight.shape)} for "
-                f"{edge_index.size(1)} edges)."
-            )
+        check_edge_weight(edge_weight, edge_index.size(1))
+        if edge_weight.dtype == torch.bool:
+            raise TypeError("'edge_weight' must hold numbers (got torch.bool). Convert it: .float().")
+        check_finite(edge_weight=edge_weight)
         arrays[_WEIGHT] = as_array(edge_weight)
     temporary = Path(f"{os.fspath(path)}.{uuid.uuid4().hex}.tmp")  # threads of one process write, too
     try:
@@ -124,6 +131,7 @@ def format_of(path: PathLike) -> Format:
         MissingExtraError: if it needs a package that is not installed.
         ValueError: if there is no such format.
     """
+    check_path(path=path)
     suffix = Path(path).suffix
     if suffix not in FORMATS:
         raise ValueError(f"'{Path(path).name}' must end in one of {sorted(FORMATS)} (got '{suffix}').")

@@ -147,6 +147,7 @@ def knn_graph(
     options = Options(
         k,
         metric=metric,
+        loop=loop,
         index=index,
         device=device,
         return_weight=return_weight,
@@ -163,7 +164,7 @@ def knn_graph(
     check_matrix(x, "x")
     nodes = present(len(x), mask)
     if batch is None:
-        return knn_graph_of(x, nodes, lambda: options.rows(nodes, x=x), options, loop=loop)
+        return knn_graph_of(x, nodes, lambda: options.rows(nodes, x=x), options)
     groups, how = groups_of(batch, nodes, len(x)), options.how(x, feature_route)
     rows = options.rows(nodes, x=x)
     found = find_in_groups(rows, groups, k, how, loop=loop)
@@ -171,13 +172,11 @@ def knn_graph(
     return options.finish(x, edges, info_of(found, how), rows.exponent)
 
 
-def knn_graph_of(
-    x: Features, nodes: NDArray[np.int64], read: Callable[[], FeatureRows], options: Options, *, loop: bool
-) -> KNNOutput:
+def knn_graph_of(x: Features, nodes: NDArray[np.int64], read: Callable[[], FeatureRows], options: Options) -> KNNOutput:
     """:func:`knn_graph` of those rows of ``x`` that ``read`` gives once all else is checked."""
-    check_k(options.k, len(nodes), loop=loop, what="rows")
+    check_k(options.k, len(nodes), loop=options.loop, what="rows")
     rows = read()
-    found = find(rows, options.k, options.how(x, feature_route), loop=loop)
+    found = find(rows, options.k, options.how(x, feature_route), loop=options.loop)
     return options.finish(x, Edges.of(found.neighbors), found.info, rows.exponent)
 
 
@@ -239,12 +238,21 @@ def knn_graphs(
         if option in options:
             raise TypeError(f"'{option}' is no option of knn_graphs. {instead}.")
     masks = {} if masks is None else masks
+    if not isinstance(masks, Mapping):
+        raise TypeError(f"'masks' must be a mapping from modalities to masks (got {type(masks).__name__}).")
     for name in masks:
         check_choice(list(features), **{"a key of masks": name})
+    given: dict[str, Any] = {**options}
+    chosen = Options(k, return_weight=return_weight, **given)
     for name, x in features.items():  # of all of them, before the first is searched
         with said_of(f"features[{name!r}]"):
             check_matrix(x, "x")
-            present(len(x), masks.get(name))
+            nodes = present(len(x), masks.get(name))
+            if batch is None:
+                check_k(k, len(nodes), loop=chosen.loop, what="rows")
+    rows = {name: len(x) for name, x in features.items()}
+    if len(set(rows.values())) > 1:
+        raise ValueError(f"'features' must have as many rows for every modality (got {rows}).")
     graphs: dict[str, Any] = {}
     for name, x in features.items():
         own: KNNOptions = {**options, "mask": masks.get(name)}

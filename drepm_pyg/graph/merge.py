@@ -4,9 +4,11 @@ import math
 from collections.abc import Mapping
 
 import torch
+from torch_geometric import EdgeIndex
 from torch_geometric.utils import coalesce
 
-from drepm_pyg._checks import check_edge_index, check_number
+from drepm_pyg._checks import check_edge_index, check_finite, check_ids, check_number
+from drepm_pyg.graph.edge_weight import check_edge_weight
 from drepm_pyg.typing import Float, Int, OptTensor, Tensor
 
 __all__ = ["check_merge_weights", "merge_graphs"]
@@ -33,7 +35,8 @@ def merge_graphs(
         first, ties by the smaller neighbour; and ``edge_weight`` float ``[E_sum]``.
 
     Raises:
-        ValueError: if the names differ, a weight is negative, or lengths do not match.
+        TypeError: if a graph is neither ``edge_index`` nor such a pair.
+        ValueError: if the names differ, a weight is negative or not finite, an id is negative, or lengths do not match.
 
     Example:
         >>> a, b = torch.tensor([[1, 0], [0, 1]]), torch.tensor([[1], [0]])
@@ -42,8 +45,10 @@ def merge_graphs(
                 [0, 1]]), tensor([0.7500, 0.2500]))
     """
     check_merge_weights(weights)
+    if not isinstance(graphs, Mapping):
+        raise TypeError(f"'graphs' must map each modality to its graph (got {type(graphs).__name__}).")
     if set(graphs) != set(weights):
-        raise ValueError(f"'weights' must name exactly the graphs {sorted(graphs)} (got {sorted(weights)}).")
+        raise ValueError(f"'weights' must name exactly the graphs {list(graphs)} (got {list(weights)}).")
     parts = [_scaled(name, graphs[name], weight) for name, weight in weights.items()]
     kept = [part for part, weight in zip(parts, weights.values(), strict=True) if weight > 0]
     edge_index = torch.cat([edges for edges, _ in kept], dim=1)
@@ -66,13 +71,17 @@ def check_merge_weights(weights: Mapping[str, float]) -> None:
 
 
 def _scaled(name: str, graph: Tensor | tuple[Tensor, OptTensor], weight: float) -> tuple[Tensor, Tensor]:
+    called = f"graphs[{name!r}]"
+    if not isinstance(graph, Tensor) and not (isinstance(graph, tuple | list) and len(graph) == 2):
+        raise TypeError(f"'{called}' must be an edge_index, or a pair of it and its weights (got {graph!r}).")
     edge_index, edge_weight = (graph, None) if isinstance(graph, Tensor) else graph
-    check_edge_index(edge_index, name=f"graphs[{name!r}]")
+    check_edge_index(edge_index, name=called)
+    edge_index = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+    if edge_index.numel():
+        check_ids(int(edge_index.max()) + 1, what="nodes", **{called: edge_index})
     if edge_weight is None:
         edge_weight = torch.ones(edge_index.size(1), device=edge_index.device)
-    if edge_weight.shape != edge_index.shape[1:]:
-        raise ValueError(
-            f"graphs[{name!r}] must have one weight per edge (got {list(edge_weight.shape)} for "
-            f"{edge_index.size(1)} edges)."
-        )
-    return edge_index, weight * edge_weight
+    called = f"the weights of {called}"
+    check_edge_weight(edge_weight, edge_index.size(1), name=called)
+    check_finite(**{called: edge_weight})
+    return edge_index, weight * (edge_weight if edge_weight.is_floating_point() else edge_weight.float())

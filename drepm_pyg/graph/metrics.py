@@ -152,7 +152,8 @@ class InnerProduct:
         return reach + _TINY, reach + _TINY
 
     def weight(self, score: Array, exponent: int) -> Array:
-        return np.ldexp(score, 2 * exponent)
+        with np.errstate(over="ignore"):  # the caller is told of weights that are infinite
+            return np.ldexp(score, 2 * exponent)
 
 
 class Euclidean:
@@ -188,7 +189,8 @@ class Euclidean:
         return 2 * (reach**2 + scale) / scale, reach**2 + scale
 
     def weight(self, score: Array, exponent: int) -> Array:
-        return np.ldexp(np.sqrt(np.maximum(-score, 0)), exponent)
+        with np.errstate(over="ignore"):
+            return np.ldexp(np.sqrt(np.maximum(-score, 0)), exponent)
 
 
 def _level(rows: Array) -> Array:

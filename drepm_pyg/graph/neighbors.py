@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from drepm_pyg._checks import check_flag
 from drepm_pyg.graph.search import Ranking
 from drepm_pyg.graph.ties import Ties
 
@@ -29,7 +28,6 @@ class Neighbors:
 
 def check_k(k: int, num_nodes: int, *, loop: bool, what: str) -> None:
     """There must be ``k`` neighbours to choose from."""
-    check_flag(loop=loop)
     limit = num_nodes if loop else num_nodes - 1
     if k > limit:
         others = what if loop else f"other {what}"

@@ -10,8 +10,8 @@ from drepm_pyg._checks import (
     check_edge_index,
     check_finite,
     check_ids,
-    check_tensors,
 )
+from drepm_pyg.graph.edge_weight import check_edge_weight
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["normalize_graph"]
@@ -60,11 +60,7 @@ def normalize_graph(
     source, target = edge_index
     if edge_weight is None:
         edge_weight = torch.ones(edge_index.size(1), device=edge_index.device)
-    check_tensors(edge_weight=edge_weight)
-    if edge_weight.shape != source.shape:
-        raise ValueError(
-            f"'edge_weight' must have one entry per edge (got {list(edge_weight.shape)} for {source.numel()} edges)."
-        )
+    check_edge_weight(edge_weight, source.numel())
     edge_weight = edge_weight if edge_weight.is_floating_point() else edge_weight.float()  # counts are weights, too
     check_finite(edge_weight=edge_weight)
     ends = source if mode == "col" else target

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from drepm_pyg._checks import check_at_least, check_choice
 from drepm_pyg.graph.faiss_index import load_faiss
 from drepm_pyg.graph.metrics import METRICS
-from drepm_pyg.graph.options import MEMORY_BUDGET, PathLike
+from drepm_pyg.graph.options import MEMORY_BUDGET, PathLike, check_path
 from drepm_pyg.graph.rows import Features, blocks_of, check_matrix, take_double
 
 __all__ = ["on_disk_index"]
@@ -47,8 +47,8 @@ def on_disk_index(
     Raises:
         MissingExtraError: if FAISS is not installed.
         TypeError: if ``x`` is no dense floating-point matrix.
-        ValueError: if ``directory`` is a file, a row holds NaN, infinity or what float32 cannot hold, or there are
-            fewer rows than lists.
+        ValueError: if ``directory`` is a file, a row holds NaN, infinity or what float32 cannot hold the square of, or
+            there are fewer rows than lists.
 
     Example:
         >>> features = np.load("features.npy", mmap_mode="r")  # doctest: +SKIP
@@ -56,6 +56,7 @@ def on_disk_index(
         >>> edge_index = knn_graph(features, 10, index=index, target_recall=0.95)  # doctest: +SKIP
     """
     check_matrix(x, "x")
+    check_path(directory=directory)
     check_choice(METRICS, metric=metric)
     num_rows, width = x.shape
     lists = max(1, min(round(4 * num_rows**0.5), num_rows // _PER_LIST)) if lists is None else lists
@@ -92,6 +93,11 @@ def on_disk_index(
     return index
 
 
+def _largest(width: int) -> float:
+    """Entries up to which no squared distance of two rows overflows float32, which FAISS' training does not survive."""
+    return float(np.sqrt(np.finfo(np.float32).max / (4 * width)))
+
+
 def _vectors(x: Features, ids: NDArray[np.int64], metric: str) -> NDArray[np.float32]:
     rows = take_double(x, ids)
     if not np.isfinite(rows).all():
@@ -104,6 +110,9 @@ def _vectors(x: Features, ids: NDArray[np.int64], metric: str) -> NDArray[np.flo
         for order in (np.inf, 2):
             norm = np.linalg.norm(rows, order, axis=1, keepdims=True)
             np.divide(rows, norm, out=rows, where=norm > 0)
-    elif np.abs(rows).max() > np.finfo(np.float32).max:
-        raise ValueError("'x' holds values that float32, and so a FAISS index, cannot hold. Scale it down.")
+    elif np.abs(rows).max() > (limit := _largest(rows.shape[1])):
+        raise ValueError(
+            f"'x' must hold values of at most {limit:.3g} for metric={metric!r}, lest squares overflow float32, and so "
+            f"a FAISS index (got {np.abs(rows).max():.3g}). Scale it down."
+        )
     return rows.astype(np.float32)

@@ -1,5 +1,6 @@
 """The options that the graph builders share: checked in one place, before any work."""
 
+import logging
 import os
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -12,14 +13,17 @@ from drepm_pyg._checks import check_at_least, check_choice, check_flag, check_nu
 from drepm_pyg.graph.device_rows import DeviceRows, on_one_gpu
 from drepm_pyg.graph.distributed import check_initialized
 from drepm_pyg.graph.edges import SYMMETRIC, Edges
-from drepm_pyg.graph.find import EXACT, How, Route, block_bytes
+from drepm_pyg.graph.faiss_index import WITHOUT_FAISS, check_index
+from drepm_pyg.graph.find import How, Route, block_bytes
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.result import KNNInfo, KNNOutput, output_dtype
 from drepm_pyg.graph.rows import FeatureRows, Features
 
-__all__ = ["MEMORY_BUDGET", "KNNOptions", "Options", "PathLike", "SearchOptions", "home"]
+__all__ = ["MEMORY_BUDGET", "KNNOptions", "Options", "PathLike", "SearchOptions", "check_path", "home"]
 
 PathLike = str | os.PathLike[str]
+
+_log = logging.getLogger(__name__)
 
 MEMORY_BUDGET = 2 << 30  #: bytes of working memory beside the input and the result
 
@@ -52,12 +56,15 @@ class Options:
     """What a caller asked for (see :func:`knn_graph`); making one checks it.
 
     Raises:
+        MissingExtraError: if ``index`` needs FAISS and it is not installed.
         RuntimeError: for ``distributed`` without a process group.
+        TypeError: for a value of another type.
         ValueError: for an unknown name, a number out of range, or options that exclude each other.
     """
 
     k: int
     metric: str = "cosine"
+    loop: bool = False
     index: Any = "auto"
     device: torch.device | str | None = None
     return_weight: bool = False
@@ -75,6 +82,7 @@ class Options:
         check_at_least(1, k=self.k, memory_budget=self.memory_budget)
         check_at_least(0, measure_recall=self.measure_recall)
         check_flag(
+            loop=self.loop,
             return_weight=self.return_weight,
             return_info=self.return_info,
             mutual=self.mutual,
@@ -82,6 +90,7 @@ class Options:
         )
         check_choice(METRICS, metric=self.metric)
         check_choice(SYMMETRIC, symmetric=self.symmetric)
+        check_index(self.index)
         check_number(min_similarity=self.min_similarity, radius=self.radius, target_recall=self.target_recall)
         if self.device is not None:
             check_device(self.device)
@@ -100,7 +109,7 @@ class Options:
         if self.target_recall is not None:
             if not 0 <= self.target_recall <= 1:
                 raise ValueError(f"'target_recall' must lie in [0, 1] (got {self.target_recall}).")
-            if isinstance(self.index, str) and self.index in (*EXACT[1:], "flat"):
+            if isinstance(self.index, str) and self.index in (*WITHOUT_FAISS[1:], "flat"):
                 raise ValueError(
                     f"'target_recall' tunes approximate indexes (got {self.index!r}, an exact one). Leave it out."
                 )
@@ -144,7 +153,21 @@ class Options:
         if not self.return_weight:
             return (edge_index, info) if self.return_info else edge_index
         weight = torch.from_numpy(metric.weight(edges.score, exponent)).to(home(x), output_dtype(x))
+        lost = weight.isinf() | (weight == 0) & torch.from_numpy(edges.score != 0).to(home(x))
+        if not metric.scale_free and lost.any():
+            _log.warning(
+                "%d of %d weights are inf or 0, as %s cannot hold them for metric=%r (the neighbours are right all the "
+                "same). Scale the features to about 1.",
+                *(int(lost.sum()), len(weight), weight.dtype, self.metric),
+            )
         return (edge_index, weight, info) if self.return_info else (edge_index, weight)
+
+
+def check_path(**values: PathLike) -> None:
+    """Every value must be a text or a path."""
+    for name, value in values.items():
+        if not isinstance(value, str | os.PathLike):
+            raise TypeError(f"'{name}' must be a path (got {value!r}, a {type(value).__name__}).")
 
 
 def check_device(device: torch.device | str) -> None:

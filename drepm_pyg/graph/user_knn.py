@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from drepm_pyg._checks import check_at_least, check_edge_index, check_ids
+from drepm_pyg.graph.edge_weight import check_edge_weight
 from drepm_pyg.graph.edges import Edges
 from drepm_pyg.graph.find import find
 from drepm_pyg.graph.mean_products import mean_route
@@ -150,6 +151,7 @@ def user_knn_graph(
     options = Options(
         k,
         metric=metric,
+        loop=loop,
         index=index,
         device=device,
         return_weight=return_weight,
@@ -171,7 +173,6 @@ def user_knn_graph(
         edge_index,
         num_users,
         options,
-        loop=loop,
         edge_weight=edge_weight,
     )
 
@@ -183,7 +184,6 @@ def user_knn_graph_of(
     num_users: int,
     options: Options,
     *,
-    loop: bool,
     edge_weight: Float[Tensor, " E"] | None = None,
 ) -> KNNOutput:
     """:func:`user_knn_graph` of those rows of ``x_item`` that ``read`` gives once all else is checked."""
@@ -194,18 +194,15 @@ def user_knn_graph_of(
     user, item = edge_index.detach().cpu().numpy()
     weight = _pair_weights(edge_weight, len(user))
     rows = MeanRows(read(), user, item, weight, num_users, block_bytes=options.memory_budget // 16)
-    check_k(options.k, len(rows.ties.nodes), loop=loop, what="users")
-    found = find(rows, options.k, options.how(x_item, mean_route), loop=loop)
+    check_k(options.k, len(rows.ties.nodes), loop=options.loop, what="users")
+    found = find(rows, options.k, options.how(x_item, mean_route), loop=options.loop)
     return options.finish(x_item, Edges.of(found.neighbors), found.info, found.exponent)
 
 
 def _pair_weights(edge_weight: Float[Tensor, " E"] | None, num_pairs: int) -> NDArray[np.float64]:
     if edge_weight is None:
         return np.ones(num_pairs)
-    if not isinstance(edge_weight, torch.Tensor):
-        raise TypeError(f"'edge_weight' must be a tensor (got {type(edge_weight).__name__}).")
-    if edge_weight.shape != (num_pairs,):
-        raise ValueError(f"'edge_weight' must have one entry per pair, [{num_pairs}] (got {list(edge_weight.shape)}).")
+    check_edge_weight(edge_weight, num_pairs)
     weight = edge_weight.detach().cpu().double().numpy()
     bad = ~np.isfinite(weight) | (weight < 0)
     if bad.any():

@@ -172,6 +172,15 @@ class TestErrors:
         assert "'--plot' names a folder" in self.fails(capsys, x, "--out", tmp_path / "g.npz", "--plot", plot)
         assert "x.npy' does not exist" in self.fails(capsys, x, "--out", tmp_path / "g.npz")
 
+    @pytest.mark.skipif(not Path("/proc").is_dir(), reason="a folder into which not even root writes")
+    def test_a_folder_that_takes_no_files(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        x = tmp_path / "x.npy"  # not there: said before it is looked for
+        error = self.fails(capsys, x, "--out", "/proc/g.npz")
+        assert "'--out' names a folder that takes no files ('/proc': " in error
+        error = self.fails(capsys, x, "--out", tmp_path / "g.npz", "--plot", "/proc/g.png")
+        assert "'--plot' names a folder that takes no files ('/proc': " in error
+        assert list(tmp_path.iterdir()) == []
+
     def test_the_file_at_fault_is_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         np.save(tmp_path / "x.npy", np.ones((20, 3), int))
         error = self.fails(capsys, tmp_path / "x.npy", "--out", tmp_path / "g.npz")
@@ -190,6 +199,12 @@ class TestErrors:
         assert "is a folder. Pass a .npy file" in self.fails(capsys, tmp_path, "--out", out)
         np.save(tmp_path / "x.npy", np.array([{}, {}], dtype=object), allow_pickle=True)
         assert "x.npy' holds Python objects" in self.fails(capsys, tmp_path / "x.npy", "--out", out)
+
+    def test_a_number_alone(self, features: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        np.save(features, np.float32(1))
+        for more in ([], ["--interactions", features.parent / "shop"]):
+            error = self.fails(capsys, features, "--out", features.with_suffix(".npz"), *more)
+            assert "'x' must have the shape [N, F] with F of at least 1 (got [])" in error
 
     def test_interactions_of_other_items(self, features: Path, capsys: pytest.CaptureFixture[str]) -> None:
         shop = features.parent / "shop"

@@ -54,6 +54,30 @@ def test_a_truncated_file_is_built_anew(tmp_path: Path, size: int) -> None:
     assert make.calls == 2
 
 
+def test_a_file_of_another_graph_is_built_anew(tmp_path: Path) -> None:
+    make = Builder()
+    np.savez(tmp_path / "key.npz", row=[9999], col=[0], weight=[1.0])
+    for _ in range(2):
+        assert torch.equal(cached(tmp_path, "key", 2, torch.float32, make)[0], GRAPH[0])
+    assert make.calls == 1
+
+
+def test_weights_that_overflow_are_not_kept(tmp_path: Path) -> None:
+    graph = GRAPH[0], torch.tensor([0.5, torch.inf])
+    for _ in range(2):
+        assert cached(tmp_path, "key", 2, torch.float32, lambda: graph)[1] is graph[1]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.errors
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    make = Builder()
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"'cache_dir' must be a folder \(got '.*file', a file\)"):
+        cached(tmp_path / "file", "key", 2, torch.float32, make)
+    assert make.calls == 0
+
+
 def test_writers_at_the_same_time_do_no_harm(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         graphs = list(pool.map(lambda _: cached(tmp_path, "key", 2, torch.float32, Builder()), range(32)))

@@ -31,6 +31,14 @@ def test_the_cosine_divides_by_both_sizes() -> None:
     torch.testing.assert_close(weight, torch.tensor([2 / (8**0.5 + 0.5), 1 / (2**0.5 + 0.5), 2 / (8**0.5 + 0.5)]))
 
 
+@pytest.mark.parametrize(("metric", "expected"), [("count", 1.0), ("cosine", 0.5**0.5)])
+def test_a_pair_that_occurs_twice_counts_once(metric: str, expected: float) -> None:
+    edge_index = torch.tensor([[0, 0, 0, 1, 1], [0, 0, 0, 0, 1]])  # I_0 = {0}, I_1 = {0, 1}
+    graph, weight = user_cooccurrence_graph(edge_index, 2, 2, 1, metric=metric)
+    assert graph.tolist() == [[1, 0], [0, 1]]
+    torch.testing.assert_close(weight, torch.tensor([expected, expected]))
+
+
 def test_users_who_share_nothing_have_no_edges() -> None:
     graph, weight = user_cooccurrence_graph(torch.tensor([[0, 1], [0, 1]]), 2, 2, 5)
     assert graph.shape == (2, 0)
@@ -47,3 +55,13 @@ def test_an_unknown_user_is_named() -> None:
 def test_counts_have_nothing_to_shrink() -> None:
     with pytest.raises(ValueError, match=r"'shrink' must be 0 for metric='count', .* \(got 1.0\)"):
         user_cooccurrence_graph(torch.tensor([[0, 1], [0, 0]]), 2, 2, 1, shrink=1.0)
+
+
+@pytest.mark.errors
+def test_numbers_of_nodes_are_counts() -> None:
+    edges = torch.empty(2, 0, dtype=torch.long)
+    for bad in ("10", 10.0):
+        with pytest.raises(TypeError, match="'num_users' must be an integer"):
+            user_cooccurrence_graph(edges, bad, 2, 1)
+    with pytest.raises(ValueError, match=r"'num_items' must be at least 0 \(got -1\)"):
+        user_cooccurrence_graph(edges, 2, -1, 1)

@@ -1,5 +1,7 @@
 """Cut-offs, mutual and symmetric graphs, and graphs within a batch: each against its definition on the plain graph."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from drepm_pyg.graph import knn_graph, knn_graphs, user_knn_graph
+from drepm_pyg.graph import knn, knn_graph, knn_graphs, user_knn_graph
 from tests.graph.dense_reference import scores_float64
 
 METRICS = ("cosine", "ip", "l2")
@@ -193,3 +195,33 @@ class TestErrors:
     def test_a_mask_without_features(self, x: Tensor) -> None:
         with pytest.raises(ValueError, match="'a key of masks' must be one of 'text'"):
             knn_graphs({"text": x}, 3, masks={"image": torch.ones(80, dtype=torch.bool)})
+
+    @pytest.mark.parametrize(
+        ("more", "error", "message"),
+        [
+            ({"return_weight": 1}, TypeError, r"'return_weight' must be True or False \(got 1\)"),
+            ({"metric": "z"}, ValueError, "'metric' must be one of"),
+            (
+                {"masks": torch.ones(80, dtype=torch.bool)},
+                TypeError,
+                "'masks' must be a mapping from modalities to masks",
+            ),
+        ],
+    )
+    def test_options_of_several(self, x: Tensor, more: dict[str, Any], error: type[Exception], message: str) -> None:
+        for features in ({"text": x}, {}):
+            with pytest.raises(error, match=message):
+                knn_graphs(features, 3, **more)
+
+    def test_k_of_no_modality(self) -> None:
+        with pytest.raises(ValueError, match=r"'k' must be at least 1 \(got 0\)"):
+            knn_graphs({}, 0)
+
+    def test_modalities_of_other_rows(self, x: Tensor) -> None:
+        with pytest.raises(ValueError, match=r"as many rows for every modality \(got \{'text': 80, 'image': 70\}\)"):
+            knn_graphs({"text": x, "image": x[:70]}, 3)
+
+    def test_no_modality_is_searched_before_all_are_checked(self, x: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(knn, "find", None)
+        with pytest.raises(ValueError, match=r"features\['image'\]: 'k' must be at most the number of other rows, 1"):
+            knn_graphs({"text": x, "image": x}, 3, masks={"image": torch.arange(80) < 2})

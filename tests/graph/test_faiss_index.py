@@ -39,6 +39,14 @@ def test_flat_is_the_exact_graph(x: Tensor, metric: str, loop: bool) -> None:
     assert torch.equal(edge_index, knn_graph(x, 8, metric=metric, loop=loop))
 
 
+@pytest.mark.usefixtures("faiss")
+def test_a_row_that_an_index_misses_stands_where_it_ranks(generator: torch.Generator) -> None:
+    x = torch.randn(400, 16, generator=generator)
+    edge_index, distance = knn_graph(x, 5, metric="l2", index="HNSW4", loop=True, return_weight=True)
+    assert torch.equal(edge_index[0].view(400, 5)[:, 0], torch.arange(400))
+    assert (distance.view(400, 5).diff(dim=1) >= 0).all()
+
+
 def test_agrees_with_a_plain_flat_index(x: Tensor, faiss) -> None:
     unit = np.ascontiguousarray(torch.nn.functional.normalize(x).numpy())
     plain = faiss.IndexFlatIP(16)
@@ -142,7 +150,7 @@ class TestErrors:
     def test_a_string_that_is_no_index(self, x: Tensor) -> None:
         with pytest.raises(
             ValueError,
-            match=r"'index' must be 'auto', 'exact', 'gram', 'blocks', .* \(got 'IFV8' .*; FAISS: could not parse",
+            match=r"'index' must be 'auto', 'exact', 'gram', 'blocks', .* \(got 'IFV8'; FAISS: could not parse",
         ):
             knn_graph(x, 5, index="IFV8")
 

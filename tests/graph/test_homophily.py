@@ -80,7 +80,13 @@ def test_the_graph_must_be_named_and_be_there() -> None:
 def test_there_must_be_training_pairs() -> None:
     data = toy.toy_data()
     del data[USER_ITEM].edge_index
-    with pytest.raises(ValueError, match=r"'data' must have training pairs, data\['user', 'interacts', 'item'\]"):
-        edge_homophily(data, "text")
+    for missing in ("the pairs", "their edge type"):
+        with pytest.raises(
+            ValueError, match=r"edge_homophily needs the training pairs, data\['user', 'interacts', 'it"
+        ):
+            edge_homophily(data, "text")
+        assert (USER_ITEM in data.edge_types) == (missing == "the pairs")  # nothing was added to the data
+        if missing == "the pairs":
+            del data[USER_ITEM]
     with pytest.raises(TypeError, match=r"edge_homophily needs a HeteroData .* \(got Tensor\)"):
         edge_homophily(torch.zeros(2, 0), "text")

@@ -114,6 +114,18 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"'k' must be at most the number of other rows, 2 \(got k=3"):
             remove_nodes(knn_graph(x, 3), x, torch.arange(20) < 3, 3)
 
+    def test_what_stays_must_be_said(self, generator: torch.Generator) -> None:
+        x = torch.randn(20, 4, generator=generator)
+        with pytest.raises(TypeError, match=r"'keep' must be boolean, False where a row leaves \(got None\)"):
+            remove_nodes(knn_graph(x, 3), x, None, 3)
+
+    def test_loop_is_a_flag(self, generator: torch.Generator) -> None:
+        x = torch.randn(20, 4, generator=generator)
+        with pytest.raises(TypeError, match=r"'loop' must be True or False \(got 'y'\)"):
+            extend_knn_graph(knn_graph(x, 3), x, x, 3, loop="y")
+        with pytest.raises(TypeError, match=r"'loop' must be True or False \(got 'y'\)"):
+            remove_nodes(knn_graph(x, 3), x, torch.arange(20) > 3, 3, loop="y")
+
     def test_a_mask_of_numbers(self, generator: torch.Generator) -> None:
         x = torch.randn(20, 4, generator=generator)
         with pytest.raises(TypeError, match="'keep' must be boolean"):

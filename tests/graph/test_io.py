@@ -1,5 +1,6 @@
 """Graphs as files: what is written is read, and what cannot be read is said."""
 
+import pickle
 import sys
 from pathlib import Path
 
@@ -200,3 +201,31 @@ class TestErrors:
     def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match=r"'path' names a folder that does not exist \('.*no'\)"):
             write_graph(tmp_path / "no" / "g.npz", torch.tensor([[0], [1]]))
+
+    @pytest.mark.parametrize("suffix", SUFFIXES)
+    def test_nothing_is_written_that_is_not_read(self, tmp_path: Path, suffix: str) -> None:
+        path, edges = path_of(tmp_path, suffix), torch.tensor([[0], [1]])
+        with pytest.raises(ValueError, match=r"'edge_index' must hold ids in \[0, 1\) .* \(got -1 to 0\)"):
+            write_graph(path, edges - 1)
+        for bad in (torch.nan, torch.inf):
+            with pytest.raises(ValueError, match="'edge_weight' holds NaN or infinite values"):
+                write_graph(path, edges, torch.tensor([bad]))
+        for dtype in (torch.bool, torch.cfloat):
+            with pytest.raises(TypeError, match=rf"'edge_weight' must hold .* \(got {dtype}\)"):
+                write_graph(path, edges, torch.ones(1, dtype=dtype))
+        assert list(tmp_path.iterdir()) == []
+
+    def test_folders_and_what_is_no_path(self, tmp_path: Path) -> None:
+        edges, folder = torch.tensor([[0], [1]]), tmp_path / "g.npz"
+        folder.mkdir()
+        for call in (lambda: write_graph(folder, edges), lambda: read_graph(folder, num_nodes=2)):
+            with pytest.raises(IsADirectoryError, match=r"'path' must be a file \(got '.*g.npz', a folder\)"):
+                call()
+        for call in (lambda: write_graph(3, edges), lambda: read_graph(3, num_nodes=2)):
+            with pytest.raises(TypeError, match=r"'path' must be a path \(got 3, a int\)"):
+                call()
+
+    def test_nobody_is_told_to_load_what_is_unsafe(self, tmp_path: Path) -> None:
+        (tmp_path / "g.npz").write_bytes(pickle.dumps([1]))
+        with pytest.raises(CorruptFileError, match=r"'g.npz' cannot be read as an npz file \([^`]*\). Was it trunc"):
+            read_graph(tmp_path / "g.npz", num_nodes=2)

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch_geometric import EdgeIndex
 
 from drepm_pyg.graph import knn_graphs, merge_graphs
 
@@ -56,6 +57,22 @@ def test_what_knn_graphs_gives_is_taken() -> None:
     assert torch.equal(merge_graphs(weighted, {"a": 1.0, "b": 0.0})[0], weighted["a"][0])
 
 
+def test_an_edge_index_of_pyg_is_taken() -> None:
+    edge_index, weight = graph([(0, 1), (2, 1)])
+    special = EdgeIndex(edge_index.contiguous())
+    for one, other in (((special, weight), (edge_index, weight)), (special, edge_index)):
+        merged, expected = merge_graphs({"a": one}, {"a": 0.5}), merge_graphs({"a": other}, {"a": 0.5})
+        assert type(merged[0]) is Tensor
+        assert torch.equal(merged[0], expected[0])
+        assert torch.equal(merged[1], expected[1])
+
+
+def test_counts_become_floats() -> None:
+    merged = merge_graphs({"a": (torch.tensor([[0], [1]]), torch.tensor([3]))}, {"a": 2})
+    assert merged[1].dtype == torch.float32
+    assert merged[1].tolist() == [6.0]
+
+
 @pytest.mark.errors
 class TestErrors:
     def test_numbers(self) -> None:
@@ -72,5 +89,32 @@ class TestErrors:
             merge_graphs({"a": graph([])}, {"a": bad})
 
     def test_lengths(self) -> None:
-        with pytest.raises(ValueError, match=r"graphs\['a'\] must have one weight per edge \(got \[3\] for 2 edges\)"):
+        with pytest.raises(
+            ValueError, match=r"'the weights of graphs\['a'\]' must have one entry per edge \(got \[3\]"
+        ):
             merge_graphs({"a": (graph([(0, 1), (1, 0)])[0], torch.ones(3))}, {"a": 1.0})
+
+    @pytest.mark.parametrize("bad", [(graph([])[0], None, 1), 3, None])
+    def test_what_is_no_graph(self, bad: object) -> None:
+        with pytest.raises(TypeError, match=r"'graphs\['a'\]' must be an edge_index, or a pair of it and its weights"):
+            merge_graphs({"a": bad}, {"a": 1})
+
+    def test_no_mapping(self) -> None:
+        with pytest.raises(TypeError, match=r"'graphs' must map each modality to its graph \(got list\)"):
+            merge_graphs([graph([])], {"a": 1})
+
+    def test_names_of_several_types(self) -> None:
+        with pytest.raises(ValueError, match=r"exactly the graphs \[1, 'b'\] \(got \[1\]\)"):
+            merge_graphs({1: graph([]), "b": graph([])}, {1: 1.0})
+
+    def test_ids(self) -> None:
+        with pytest.raises(ValueError, match=r"'graphs\['a'\]' must hold ids in \[0, 2\) .*\(got -1 to 1\)"):
+            merge_graphs({"a": torch.tensor([[-1], [1]])}, {"a": 1})
+
+    @pytest.mark.parametrize(
+        ("bad", "error"),
+        [([1], TypeError), (torch.tensor([torch.nan]), ValueError), (torch.ones(1, dtype=torch.cfloat), TypeError)],
+    )
+    def test_edge_weights(self, bad: object, error: type[Exception]) -> None:
+        with pytest.raises(error, match=r"'the weights of graphs\['a'\]'"):
+            merge_graphs({"a": (torch.tensor([[0], [1]]), bad)}, {"a": 1})

@@ -112,6 +112,10 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"'edge_weight' must have one entry per edge \(got \[3\] for 2 edges\)"):
             normalize_graph(self.edges, torch.ones(3), num_nodes=3)
 
+    def test_weights_are_real(self) -> None:
+        with pytest.raises(TypeError, match=r"'edge_weight' must hold real numbers \(got torch.complex64\)"):
+            normalize_graph(self.edges, torch.ones(2, dtype=torch.cfloat), num_nodes=3)
+
     def test_negative_degrees(self) -> None:
         with pytest.raises(ValueError, match=r"'edge_weight' must give degrees of at least 0 \(got -1"):
             normalize_graph(self.edges, torch.tensor([1.0, -1.0]), num_nodes=3)

@@ -194,8 +194,11 @@ def test_an_index_on_disk_needs_finite_rows_and_fewer_lists(x: Tensor, tmp_path)
         on_disk_index(x, tmp_path, lists=4000)
     with pytest.raises(ValueError, match=r"'x' must have a row at least \(got \[0, 16\]\)"):
         on_disk_index(x[:0], tmp_path)
-    with pytest.raises(ValueError, match="'x' holds values that float32, and so a FAISS index, cannot hold"):
-        on_disk_index(1e60 * x.double(), tmp_path, metric="l2")
+    for scale, metric in ((1e60, "l2"), (1e19, "l2"), (1e19, "ip")):  # FAISS ends the process at what overflows
+        with pytest.raises(ValueError, match=r"'x' must hold values of at most 2.31e\+18 .* Scale it down"):
+            on_disk_index(scale * x.double(), tmp_path, metric=metric)
+    with pytest.raises(TypeError, match=r"'directory' must be a path \(got 5, a int\)"):
+        on_disk_index(x, 5)
     x[7, 0] = float("inf")
     with pytest.raises(ValueError, match=r"'x' holds NaN or infinite values in 1 of \d+ rows .*\(first: \[7\]\)"):
         on_disk_index(x, tmp_path)

@@ -207,8 +207,12 @@ class TestErrors:
         pairs = torch.tensor([[0, 1], [0, 1]])
         with pytest.raises(TypeError, match=r"'edge_index' must be a long tensor \(got ndarray\)"):
             user_knn_graph(self.x, pairs.numpy(), 2, 1)
-        with pytest.raises(TypeError, match=r"'edge_weight' must be a tensor \(got ndarray\)"):
+        with pytest.raises(TypeError, match=r"'edge_weight' must be a torch tensor \(got a ndarray\)"):
             user_knn_graph(self.x, pairs, 2, 1, edge_weight=torch.ones(2).numpy())
+
+    def test_weights_are_real(self) -> None:
+        with pytest.raises(TypeError, match=r"'edge_weight' must hold real numbers \(got torch.complex64\)"):
+            user_knn_graph(self.x, torch.tensor([[0, 1], [0, 1]]), 2, 1, edge_weight=torch.ones(2, dtype=torch.cfloat))
 
     def test_nan_names_the_items(self) -> None:
         x = torch.eye(3)

@@ -14,7 +14,7 @@ from drepm_pyg.data import USER_ITEM, modalities, modality_mask, similar
 from drepm_pyg.graph.cache import cached, fingerprint
 from drepm_pyg.graph.find import auto_is_exact
 from drepm_pyg.graph.knn import knn_graph_of
-from drepm_pyg.graph.options import MEMORY_BUDGET, Options, PathLike
+from drepm_pyg.graph.options import MEMORY_BUDGET, Options, PathLike, check_path
 from drepm_pyg.graph.result import output_dtype
 from drepm_pyg.graph.rows import FeatureRows, present
 from drepm_pyg.graph.transforms.stored import NODES, check_data, check_modalities, check_nodes, node_count, shown
@@ -103,6 +103,7 @@ class AddSimilarityGraphs(BaseTransform):
         self.options = Options(
             k,
             metric=metric,
+            loop=loop,
             index=index,
             device=device,
             return_weight=return_weight,
@@ -120,6 +121,8 @@ class AddSimilarityGraphs(BaseTransform):
                 "'return_weight' must be False for metric='l2' (got True): its weights are distances, which "
                 "would favour the farthest neighbours."
             )
+        if cache_dir is not None:
+            check_path(cache_dir=cache_dir)
         if cache_dir is not None and not isinstance(index, str):
             raise ValueError(
                 "'cache_dir' needs an index by name (got a FAISS index, whose content no key covers). Leave one out."
@@ -205,10 +208,10 @@ class AddSimilarityGraphs(BaseTransform):
         x = data["item"][modality]
         if node == "item":
             nodes = present(len(x), modality_mask(data, modality))
-            built = knn_graph_of(x, nodes, read, self.options, loop=self.loop)
+            built = knn_graph_of(x, nodes, read, self.options)
         else:
             pairs, num_users = data[USER_ITEM].edge_index, node_count(data, "user")
-            built = user_knn_graph_of(x, read, pairs, num_users, self.options, loop=self.loop)
+            built = user_knn_graph_of(x, read, pairs, num_users, self.options)
         if isinstance(built, torch.Tensor):
             return built, torch.ones(built.size(1), device=built.device)
         return cast("tuple[Tensor, Tensor]", built)

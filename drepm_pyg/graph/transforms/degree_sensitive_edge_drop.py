@@ -4,11 +4,15 @@ import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from drepm_pyg._checks import check_at_least, check_fraction
+from drepm_pyg._checks import check_fraction, check_seed
+from drepm_pyg.data import ITEM_USER, USER_ITEM
+from drepm_pyg.data.schema import knows_pairs
 from drepm_pyg.graph.edge_drop import degree_sensitive_edge_drop
-from drepm_pyg.graph.transforms.stored import shown, training_pairs
+from drepm_pyg.graph.transforms.stored import check_name, shown, training_pairs
 
 __all__ = ["DegreeSensitiveEdgeDrop"]
+
+_TAKEN = USER_ITEM[1], ITEM_USER[1]
 
 
 class DegreeSensitiveEdgeDrop(BaseTransform):
@@ -38,11 +42,12 @@ class DegreeSensitiveEdgeDrop(BaseTransform):
     def __init__(self, ratio: float, seed: int | None = None, *, name: str = "pruned") -> None:
         check_fraction(ratio=ratio)
         if seed is not None:
-            check_at_least(0, seed=seed)
-        if not name.isidentifier() or name == "interacts":
+            check_seed(seed=seed)
+        check_name(name)
+        if not name.isidentifier() or name in _TAKEN or knows_pairs(("user", name, "user")):
             raise ValueError(
-                "'name' must be an identifier, and not 'interacts', as the training pairs stay "
-                f"whole (got {name!r}). Take another name, such as 'pruned'."
+                "'name' must be an identifier, and not 'interacts', as the training pairs stay whole, nor what the "
+                f"library calls other graphs (got {name!r}). Take another name, such as 'pruned'."
             )
         self.ratio, self.seed, self.name = ratio, seed, name
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import check_choice
+from drepm_pyg._checks import check_choice, check_list
 from drepm_pyg.data import USER_ITEM, similar
 from drepm_pyg.data.schema import graph_modalities
 from drepm_pyg.typing import OptTensor, Tensor
@@ -13,6 +13,7 @@ __all__ = [
     "NODES",
     "check_data",
     "check_modalities",
+    "check_name",
     "check_nodes",
     "node_count",
     "shown",
@@ -28,8 +29,7 @@ _ALWAYS = object()  # equal to nothing: the argument is shown whatever it is
 
 def check_nodes(nodes: Sequence[str]) -> None:
     """A list of distinct node types, not empty."""
-    if isinstance(nodes, str):
-        raise TypeError(f"'nodes' must be a list of node types (got the string {nodes!r}). Pass [{nodes!r}].")
+    check_list(nodes=nodes)
     if not nodes or len(set(nodes)) != len(nodes):
         raise ValueError(f"'nodes' must name distinct node types (got {list(nodes)}).")
     for node in nodes:
@@ -37,11 +37,18 @@ def check_nodes(nodes: Sequence[str]) -> None:
 
 
 def check_modalities(modalities: Sequence[str] | None) -> None:
-    """Names in a list: a string is a sequence of letters."""
-    if isinstance(modalities, str):
-        raise TypeError(f"'modalities' must be a list of names (got a string). Pass [{modalities!r}].")
-    if modalities is not None and not len(modalities):
+    """Names in a list, one at least."""
+    if modalities is None:
+        return
+    check_list(modalities=modalities)
+    if not modalities:
         raise ValueError("'modalities' must name one at least (got none). Leave it out for all that there are.")
+
+
+def check_name(name: str) -> None:
+    """A text; what it may be depends on what it names."""
+    if not isinstance(name, str):
+        raise TypeError(f"'name' must be a string (got {name!r}, a {type(name).__name__}).")
 
 
 def check_data(data: HeteroData, need: str) -> None:
@@ -95,7 +102,7 @@ def stored_graph(data: HeteroData, node: str, modality: str) -> tuple[Tensor, Op
 
 def node_count(data: HeteroData, node: str) -> int:
     """The number of nodes, which must be told: where only edges are known, isolated nodes at the end are not."""
-    store = data[node]
+    store = data[node] if node in data.node_types else {}  # asking for a store that is not there makes one
     count = store.get("num_nodes")
     if count is None:
         sizes = {value.size(0) for value in store.values() if isinstance(value, Tensor) and value.ndim > 0}

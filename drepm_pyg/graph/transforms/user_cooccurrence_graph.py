@@ -3,8 +3,7 @@
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from drepm_pyg._checks import check_at_least, check_choice, check_non_negative
-from drepm_pyg.graph.cooccurrence import user_cooccurrence_graph
+from drepm_pyg.graph.cooccurrence import check_cooccurrence, user_cooccurrence_graph
 from drepm_pyg.graph.transforms.stored import node_count, training_pairs
 
 __all__ = ["UserCooccurrenceGraph"]
@@ -29,9 +28,7 @@ class UserCooccurrenceGraph(BaseTransform):
     """
 
     def __init__(self, k: int = 10, metric: str = "count", shrink: float = 0.0) -> None:
-        check_at_least(1, k=k)
-        check_choice(("count", "cosine"), metric=metric)
-        check_non_negative(shrink=shrink)
+        check_cooccurrence(k, metric, shrink)
         self.k, self.metric, self.shrink = k, metric, shrink
 
     def forward(self, data: HeteroData) -> HeteroData:

@@ -244,7 +244,7 @@ class TestErrors:
             AddSimilarityGraphs(k=2)(data)
 
     def test_modalities_in_a_string(self) -> None:
-        with pytest.raises(TypeError, match=r"'modalities' must be a list of names .* Pass \['text'\]"):
+        with pytest.raises(TypeError, match=r"'modalities' must be a list or a tuple .* Pass \('text',\)"):
             AddSimilarityGraphs(modalities="text")
 
     def test_no_modality(self) -> None:
@@ -271,3 +271,11 @@ class TestErrors:
                 AddSimilarityGraphs(distributed=True, cache_dir=tmp_path)
         finally:
             torch.distributed.destroy_process_group()
+
+    @pytest.mark.parametrize(
+        ("argument", "value"),
+        [("index", 5), ("loop", "x"), ("cache_dir", 5), ("nodes", None), ("modalities", 3), ("nodes", "item")],
+    )
+    def test_other_types(self, argument: str, value: object) -> None:
+        with pytest.raises(TypeError, match=f"'{argument}' must be "):
+            AddSimilarityGraphs(2, **{argument: value})

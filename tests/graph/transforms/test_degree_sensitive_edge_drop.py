@@ -59,8 +59,12 @@ def test_says_what_it_is() -> None:
 def test_errors() -> None:
     with pytest.raises(ValueError, match=r"'ratio' must lie in \[0, 1\) \(got 1\)"):
         DegreeSensitiveEdgeDrop(1)
-    for name in ("interacts", "not pruned"):
+    for name in ("interacts", "not pruned", "rev_interacts", "similar_text", "cooccurs"):
         with pytest.raises(ValueError, match=rf"'name' must be an identifier, and not 'interacts'.*\(got '{name}'\)"):
             DegreeSensitiveEdgeDrop(0.5, name=name)
+    with pytest.raises(TypeError, match=r"'name' must be a string \(got 3, a int\)"):
+        DegreeSensitiveEdgeDrop(0.5, name=3)
+    with pytest.raises(ValueError, match=r"'seed' must be less than 2\*\*64"):
+        DegreeSensitiveEdgeDrop(0.5, seed=2**70)
     with pytest.raises(ValueError, match=r"DegreeSensitiveEdgeDrop needs the training pairs"):
         DegreeSensitiveEdgeDrop(0.5)(HeteroData())

@@ -70,6 +70,8 @@ class TestErrors:
             MergeModalities(WEIGHTS, name="text")
         with pytest.raises(ValueError, match=r"A modality cannot be named 'image\+text'"):
             MergeModalities(WEIGHTS, name="image+text")
+        with pytest.raises(TypeError, match=r"'name' must be a string \(got 3, a int\)"):
+            MergeModalities(WEIGHTS, name=3)
 
     def test_weights(self) -> None:
         with pytest.raises(ValueError, match=r"'weights' must be finite, at least 0 and not all 0 \(got \{\}\)"):

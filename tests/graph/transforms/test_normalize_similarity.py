@@ -73,7 +73,7 @@ class TestErrors:
             NormalizeSimilarity(modalities=["audio", "text"])(data)
 
     def test_nodes(self) -> None:
-        with pytest.raises(TypeError, match=r"'nodes' must be a list of node types \(got the string 'item'\)"):
+        with pytest.raises(TypeError, match=r"'nodes' must be a list or a tuple \(got 'item'\)"):
             NormalizeSimilarity(nodes="item")
         with pytest.raises(ValueError, match=r"'nodes' must be one of 'item', 'user' \(got 'items'\)"):
             NormalizeSimilarity(nodes=["items"])

@@ -29,5 +29,7 @@ def test_says_what_it_is() -> None:
 def test_errors() -> None:
     with pytest.raises(ValueError, match=r"'metric' must be one of 'count', 'cosine' \(got 'jaccard'\)"):
         UserCooccurrenceGraph(metric="jaccard")
+    with pytest.raises(ValueError, match=r"'shrink' must be 0 for metric='count'"):
+        UserCooccurrenceGraph(3, shrink=2.0)
     with pytest.raises(ValueError, match=r"UserCooccurrenceGraph needs the training pairs"):
         UserCooccurrenceGraph()(HeteroData())
