@@ -2,7 +2,7 @@
 
 import importlib
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
 from types import ModuleType
@@ -20,8 +20,10 @@ __all__ = [
     "check_finite",
     "check_flag",
     "check_fraction",
+    "check_id_types",
     "check_ids",
     "check_list",
+    "check_mapping",
     "check_non_negative",
     "check_number",
     "check_positive",
@@ -56,7 +58,7 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
 
 def check_positive(**values: float) -> None:
     """Every value must be a finite number above 0."""
-    check_number(**values)
+    _check_real(**values)
     for name, value in values.items():
         if not (value > 0 and math.isfinite(value)):
             raise ValueError(f"'{name}' must be a finite number above 0 (got {value}).")
@@ -64,7 +66,7 @@ def check_positive(**values: float) -> None:
 
 def check_non_negative(**values: float) -> None:
     """Every value must be a finite number of at least 0."""
-    check_number(**values)
+    _check_real(**values)
     for name, value in values.items():
         if not (value >= 0 and math.isfinite(value)):
             raise ValueError(f"'{name}' must be a finite number of at least 0 (got {value}).")
@@ -72,7 +74,7 @@ def check_non_negative(**values: float) -> None:
 
 def check_fraction(**values: float) -> None:
     """Every value must lie in [0, 1)."""
-    check_number(**values)
+    _check_real(**values)
     for name, value in values.items():
         if not 0 <= value < 1:
             raise ValueError(f"'{name}' must lie in [0, 1) (got {value}).")
@@ -80,8 +82,12 @@ def check_fraction(**values: float) -> None:
 
 def check_number(**values: Any) -> None:
     """Every value that is not None must be a number, neither a string nor a truth value."""
+    _check_real(**{name: value for name, value in values.items() if value is not None})
+
+
+def _check_real(**values: Any) -> None:
     for name, value in values.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+        if isinstance(value, bool) or not isinstance(value, Real):
             raise TypeError(f"'{name}' must be a number (got {value!r}, a {type(value).__name__}).")
 
 
@@ -124,6 +130,13 @@ def check_list(**values: Any) -> None:
         if isinstance(value, str) or not isinstance(value, Sequence):
             way = f" Pass ({value!r},)." if isinstance(value, str) else ""
             raise TypeError(f"'{name}' must be a list or a tuple (got {value!r}).{way}")
+
+
+def check_mapping(**values: Any) -> None:
+    """Every value must be a mapping of names; the numbers are not looked at."""
+    for name, value in values.items():
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise TypeError(f"'{name}' must map names to numbers (got {value!r}).")
 
 
 def check_tensors(**values: Any) -> None:
@@ -172,11 +185,18 @@ def check_finite(**tensors: Tensor) -> None:
             )
 
 
+def check_id_types(**tensors: Any) -> None:
+    """Tensors of integers; which ones is not looked at, so that a GPU need not wait."""
+    check_tensors(**tensors)
+    for name, ids in tensors.items():
+        if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
+            raise TypeError(f"'{name}' must hold integer ids (got {ids.dtype}).")
+
+
 def check_ids(size: int, *, what: str, **tensors: Tensor) -> None:
     """Integer ids in [0, size); ``what`` names the set they index ("users", "items", "nodes")."""
+    check_id_types(**tensors)
     for name, ids in tensors.items():
-        if ids.is_floating_point() or ids.dtype == torch.bool:
-            raise TypeError(f"'{name}' must hold integer ids (got {ids.dtype}).")
         if ids.numel() == 0:
             continue
         low, high = int(ids.min()), int(ids.max())

@@ -40,6 +40,10 @@ def test_import_loads_nothing_heavy_beyond_torch_geometric(room: str) -> None:
     assert not extra.intersection(HEAVY)
 
 
+def test_layers_load_scipy_where_they_need_it() -> None:
+    assert "scipy" not in modules_after("import drepm_pyg.nn") - modules_after("import torch_geometric.nn")
+
+
 def test_the_package_itself_loads_not_even_torch() -> None:
     assert "torch" not in modules_after("import drepm_pyg")
 

@@ -81,7 +81,8 @@ def get_model(name: str) -> type[RecommenderModel]:
         >>> get_model("LightGCN").__name__
         'LightGCN'
     """
-    if name.lower() == "withbma":
+    known = name.lower() if isinstance(name, str) else name
+    if known == "withbma":
         return WithBMA
-    check_choice(available_models(), name=name.lower())
-    return _MODELS[name.lower()]
+    check_choice(available_models(), name=known)
+    return _MODELS[known]

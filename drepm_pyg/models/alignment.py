@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from torch import nn
 from torch_geometric.data import HeteroData
 
+from drepm_pyg._checks import check_flag
 from drepm_pyg.data import USER_ITEM
 from drepm_pyg.models.base import Representations, Triples
 from drepm_pyg.models.targets import SimilarityTargets
@@ -29,6 +30,7 @@ class BehaviorModalAlignment(nn.Module):
         self, bma: BMALoss, *, weights: Mapping[str, float] | None = None, mask_false_negatives: bool = False
     ) -> None:
         super().__init__()
+        check_flag(mask_false_negatives=mask_false_negatives)
         self.bma = bma
         self.targets = SimilarityTargets(weights)
         self.mask_false_negatives = mask_false_negatives

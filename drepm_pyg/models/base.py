@@ -1,17 +1,18 @@
 """What every model takes and gives: triples in, representations and a loss with named parts out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import check_at_least, check_ids, check_same_shape, check_tensors
+from drepm_pyg._checks import check_at_least, check_id_types, check_ids, check_same_shape, check_tensors
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["LossOutput", "RecommenderModel", "Representations", "Triples"]
+__all__ = ["LossOutput", "RecommenderModel", "Representations", "Triples", "names_ids"]
 
 Model = TypeVar("Model", bound="RecommenderModel")  # not Self: beartype knows it only in classes that it decorates
 
@@ -24,6 +25,7 @@ class Triples:
         user, positive, negative: long ``[B]``, B at least 1
 
     Raises:
+        TypeError: where they are no tensors of integers.
         ValueError: where the three are no vectors of one length, or empty.
     """
 
@@ -32,6 +34,7 @@ class Triples:
     negative: Int[Tensor, " B"]
 
     def __post_init__(self) -> None:
+        check_id_types(user=self.user, positive=self.positive, negative=self.negative)
         if self.user.ndim != 1 or len(self.user) == 0:
             raise ValueError(f"'user' must be a vector of at least one id (got the shape {list(self.user.shape)}).")
         check_same_shape(user=self.user, positive=self.positive, negative=self.negative)
@@ -104,6 +107,29 @@ class LossOutput:
     def from_parts(cls, **parts: Tensor) -> "LossOutput":
         """The total is the sum of the parts."""
         return cls(total=sum(parts.values(), start=torch.zeros_like(next(iter(parts.values())))), parts=parts)
+
+
+def names_ids(
+    loss: Callable[[Model, HeteroData, Triples], LossOutput],
+) -> Callable[[Model, HeteroData, Triples], LossOutput]:
+    """The same loss; where torch finds an id of the batch out of range, the error says which.
+
+    Looked for only then: a search of every batch would take time.
+
+    Raises:
+        ValueError: where an id is out of range; on a GPU torch's own error comes later.
+    """
+
+    @wraps(loss)
+    def named(self: Model, data: HeteroData, batch: Triples) -> LossOutput:
+        try:
+            return loss(self, data, batch)
+        except IndexError:
+            check_ids(self.num_users, what="users", user=batch.user)
+            check_ids(self.num_items, what="items", positive=batch.positive, negative=batch.negative)
+            raise
+
+    return named
 
 
 class RecommenderModel(nn.Module):

@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_choice, check_fraction, check_non_negative
 from drepm_pyg.data import USER_ITEM
-from drepm_pyg.models.base import LossOutput, Representations, Triples
+from drepm_pyg.models.base import LossOutput, Representations, Triples, names_ids
 from drepm_pyg.models.multimodal import MultimodalModel
 from drepm_pyg.nn import BehaviorEncoder
 from drepm_pyg.nn.functional import L2_FORMS, embedding_l2
@@ -109,16 +109,17 @@ class BM3(MultimodalModel):
         """The contrastive view (Eq. 4): the same numbers without gradient, some of them dropped."""
         return F.dropout(view.detach(), self.dropout, self.training)
 
+    @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         """Eq. 10: the parts ``rec``, ``align``, ``mask`` and ``reg``, each with its weight; negatives are not used."""
         h_user, h_item = self.behavior(data)
-        user, item = h_user[batch.user], h_item[batch.positive]
+        user, item = h_user.index_select(0, batch.user), h_item.index_select(0, batch.positive)
         online_user, online_item = self.predictor(user), self.predictor(item)
         target_user, target_item = self.target(user), self.target(item)
         rec = cosine_distance(online_user, target_item) + cosine_distance(online_item, target_user)  # Eq. 6-7
 
-        masks = {name: mask[batch.positive] for name, mask in self.masks(data).items()}
-        features = {name: x[batch.positive] for name, x in self.features(data).items()}
+        masks = {name: mask.index_select(0, batch.positive) for name, mask in self.masks(data).items()}
+        features = {name: x.index_select(0, batch.positive) for name, x in self.features(data).items()}
         align, mask_loss = rec.new_zeros(()), rec.new_zeros(())
         for name, view in self.projection(features, masks).items():
             present = masks[name].to(view.dtype) if name in masks else view.new_ones(len(view))

@@ -4,7 +4,7 @@ from torch import nn
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least
-from drepm_pyg.models.base import LossOutput, RecommenderModel, Representations, Triples
+from drepm_pyg.models.base import LossOutput, RecommenderModel, Representations, Triples, names_ids
 from drepm_pyg.models.objective import PairwiseObjective
 
 __all__ = ["BPR"]
@@ -51,6 +51,7 @@ class BPR(RecommenderModel):
     def forward(self, data: HeteroData) -> Representations:
         return Representations(self.user_embedding.weight, self.item_embedding.weight)
 
+    @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         tables = self(data)
         return LossOutput.from_parts(**self.objective(tables, batch, regularized=tables))

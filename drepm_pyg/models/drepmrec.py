@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch_geometric.data import HeteroData
 
+from drepm_pyg._checks import check_at_least
 from drepm_pyg.data import USER_ITEM
 from drepm_pyg.models.alignment import BehaviorModalAlignment
-from drepm_pyg.models.base import LossOutput, Representations, Triples
+from drepm_pyg.models.base import LossOutput, Representations, Triples, names_ids
 from drepm_pyg.models.multimodal import MultimodalModel, similarity_graphs
 from drepm_pyg.models.objective import PairwiseObjective
 from drepm_pyg.nn import BehaviorEncoder, ModalEncoder
@@ -91,6 +92,7 @@ class DRepMRec(MultimodalModel):
         l2_form: str = "half_squared",
     ) -> None:
         super().__init__(num_users, num_items, in_channels)
+        check_at_least(1, num_modal_layers=num_modal_layers)
         self.behavior_line = BehaviorEncoder(num_users, num_items, embedding_dim, num_layers, readout=readout)
         self.modal_line = ModalEncoder(self.in_channels, embedding_dim, weights=weights, num_layers=num_modal_layers)
         bma = BMALoss(
@@ -134,6 +136,7 @@ class DRepMRec(MultimodalModel):
             rows=rows,
         )
 
+    @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         """Eq. 15: the parts ``bpr``, ``reg``, ``intra``, ``inter`` and ``sss``, each with its weight, and their sum.
 

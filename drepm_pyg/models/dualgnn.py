@@ -11,7 +11,7 @@ from torch_geometric.utils import softmax
 from drepm_pyg._checks import check_at_least, check_non_negative
 from drepm_pyg.data import USER_ITEM
 from drepm_pyg.graph import user_cooccurrence_graph
-from drepm_pyg.models.base import LossOutput, Representations, Triples
+from drepm_pyg.models.base import LossOutput, Representations, Triples, names_ids
 from drepm_pyg.models.multimodal import MultimodalModel
 from drepm_pyg.nn.losses import BPRLoss
 from drepm_pyg.nn.memo import memoize
@@ -122,6 +122,7 @@ class DualGNN(MultimodalModel):
         behavior, modal = torch.stack(totals).sum(dim=0).chunk(2, dim=1)
         return behavior, modal
 
+    @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         """The parts ``bpr`` and ``reg``."""
         tables = self(data)

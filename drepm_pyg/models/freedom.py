@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 from drepm_pyg._checks import check_at_least, check_fraction, check_ids, check_non_negative
 from drepm_pyg.data import USER_ITEM
 from drepm_pyg.graph import degree_sensitive_edge_drop, merge_graphs
-from drepm_pyg.models.base import LossOutput, RecommenderModel, Representations, Triples
+from drepm_pyg.models.base import LossOutput, RecommenderModel, Representations, Triples, names_ids
 from drepm_pyg.models.multimodal import item_features, item_masks, select_graphs, similarity_graphs
 from drepm_pyg.nn import BehaviorEncoder, KNNGraphConv, resolve_weights
 from drepm_pyg.nn.losses import BPRLoss
@@ -101,6 +101,7 @@ class FREEDOM(RecommenderModel):
         cls, data: HeteroData, *, modalities: Sequence[str] | None = None, reg: float = 0.0, **hyper_parameters: Any
     ) -> "FREEDOM":
         """Build the model for the item graphs of ``data`` (default: all of them)."""
+        check_non_negative(reg=reg)
         names = select_graphs(data, "item", modalities)
         in_channels = {name: data["item"][name].size(1) for name in names} if reg > 0 else None
         sizes = data["user"].num_nodes, data["item"].num_nodes
@@ -139,6 +140,7 @@ class FREEDOM(RecommenderModel):
 
         return memoize(("freedom", size, tuple(self.weights.items())), build, *tensors)
 
+    @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         """Eq. 9-10: the parts ``bpr`` and, where ``reg`` is above 0, ``modal`` with its weight."""
         tables = self(data)

@@ -71,7 +71,7 @@ class ItemKNN(RecommenderModel):
         check_non_negative(shrink=shrink)
         check_fraction(content_weight=content_weight)
         self.source, self.k, self.shrink, self.content_weight = source, k, shrink, content_weight
-        self.weights = None if weights is None else dict(weights)
+        self.weights = None if weights is None else resolve_weights(weights, weights)
 
     def score(
         self, data: HeteroData, user: Int[Tensor, " B"], item: Int[Tensor, " C"] | None = None

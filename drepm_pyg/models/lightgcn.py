@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.data import USER_ITEM
-from drepm_pyg.models.base import LossOutput, RecommenderModel, Representations, Triples
+from drepm_pyg.models.base import LossOutput, RecommenderModel, Representations, Triples, names_ids
 from drepm_pyg.models.objective import PairwiseObjective
 from drepm_pyg.nn import BehaviorEncoder
 from drepm_pyg.typing import Tensor
@@ -58,6 +58,7 @@ class LightGCN(RecommenderModel):
     def forward(self, data: HeteroData) -> Representations:
         return Representations(*self.encoder(data[USER_ITEM].edge_index))
 
+    @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         rows = self.encoder.at(data[USER_ITEM].edge_index, batch.user, batch.items)
         ranked, ego = batch.split(rows.user, rows.item), batch.split(rows.ego_user, rows.ego_item)

@@ -8,7 +8,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least, check_non_negative
 from drepm_pyg.data import USER_ITEM
-from drepm_pyg.models.base import LossOutput, Representations, Triples
+from drepm_pyg.models.base import LossOutput, Representations, Triples, names_ids
 from drepm_pyg.models.multimodal import MultimodalModel, similarity_graphs
 from drepm_pyg.models.objective import PairwiseObjective
 from drepm_pyg.nn import BehaviorEncoder, KNNGraphConv
@@ -154,6 +154,7 @@ class MGCN(MultimodalModel):
             behavior_user + modal_user, behavior_item + modal_item, behavior_user, behavior_item, modal_user, modal_item
         )  # Eq. 15
 
+    @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         """Eq. 18: the parts ``bpr``, ``reg`` and ``contrast``, each with its weight."""
         tables = self(data)

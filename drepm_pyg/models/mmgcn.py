@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least, check_choice
 from drepm_pyg.data import USER_ITEM
-from drepm_pyg.models.base import LossOutput, Representations, Triples
+from drepm_pyg.models.base import LossOutput, Representations, Triples, names_ids
 from drepm_pyg.models.multimodal import MultimodalModel
 from drepm_pyg.models.objective import PairwiseObjective
 from drepm_pyg.nn.modality_dict import ModalityDict
@@ -155,6 +155,7 @@ class MMGCN(MultimodalModel):
         user, item = total.split([self.num_users, self.num_items])
         return Representations(user, item, self.user_embedding.weight, self.item_embedding.weight, user, item)
 
+    @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         """Eq. 9: the parts ``bpr`` and ``reg``."""
         tables = self(data)

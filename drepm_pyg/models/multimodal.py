@@ -5,11 +5,11 @@ from typing import Any, TypeVar
 
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import check_at_least
 from drepm_pyg.data import modalities as modalities_of
 from drepm_pyg.data import modality_mask, similar
 from drepm_pyg.data.schema import graph_modalities
 from drepm_pyg.models.base import RecommenderModel
+from drepm_pyg.nn.modality_dict import check_in_channels
 from drepm_pyg.typing import Tensor
 
 __all__ = ["MultimodalModel", "item_features", "item_masks", "select_graphs", "select_modalities", "similarity_graphs"]
@@ -96,9 +96,7 @@ class MultimodalModel(RecommenderModel):
 
     def __init__(self, num_users: int, num_items: int, in_channels: Mapping[str, int]) -> None:
         super().__init__(num_users, num_items)
-        if not in_channels:
-            raise ValueError("'in_channels' must name at least one modality (got an empty mapping).")
-        check_at_least(1, **{f"in_channels[{name!r}]": width for name, width in in_channels.items()})
+        check_in_channels(in_channels)
         self.in_channels = dict(in_channels)
 
     @classmethod

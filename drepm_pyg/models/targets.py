@@ -45,7 +45,7 @@ class SimilarityTargets:
 
     def __init__(self, weights: Mapping[str, float] | None = None, *, memory_budget: int = 2**31) -> None:
         check_at_least(0, memory_budget=memory_budget)
-        self.weights = None if weights is None else dict(weights)
+        self.weights = None if weights is None else resolve_weights(weights, weights)
         self.memory_budget = memory_budget
 
     def __call__(

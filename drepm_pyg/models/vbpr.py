@@ -7,7 +7,7 @@ from torch import nn
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least
-from drepm_pyg.models.base import LossOutput, Representations, Triples
+from drepm_pyg.models.base import LossOutput, Representations, Triples, names_ids
 from drepm_pyg.models.multimodal import MultimodalModel
 from drepm_pyg.models.objective import PairwiseObjective
 from drepm_pyg.nn.projection import ConcatProjection
@@ -77,6 +77,7 @@ class VBPR(MultimodalModel):
             user, item, user_id, item_id, user_visual, item_visual
         )  # Eq. 4: both halves in one product
 
+    @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         """Eq. 9: the parts ``bpr`` and ``reg``."""
         tables = self(data)

@@ -67,7 +67,7 @@ class BehaviorEncoder(nn.Module):
         super().__init__()
         check_at_least(1, num_users=num_users, num_items=num_items, embedding_dim=embedding_dim)
         check_at_least(0, num_layers=num_layers)
-        if isinstance(readout, str):
+        if not callable(readout):
             check_choice(_READOUTS, readout=readout)
         self.num_users, self.num_items, self.embedding_dim = num_users, num_items, embedding_dim
         self.num_layers, self.readout = num_layers, readout

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from scipy.sparse import csr_array
 from torch.nn import functional as F
 
 from drepm_pyg.typing import Float, Int, Tensor
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 __all__ = ["CsrMatrix", "product"]
 
@@ -105,13 +107,15 @@ class CsrMatrix:
             out = self._scattered(dense, weight)
         return out.to(x.dtype)
 
-    def _scipy(self) -> csr_array:
+    def _scipy(self) -> "csr_array":
         """The same memory as SciPy's."""
+        from scipy.sparse import csr_array
+
         parts = (self.weight.numpy(), self.index.numpy(), self.indptr.numpy())
         return csr_array(parts, shape=(self.num_rows, self.num_cols))
 
     @staticmethod
-    def _of(matrix: csr_array) -> "CsrMatrix":
+    def _of(matrix: "csr_array") -> "CsrMatrix":
         indptr, index, weight = (torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data))
         return CsrMatrix(indptr, index, weight, matrix.shape[1])
 

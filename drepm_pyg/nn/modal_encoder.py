@@ -7,12 +7,12 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import nn
 
-from drepm_pyg._checks import check_at_least, check_choice
+from drepm_pyg._checks import check_at_least, check_choice, check_mapping, check_non_negative
 from drepm_pyg.nn.absent import finite_where_absent
 from drepm_pyg.nn.adjacency import requires_grad
 from drepm_pyg.nn.conv import KNNGraphConv
 from drepm_pyg.nn.filter_gate import FilterGate
-from drepm_pyg.nn.modality_dict import ModalityDict
+from drepm_pyg.nn.modality_dict import ModalityDict, check_in_channels
 from drepm_pyg.nn.picked_rows import PickedRows
 from drepm_pyg.nn.structure import SparseStructure, graph_structure, mean_structure
 from drepm_pyg.typing import Adj, Bool, Float, Int, Tensor
@@ -26,6 +26,7 @@ def resolve_weights(modalities: Iterable[str], weights: Mapping[str, float] | No
     """The modality weights of Eq. 7: as given, or 0.3 / 0.7 for exactly image and text, else equal.
 
     Raises:
+        TypeError: where ``weights`` do not map names to numbers.
         ValueError: where the names are not those of ``modalities``, a weight is negative, or the sum is not 1.
     """
     names = list(modalities)
@@ -33,10 +34,12 @@ def resolve_weights(modalities: Iterable[str], weights: Mapping[str, float] | No
         if set(names) == {"image", "text"}:
             return {name: {"image": 0.3, "text": 0.7}[name] for name in names}
         return {name: 1 / len(names) for name in names}
+    check_mapping(weights=weights)
     if set(weights) != set(names):
         raise ValueError(f"'weights' must name exactly the modalities {sorted(names)} (got {sorted(weights)}).")
-    if any(weight < 0 for weight in weights.values()) or not abs(sum(weights.values()) - 1) <= 1e-6:  # NaN fails, too
-        raise ValueError(f"'weights' must be at least 0 and sum to 1 (got {dict(weights)}).")
+    check_non_negative(**{f"weights[{name!r}]": weight for name, weight in weights.items()})
+    if abs(sum(weights.values()) - 1) > 1e-6:
+        raise ValueError(f"'weights' must sum to 1 (got {dict(weights)}).")
     return {name: float(weights[name]) for name in names}
 
 
@@ -79,9 +82,8 @@ class ModalEncoder(nn.Module):
         num_layers: int = 1,
     ) -> None:
         super().__init__()
-        if not in_channels:
-            raise ValueError("'in_channels' must name at least one modality (got an empty mapping).")
-        check_at_least(1, num_layers=num_layers)
+        check_in_channels(in_channels)
+        check_at_least(1, embedding_dim=embedding_dim, num_layers=num_layers)
         self.in_channels, self.embedding_dim, self.num_layers = dict(in_channels), embedding_dim, num_layers
         self.weights = resolve_weights(in_channels, weights)
         self.gates = ModalityDict({name: FilterGate(width, embedding_dim) for name, width in in_channels.items()})

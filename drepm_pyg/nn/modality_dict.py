@@ -5,7 +5,9 @@ from typing import Generic, TypeVar, cast
 
 from torch import nn
 
-__all__ = ["ModalityDict"]
+from drepm_pyg._checks import check_at_least, check_mapping
+
+__all__ = ["ModalityDict", "check_in_channels"]
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -41,6 +43,14 @@ class ModalityDict(nn.Module, Generic[M]):
     def values(self) -> Iterator[M]:
         """The modules, in the order given."""
         return (self[name] for name in self.names)
+
+
+def check_in_channels(in_channels: Mapping[str, int]) -> None:
+    """The width of each modality, of one at least."""
+    check_mapping(in_channels=in_channels)
+    if not in_channels:
+        raise ValueError("'in_channels' must name at least one modality (got an empty mapping).")
+    check_at_least(1, **{f"in_channels[{name!r}]": width for name, width in in_channels.items()})
 
 
 def _key(name: str) -> str:

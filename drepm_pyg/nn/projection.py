@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from drepm_pyg._checks import check_at_least
 from drepm_pyg.nn.absent import finite_where_absent
-from drepm_pyg.nn.modality_dict import ModalityDict
+from drepm_pyg.nn.modality_dict import ModalityDict, check_in_channels
 from drepm_pyg.nn.tall_product import tall_product
 from drepm_pyg.typing import Bool, Float, Tensor
 
@@ -35,6 +35,7 @@ class ConcatProjection(nn.Module):
 
     def __init__(self, in_channels: Mapping[str, int], out_channels: int) -> None:
         super().__init__()
+        check_in_channels(in_channels)
         check_at_least(1, out_channels=out_channels)
         self.in_channels, self.out_channels = dict(in_channels), out_channels
         self.linear = nn.Linear(sum(in_channels.values()), out_channels)
@@ -77,6 +78,7 @@ class ModalityProjection(nn.Module):
 
     def __init__(self, in_channels: Mapping[str, int], out_channels: int) -> None:
         super().__init__()
+        check_in_channels(in_channels)
         check_at_least(1, out_channels=out_channels)
         self.in_channels, self.out_channels = dict(in_channels), out_channels
         self.linears = ModalityDict({name: nn.Linear(width, out_channels) for name, width in in_channels.items()})

@@ -85,8 +85,9 @@ def test_names_lead_to_classes_whatever_their_case() -> None:
 
 @pytest.mark.errors
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"'name' must be one of .*'drepmrec'.* \(got 'svd'\)"):
-        get_model("svd")
+    for name in ("svd", None, 3):
+        with pytest.raises(ValueError, match=rf"'name' must be one of .*'drepmrec'.* \(got {name!r}\)"):
+            get_model(name)
 
 
 @pytest.mark.errors
@@ -94,10 +95,12 @@ def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     ("wrong", "message"),
     [
         ({"reg": -1.0}, "'reg' must be"),
+        ({"reg": None}, r"'reg' must be a number \(got None"),
+        ({"readout": None}, "'readout' must be one of"),
         ({"l2_form": "l1"}, "'l2_form' must be one of"),
         ({"embedding_dim": 0}, "'embedding_dim'"),
     ],
 )
 def test_wrong_arguments_are_named(wrong: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         LightGCN(2, 3, **wrong)

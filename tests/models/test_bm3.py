@@ -1,6 +1,7 @@
 """BM3 against a dense reference written from its equations."""
 
 import numpy as np
+import pytest
 import torch
 
 from drepm_pyg.models import BM3
@@ -65,3 +66,10 @@ def test_targets_are_dropped_in_training_only() -> None:
     view = torch.ones(100, 4)
     assert torch.equal(model.eval().target(view), view)
     assert sorted(model.train().target(view).unique().tolist()) == [0.0, 2.0]
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("name", ["dropout", "cl_weight", "reg"])
+def test_numbers_may_not_be_missing(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"'{name}' must be a number \(got None, a NoneType\)"):
+        BM3.from_data(toy.toy_data(), **{name: None})

@@ -12,6 +12,7 @@ from drepm_pyg.models import DRepMRec, Representations, Triples
 from tests import toy
 
 WEIGHTS = {"image": 0.3, "text": 0.7}
+FLAGS = ("normalize", "distinct", "mask_false_negatives", "mask_duplicates")
 
 
 def numpy_of(tensor: torch.Tensor) -> np.ndarray:
@@ -250,3 +251,20 @@ def test_unknown_modality_is_refused() -> None:
         ValueError, match=r"'modalities' must be distinct names of \['image', 'text'\] \(got \['sound'\]"
     ):
         DRepMRec.from_data(toy.toy_data(), modalities=["sound"])
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        *(({flag: "no"}, rf"'{flag}' must be True or False \(got 'no'\)") for flag in FLAGS),
+        ({"num_modal_layers": 0}, r"'num_modal_layers' must be at least 1 \(got 0\)"),
+        ({"embedding_dim": 0}, r"'embedding_dim' must be at least 1 \(got 0\)"),
+        ({"readout": 3}, r"'readout' must be one of 'mean', 'sum', 'last' \(got 3\)"),
+        ({"sss_metric": "x"}, "'sss_metric' must be one of"),
+        ({"weights": "a"}, r"'weights' must map names to numbers \(got 'a'\)"),
+    ],
+)
+def test_bad_options_are_refused_when_built(wrong: dict[str, Any], text: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=text):
+        DRepMRec.from_data(toy.toy_data(), **wrong)

@@ -106,3 +106,10 @@ def test_what_stands_in_an_absent_row_gives_the_modal_loss_no_gradient() -> None
 def test_a_modal_loss_without_widths_is_refused() -> None:
     with pytest.raises(ValueError, match="'in_channels' must name the width of each of"):
         FREEDOM(3, 4, ["text"], reg=0.1)
+
+
+@pytest.mark.errors
+def test_a_weight_that_is_no_number_is_named() -> None:
+    for reg in (None, "x"):
+        with pytest.raises(TypeError, match=rf"'reg' must be a number \(got {reg!r}"):
+            FREEDOM.from_data(toy.toy_data(), reg=reg)

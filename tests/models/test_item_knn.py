@@ -82,6 +82,8 @@ def test_changed_features_change_the_scores() -> None:
         ({"k": 0}, "'k' must be at least 1"),
         ({"shrink": -1.0}, "'shrink' must be a finite number of at least 0"),
         ({"content_weight": 1.0}, r"'content_weight' must lie in \[0, 1\)"),
+        ({"weights": {"image": 2.0}}, "'weights' must sum to 1"),
+        ({"weights": {"image": 0.5, "text": -0.5}}, r"'weights\['text'\]' must be a finite number of at least 0"),
     ],
 )
 def test_wrong_arguments_are_named(wrong: dict[str, Any], message: str) -> None:

@@ -1,5 +1,6 @@
 """The parts that models share: BPR with L2 on a batch, and the alignment of two lines."""
 
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -14,12 +15,15 @@ from drepm_pyg.models import (
     Representations,
     Triples,
     WithBMA,
+    available_models,
+    get_model,
 )
 from drepm_pyg.nn import functional, picked_rows
 from drepm_pyg.nn.losses import BMALoss
 from tests import toy
 
 TABLES = Representations(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+TRAINED = [name for name in available_models() if get_model(name).trainable]
 BATCH = Triples(torch.tensor([0]), torch.tensor([0]), torch.tensor([1]))
 
 
@@ -89,6 +93,47 @@ def test_intra_alignment_is_info_nce_in_both_lines(generator: torch.Generator) -
 def test_triples_that_do_not_belong_together_are_refused(ids: tuple[list[int], ...], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         Triples(*(torch.tensor(part, dtype=torch.long) for part in ids))
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_triples_are_tensors_of_integers(place: int) -> None:
+    parts: list[Any] = [torch.tensor([0])] * 3
+    for wrong, text in (
+        ([0], r"must be a torch tensor \(got a list\)"),
+        (torch.tensor([0.0]), r"must hold integer ids \(got torch.float32\)"),
+        (torch.tensor([True]), r"must hold integer ids \(got torch.bool\)"),
+    ):
+        parts[place] = wrong
+        with pytest.raises(TypeError, match=f"'{('user', 'positive', 'negative')[place]}' {text}"):
+            Triples(*parts)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize(
+    ("ids", "text"),
+    [
+        (([toy.USERS], [0], [1]), r"'user' must hold ids in \[0, 13\) for 13 users \(got 13 to 13\)"),
+        (([0], [400], [1]), r"'positive' must hold ids in \[0, 11\) for 11 items \(got 400 to 400\)"),
+        (([-1], [0], [1]), r"'user' must hold ids in .* \(got -1 to -1\)"),
+        (([0], [-1], [1]), r"'positive' must hold ids in .* \(got -1 to -1\)"),
+    ],
+)
+def test_a_loss_names_ids_out_of_range(name: str, ids: tuple[list[int], ...], text: str) -> None:
+    data = toy.toy_data()
+    with pytest.raises(ValueError, match=text):
+        get_model(name).from_data(data).loss(data, Triples(*map(torch.tensor, ids)))
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("name", [name for name in TRAINED if name != "bm3"])  # which reads no negatives
+@pytest.mark.parametrize("wrong", [toy.ITEMS, -1])
+def test_a_loss_names_negatives_out_of_range(name: str, wrong: int) -> None:
+    data = toy.toy_data()
+    batch = Triples(torch.tensor([0]), torch.tensor([0]), torch.tensor([wrong]))
+    with pytest.raises(ValueError, match=rf"'negative' must hold ids in \[0, 11\) .* \(got {wrong} to {wrong}\)"):
+        get_model(name).from_data(data).loss(data, batch)
 
 
 def test_alignment_reads_the_graphs_of_its_model() -> None:

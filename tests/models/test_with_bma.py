@@ -131,3 +131,12 @@ def test_a_plain_module_is_sent_to_the_loss() -> None:
 def test_from_data_needs_the_inner_model() -> None:
     with pytest.raises(ValueError, match=r"needs the inner 'model' \(got \['alpha'\]\)"):
         WithBMA.from_data(toy.toy_data(), alpha=0.1)
+
+
+@pytest.mark.errors
+def test_bad_options_are_refused_when_built() -> None:
+    model = bare(toy.toy_data())
+    with pytest.raises(ValueError, match=r"'weights' must sum to 1 \(got \{'image': 2.0\}\)"):
+        WithBMA(model, BMALoss(0.1, 0.1, 0.1), weights={"image": 2.0})
+    with pytest.raises(TypeError, match=r"'mask_false_negatives' must be True or False \(got 'no'\)"):
+        WithBMA(model, BMALoss(0.1, 0.1, 0.1), mask_false_negatives="no")

@@ -155,6 +155,9 @@ def test_copies_compute_the_same() -> None:
 def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match="'readout' must be one of 'mean', 'sum', 'last' \\(got 'max'\\)"):
         BehaviorEncoder(2, 3, readout="max")
+    for readout in (None, 3):
+        with pytest.raises(ValueError, match=f"'readout' must be one of 'mean', 'sum', 'last' \\(got {readout}\\)"):
+            BehaviorEncoder(2, 3, readout=readout)
     with pytest.raises(ValueError, match=r"'num_layers' must be at least 0 \(got -1\)"):
         BehaviorEncoder(2, 3, num_layers=-1)
     with pytest.raises(ValueError, match=r"'edge_index' must be adj_t of the shape \[3, 2\]"):

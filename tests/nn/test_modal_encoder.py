@@ -257,21 +257,42 @@ def test_default_weights() -> None:
     ("weights", "text"),
     [
         ({"image": 1.0}, r"'weights' must name exactly the modalities \['image', 'text'\] \(got \['image'\]\)"),
-        ({"image": 0.5, "text": 0.6}, "'weights' must be at least 0 and sum to 1"),
-        ({"image": -0.5, "text": 1.5}, "'weights' must be at least 0 and sum to 1"),
-        ({"image": float("nan"), "text": 0.5}, "'weights' must be at least 0 and sum to 1"),
+        ({"image": 0.5, "text": 0.6}, r"'weights' must sum to 1 \(got \{'image': 0.5, 'text': 0.6\}\)"),
+        ({"image": -0.5, "text": 1.5}, r"'weights\['image'\]' must be a finite number of at least 0 \(got -0.5\)"),
+        ({"image": float("nan"), "text": 0.5}, r"'weights\['image'\]' must be a finite number .* \(got nan\)"),
+        ({"image": 1.0, "text": None}, r"'weights\['text'\]' must be a number \(got None"),
+        ({"image": 1.0, "text": "x"}, r"'weights\['text'\]' must be a number \(got 'x'"),
+        ({"image": 1.0, 7: 0.0}, r"'weights' must map names to numbers \(got \{'image': 1.0, 7: 0.0\}\)"),
+        ("image", r"'weights' must map names to numbers \(got 'image'\)"),
+        ([0.3, 0.7], r"'weights' must map names to numbers \(got \[0.3, 0.7\]\)"),
     ],
 )
-def test_bad_weights_are_named(weights: dict[str, float], text: str) -> None:
-    with pytest.raises(ValueError, match=text):
+def test_bad_weights_are_named(weights: Any, text: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=text):
         ModalEncoder(toy.WIDTHS, D, weights=weights)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"in_channels": {}}, "'in_channels' must name at least one modality"),
+        ({"in_channels": [("text", 3)]}, r"'in_channels' must map names to numbers \(got \[\('text', 3\)\]\)"),
+        ({"in_channels": {1: 3}}, r"'in_channels' must map names to numbers \(got \{1: 3\}\)"),
+        ({"in_channels": {"text": 0}}, r"'in_channels\['text'\]' must be at least 1 \(got 0\)"),
+        ({"in_channels": {"text": "3"}}, r"'in_channels\['text'\]' must be an integer \(got '3'"),
+        ({"embedding_dim": 0}, r"'embedding_dim' must be at least 1 \(got 0\)"),
+        ({"num_layers": 0}, r"'num_layers' must be at least 1 \(got 0\)"),
+    ],
+)
+def test_bad_sizes_are_named(wrong: dict[str, Any], text: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=text):
+        ModalEncoder(**{"in_channels": toy.WIDTHS, **wrong})
 
 
 @pytest.mark.errors
 def test_bad_input_is_named() -> None:
     encoder, given = build(), inputs(toy.toy_data())
-    with pytest.raises(ValueError, match="'in_channels' must name at least one modality"):
-        ModalEncoder({})
     with pytest.raises(ValueError, match=r"'item_graphs' lacks the modalities \['image', 'text'\]"):
         encoder(**{**given, "item_graphs": {}})
     short = {name: x[1:] for name, x in given["features"].items()}

@@ -1,5 +1,7 @@
 """Projections of raw features: linear maps of each modality, or of all of them side by side."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -40,3 +42,18 @@ def test_what_stands_in_an_absent_row_reaches_no_gradient(cls: type) -> None:
         gradients.append([p.grad.clone() for p in layer.parameters()])
     for clean, other in zip(*gradients, strict=True):
         assert torch.equal(clean, other)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("cls", [ConcatProjection, FeatureMLP, ModalityProjection])
+@pytest.mark.parametrize(
+    ("in_channels", "text"),
+    [
+        ([("text", 3)], r"'in_channels' must map names to numbers \(got \[\('text', 3\)\]\)"),
+        ({"text": "3"}, r"'in_channels\['text'\]' must be an integer \(got '3', a str\)"),
+        ({"text": 0}, r"'in_channels\['text'\]' must be at least 1 \(got 0\)"),
+    ],
+)
+def test_bad_widths_are_named(cls: type[torch.nn.Module], in_channels: Any, text: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=text):
+        cls(in_channels, 2)

@@ -1,6 +1,6 @@
 """The convolution over a frozen similarity graph (Eq. 5-6)."""
 
-from drepm_pyg.nn.conv.normalized_sum import NormalizedSumConv
+from drepm_pyg.nn.conv.normalized_sum import NormalizedSumConv, check_node_rows
 from drepm_pyg.nn.structure import SparseStructure
 from drepm_pyg.typing import Adj, OptTensor, Tensor
 
@@ -33,4 +33,5 @@ class KNNGraphConv(NormalizedSumConv):
                 f"'x' must be one tensor, as the graph is over a single node set (got a {type(x).__name__}). For two "
                 "take LightGCNConv."
             )
+        check_node_rows(x=x)
         return self._convolve(x, edge_index, edge_weight, (x.size(0), x.size(0)), square=True)

@@ -3,11 +3,20 @@
 from torch_geometric import EdgeIndex
 from torch_geometric.utils import is_sparse
 
-from drepm_pyg.nn.conv.normalized_sum import NormalizedSumConv
+from drepm_pyg._checks import check_at_least, check_list, check_tensors
+from drepm_pyg.nn.conv.normalized_sum import NormalizedSumConv, check_node_rows
 from drepm_pyg.nn.structure import SparseStructure
 from drepm_pyg.typing import Adj, OptTensor, Tensor
 
 __all__ = ["LightGCNConv"]
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    """Two integers of at least 0."""
+    check_list(size=size)
+    check_at_least(0, **{f"size[{end}]": count for end, count in enumerate(size)})
+    if len(size) != 2:
+        raise ValueError(f"'size' must be the numbers of sources and targets (got {size}).")
 
 
 class LightGCNConv(NormalizedSumConv):
@@ -32,7 +41,7 @@ class LightGCNConv(NormalizedSumConv):
         ``adj_t`` ``[T, S]`` with their own weights; edge_weight: float ``[E]``; returns float ``[N, D]`` or ``[T, D]``
 
     Raises:
-        TypeError: where ``x`` is not floating point.
+        TypeError: where ``x`` is neither a tensor nor such a pair, or not floating point.
         ValueError: where shapes do not fit, or weights are given beside a sparse adjacency.
     """
 
@@ -43,11 +52,18 @@ class LightGCNConv(NormalizedSumConv):
         edge_weight: OptTensor = None,
         size: tuple[int, int] | None = None,
     ) -> Tensor:
-        if isinstance(x, tuple):
+        if size is not None:
+            _check_size(size)
+        if isinstance(x, tuple) and len(x) == 2:
             source, target = x
+            check_node_rows(**{"x[0]": source})
             counts = source.size(0), self._num_targets(target, edge_index, size)
-        else:
+        elif isinstance(x, Tensor):
+            check_node_rows(x=x)
             source, counts = x, (x.size(0), x.size(0))
+        else:
+            kind = f"{type(x).__name__} of {len(x)}" if isinstance(x, list | tuple) else type(x).__name__
+            raise TypeError(f"'x' must be a tensor or a tuple (x_src, x_dst) (got a {kind}).")
         if size is not None and tuple(size) != counts:
             raise ValueError(f"'size' must be the rows of 'x', {counts} (sources, targets; got {tuple(size)}).")
         return self._convolve(source, edge_index, edge_weight, counts, square=not isinstance(x, tuple))
@@ -55,6 +71,7 @@ class LightGCNConv(NormalizedSumConv):
     @staticmethod
     def _num_targets(target: OptTensor, edge_index: "Adj | SparseStructure", size: tuple[int, int] | None) -> int:
         if target is not None:
+            check_tensors(**{"x[1]": target})
             return target.size(0)
         if size is not None:
             return size[1]

@@ -7,12 +7,23 @@ from torch_geometric import EdgeIndex
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import is_sparse
 
-from drepm_pyg._checks import check_flag
+from drepm_pyg._checks import check_flag, check_tensors
 from drepm_pyg.nn.adjacency import check_adjacency, check_nodes, requires_grad, to_coo
 from drepm_pyg.nn.structure import SparseStructure, adjacency_structure, normalized_weight
 from drepm_pyg.typing import Adj, OptTensor, Tensor
 
-__all__ = ["NormalizedSumConv"]
+__all__ = ["NormalizedSumConv", "check_node_rows"]
+
+
+def check_node_rows(**tensors: Tensor) -> None:
+    """A row per node in each, of floating-point numbers."""
+    check_tensors(**tensors)
+    for name, x in tensors.items():
+        if x.ndim != 2:
+            nodes = x.size(0) if x.ndim else "N"
+            raise ValueError(f"'{name}' must have the shape [{nodes}, D] (got {list(x.shape)}).")
+        if not x.is_floating_point():
+            raise TypeError(f"'{name}' must be floating point (got {x.dtype}): weights are fractions. Pass x.float().")
 
 
 class NormalizedSumConv(MessagePassing):
@@ -35,10 +46,6 @@ class NormalizedSumConv(MessagePassing):
         square: bool,
     ) -> Tensor:
         """Sum over the sources ``x``, ``size[0]`` of them, at ``size[1]`` targets."""
-        if x.ndim < 2:
-            raise ValueError(f"'x' must have the shape [N, D] (got {list(x.shape)}). Call x.unsqueeze(1).")
-        if not x.is_floating_point():
-            raise TypeError(f"'x' must be floating point (got {x.dtype}): weights are fractions. Pass x.float().")
         if isinstance(edge_index, SparseStructure):
             if edge_weight is not None:
                 raise ValueError("'edge_weight' was given beside a SparseStructure, which has its own. Leave it out.")
@@ -68,7 +75,7 @@ class NormalizedSumConv(MessagePassing):
         return self.propagate(plain, x=x.to(dtype), edge_weight=weight, structure=None, size=size).to(x.dtype)
 
     def message(self, x_j: Tensor, edge_weight: OptTensor) -> Tensor:
-        return x_j if edge_weight is None else x_j * edge_weight.view(-1, *([1] * (x_j.dim() - 1)))
+        return x_j if edge_weight is None else x_j * edge_weight.unsqueeze(1)
 
     def message_and_aggregate(self, edge_index: Adj, x: Tensor, structure: Optional[SparseStructure]) -> Tensor:
         assert structure is not None  # forward builds it for every fused input

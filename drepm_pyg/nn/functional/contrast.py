@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 
 from drepm_pyg._arrays import large_empty
-from drepm_pyg._checks import check_positive
+from drepm_pyg._checks import check_flag, check_positive
 from drepm_pyg.nn.functional.batch import distinct_rows
 from drepm_pyg.nn.functional.gram import strip_rows
 from drepm_pyg.nn.functional.numerics import full_precision, refuse_second_derivative, widen
@@ -39,7 +39,8 @@ def info_nce(
         anchor: :math:`x`, float ``[B, D]``.
         positive: :math:`y`, float ``[B, D]``.
         temperature: :math:`\tau`.
-        normalize: L2-normalise the rows first, so that the products are cosines.
+        normalize: L2-normalise the rows first, so that the products are cosines; if not, the products must stay within
+            the range of the type.
         mask: bool ``[B, B]``, True = column c is no negative of row b; the diagonal is never masked.
         anchor_id: which node each row of ``anchor`` is, long ``[B]``; None: all rows are taken for different ones.
         positive_id: which node each row of ``positive`` is, long ``[B]``.
@@ -56,6 +57,7 @@ def info_nce(
     """
     check_rows(anchor=anchor, positive=positive)
     check_positive(temperature=temperature)
+    check_flag(normalize=normalize)
     if mask is not None:
         check_mask(mask, len(anchor))
     check_row_ids(len(anchor), anchor_id=anchor_id, positive_id=positive_id)
@@ -246,6 +248,7 @@ def intra_alignment(
             f"'modal_user' must have a row per pair, as 'behavior_user' (got {len(modal_user)} rows for "
             f"{len(behavior_user)})."
         )
+    check_row_ids(len(modal_user), user=user, item=item)
     behavior, modal = (
         info_nce(
             users, items, temperature=temperature, normalize=normalize, mask=mask, anchor_id=user, positive_id=item

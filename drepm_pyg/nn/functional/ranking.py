@@ -2,6 +2,7 @@
 
 from torch.nn import functional as F
 
+from drepm_pyg._checks import check_tensors
 from drepm_pyg.nn.functional.numerics import widen
 from drepm_pyg.typing import Float, Tensor
 
@@ -27,6 +28,7 @@ def bpr(pos_score: Float[Tensor, " B"], neg_score: Float[Tensor, "B ..."]) -> Fl
         >>> bpr(torch.tensor([0.0]), torch.tensor([0.0]))
         tensor([0.6931])
     """
+    check_tensors(pos_score=pos_score, neg_score=neg_score)
     if pos_score.ndim != 1 or neg_score.ndim not in (1, 2) or len(neg_score) != len(pos_score):
         raise ValueError(
             f"'pos_score' must be [B] and 'neg_score' [B] or [B, n] (got {list(pos_score.shape)} and "

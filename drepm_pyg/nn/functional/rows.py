@@ -2,7 +2,7 @@
 
 import torch
 
-from drepm_pyg._checks import check_same_dtype, check_same_shape, check_tensors
+from drepm_pyg._checks import check_id_types, check_same_dtype, check_same_shape, check_tensors
 from drepm_pyg.nn.functional.numerics import widen
 from drepm_pyg.typing import Float, Tensor
 
@@ -47,6 +47,7 @@ def check_rows(**tensors: Tensor) -> None:
 
 def check_mask(mask: Tensor, rows: int) -> None:
     """A bool matrix with a row and a column per pair."""
+    check_tensors(mask=mask)
     if mask.dtype != torch.bool:
         raise TypeError(f"'mask' must be a bool tensor, True = not a negative (got {mask.dtype}). Pass mask.bool().")
     if mask.shape != (rows, rows):
@@ -59,8 +60,9 @@ def check_mask(mask: Tensor, rows: int) -> None:
 def check_row_ids(rows: int, **ids: Tensor | None) -> None:
     """An integer per row, where given."""
     for name, tensor in ids.items():
-        if tensor is not None and (tensor.shape != (rows,) or tensor.is_floating_point() or tensor.is_complex()):
-            raise ValueError(
-                f"'{name}' must be integers of the shape [{rows}], the id of each row (got {tensor.dtype}, "
-                f"{list(tensor.shape)})."
-            )
+        if tensor is not None:
+            check_id_types(**{name: tensor})
+            if tensor.shape != (rows,):
+                raise ValueError(
+                    f"'{name}' must have the shape [{rows}], the id of each row (got {list(tensor.shape)})."
+                )

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from drepm_pyg._checks import check_positive
+from drepm_pyg._checks import check_flag, check_positive
 from drepm_pyg.nn import functional
 from drepm_pyg.nn.losses.reduction import check_reduction, reduce
 from drepm_pyg.typing import Bool, Float, Int, Tensor
@@ -17,6 +17,7 @@ class _ContrastiveLoss(nn.Module):
     def __init__(self, *, temperature: float = 0.2, normalize: bool = True, reduction: str = "mean") -> None:
         super().__init__()
         check_positive(temperature=temperature)
+        check_flag(normalize=normalize)
         check_reduction(reduction)
         self.temperature, self.normalize, self.reduction = temperature, normalize, reduction
 

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from drepm_pyg._checks import check_non_negative
-from drepm_pyg.nn.functional import ImplicitSimilarity, first_occurrences
+from drepm_pyg._checks import check_choice, check_flag, check_id_types, check_non_negative, check_tensors
+from drepm_pyg.nn.functional import METRICS, ImplicitSimilarity, first_occurrences
 from drepm_pyg.nn.functional.rows import check_mask
 from drepm_pyg.nn.losses.alignment import InterAlignmentLoss, IntraAlignmentLoss
-from drepm_pyg.nn.losses.similarity_supervised import SimilaritySupervisedLoss
+from drepm_pyg.nn.losses.similarity_supervised import REDUCTIONS, SimilaritySupervisedLoss
 from drepm_pyg.typing import Bool, Float, Int, Tensor
 
 __all__ = ["BMALoss", "BMALossOutput"]
@@ -78,6 +78,9 @@ class BMALoss(nn.Module):
     ) -> None:
         super().__init__()
         check_non_negative(alpha=alpha, beta=beta, gamma=gamma)
+        check_flag(distinct=distinct, mask_duplicates=mask_duplicates)
+        check_choice(METRICS, sss_metric=sss_metric)
+        check_choice(REDUCTIONS, sss_reduction=sss_reduction)
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
         self.distinct, self.mask_duplicates = distinct, mask_duplicates
         self.intra = IntraAlignmentLoss(temperature=temperature, normalize=normalize)
@@ -103,6 +106,8 @@ class BMALoss(nn.Module):
             "modal_user": modal_user,
             "modal_item": modal_item,
         }
+        check_id_types(user=user, item=item)
+        check_tensors(**lines)
         _check_batch(user=user, item=item, **lines)
         if mask is not None:
             check_mask(mask, len(user))
@@ -161,6 +166,12 @@ def _check_given(**similarities: Similarity | None) -> None:
             f"'{missing[0]}' is needed where 'gamma' is above 0 (got None). "
             "Pass the target of the similarity-supervised signal, or set gamma=0."
         )
+    for name, similarity in similarities.items():
+        if not (isinstance(similarity, Tensor | ImplicitSimilarity) or callable(similarity)):
+            raise TypeError(
+                f"'{name}' must be a torch tensor, an implicit similarity or a callable (got a "
+                f"{type(similarity).__name__})."
+            )
 
 
 def _target(name: str, similarity: Similarity | None, ids: Tensor, rows: Tensor) -> Tensor | ImplicitSimilarity:

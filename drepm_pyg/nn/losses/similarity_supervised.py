@@ -9,7 +9,7 @@ from drepm_pyg._checks import check_choice
 from drepm_pyg.nn import functional
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["SimilaritySupervisedLoss"]
+__all__ = ["REDUCTIONS", "SimilaritySupervisedLoss"]
 
 
 def _norm(squared: Tensor) -> Tensor:
@@ -18,7 +18,8 @@ def _norm(squared: Tensor) -> Tensor:
     return torch.where(positive, squared.where(positive, 1.0).sqrt(), 0.0)
 
 
-_REDUCTIONS: dict[str, Callable[[Tensor, int], Tensor]] = {
+#: What a loss of so many rows is, from the squared norm.
+REDUCTIONS: dict[str, Callable[[Tensor, int], Tensor]] = {
     "mean": lambda squared, rows: squared / rows**2,
     "frobenius": lambda squared, rows: _norm(squared),
     "frobenius_per_row": lambda squared, rows: _norm(squared) / rows,
@@ -49,7 +50,7 @@ class SimilaritySupervisedLoss(nn.Module):
     def __init__(self, *, metric: str = "cosine", reduction: str = "mean") -> None:
         super().__init__()
         check_choice(functional.METRICS, metric=metric)
-        check_choice(_REDUCTIONS, reduction=reduction)
+        check_choice(REDUCTIONS, reduction=reduction)
         self.metric, self.reduction = metric, reduction
 
     def forward(
@@ -58,7 +59,7 @@ class SimilaritySupervisedLoss(nn.Module):
         squared = functional.similarity_distance(
             representation, similarity, metric=self.metric, accurate=self.reduction != "mean"
         )
-        return _REDUCTIONS[self.reduction](squared, len(representation))
+        return REDUCTIONS[self.reduction](squared, len(representation))
 
     def extra_repr(self) -> str:
         return f"metric={self.metric!r}, reduction={self.reduction!r}"

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.nn import HeteroConv, LGConv
 
-from drepm_pyg.nn import KNNGraphConv, LightGCNConv, SparseStructure
+from drepm_pyg.nn import KNNGraphConv, LightGCNConv, SparseStructure, graph_structure
 
 N, D, E = 12, 5, 40
 CONVS = [LightGCNConv, KNNGraphConv]
@@ -306,8 +306,6 @@ def test_bad_input_is_named(graph: tuple[Tensor, Tensor], conv: type) -> None:
         conv()(x[:3], csr)
     with pytest.raises(ValueError, match=r"'edge_index' must have the shape \[2, E\]"):
         conv()(x, edge_index.T)
-    with pytest.raises(ValueError, match=rf"'x' must have the shape \[N, D\] \(got \[{N}\]\)"):
-        conv()(x[:, 0], edge_index)
     with pytest.raises(TypeError, match=r"'x' must be floating point \(got torch.int64\)"):
         conv()(x.long(), edge_index)
     wide = EdgeIndex(edge_index, sparse_size=(N + 1, N + 1))
@@ -317,6 +315,40 @@ def test_bad_input_is_named(graph: tuple[Tensor, Tensor], conv: type) -> None:
         conv("sym")
     with pytest.raises(ValueError, match=r"'edge_index\[1\]' must hold ids in \[0, 2\) for 2 targets \(got 0 to 9\)"):
         conv()(x[:2], torch.tensor([[0, 1], [0, 9]]))
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("form", [*FORMS, "SparseStructure"])
+@pytest.mark.parametrize("conv", CONVS)
+@pytest.mark.parametrize("shape", [(N,), (N, 2, D), (N, N, N)], ids=str)
+def test_every_form_refuses_what_is_no_matrix(
+    graph: tuple[Tensor, Tensor], form: str, conv: type, shape: tuple[int, ...]
+) -> None:
+    adjacency = (graph_structure(*graph, N),) if form == "SparseStructure" else arguments(form, *graph, (N, N))
+    given = ", ".join(map(str, shape))
+    with pytest.raises(ValueError, match=rf"'x' must have the shape \[{N}, D\] \(got \[{given}\]\)"):
+        conv()(torch.ones(shape, dtype=torch.float64), *adjacency)
+    with pytest.raises(ValueError, match=r"'x' must have the shape \[N, D\] \(got \[\]\)"):
+        conv()(torch.tensor(1.0), *adjacency)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"x": [torch.ones(2, 1)] * 2}, r"'x' must be a tensor or a tuple \(x_src, x_dst\) \(got a list of 2\)"),
+        ({"x": (torch.ones(2, 1),) * 3}, r"'x' must be a tensor or a tuple \(x_src, x_dst\) \(got a tuple of 3\)"),
+        ({"x": (None, torch.ones(2, 1))}, r"'x\[0\]' must be a torch tensor \(got a NoneType\)"),
+        ({"x": (torch.ones(2, 1), [1.0, 1.0])}, r"'x\[1\]' must be a torch tensor \(got a list\)"),
+        ({"edge_weight": [1.0]}, r"'edge_weight' must be a torch tensor \(got a list\)"),
+        ({"x": (torch.ones(2, 1), None), "size": (2, None)}, r"'size\[1\]' must be an integer \(got None"),
+        ({"size": (2.0, 2)}, r"'size\[0\]' must be an integer \(got 2.0"),
+        ({"size": 2}, r"'size' must be a list or a tuple \(got 2\)"),
+    ],
+)
+def test_arguments_of_another_type_are_named(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        LightGCNConv()(**{"x": torch.ones(2, 1), "edge_index": torch.tensor([[0], [1]]), **wrong})
 
 
 @pytest.mark.errors
@@ -331,6 +363,8 @@ def test_targets_must_be_known() -> None:
         ValueError, match=r"'size' must be the rows of 'x', \(2, 3\) \(sources, targets; got \(2, 4\)\)"
     ):
         LightGCNConv()((torch.ones(2, 1), torch.ones(3, 1)), torch.tensor([[0], [1]]), size=(2, 4))
+    with pytest.raises(ValueError, match=r"'size' must be the numbers of sources and targets \(got \(2,\)\)"):
+        LightGCNConv()(torch.ones(2, 1), torch.tensor([[0], [1]]), size=(2,))
     with pytest.raises(ValueError, match="'size' is needed where 'x' has no target rows"):
         LightGCNConv()((torch.ones(2, 1), None), torch.tensor([[0], [1]]))
 

@@ -107,8 +107,23 @@ def test_losses_near_zero_keep_their_digits() -> None:
 
 
 @pytest.mark.errors
-@pytest.mark.parametrize("ids", [torch.arange(6), torch.arange(7.0), torch.zeros(7, 1, dtype=torch.long)])
+@pytest.mark.parametrize("ids", [torch.arange(6), torch.zeros(7, 1, dtype=torch.long)])
 def test_ids_that_do_not_fit_are_refused(ids: Tensor) -> None:
     rows = draw(ROWS, 4)
-    with pytest.raises(ValueError, match=r"'positive_id' must be integers of the shape \[7\]"):
+    with pytest.raises(ValueError, match=r"'positive_id' must have the shape \[7\], the id of each row"):
         info_nce(rows, rows, anchor_id=torch.arange(7), positive_id=ids)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64, torch.bool])
+def test_ids_are_integers(dtype: torch.dtype) -> None:
+    rows = draw(ROWS, 4)
+    with pytest.raises(TypeError, match=rf"'positive_id' must hold integer ids \(got {dtype}\)"):
+        info_nce(rows, rows, anchor_id=torch.arange(7), positive_id=torch.arange(7).to(dtype))
+
+
+@pytest.mark.errors
+def test_options_are_checked_without_the_module_too() -> None:
+    rows = draw(ROWS, 4)
+    with pytest.raises(TypeError, match=r"'normalize' must be True or False \(got 'no'\)"):
+        info_nce(rows, rows, normalize="no")

@@ -209,6 +209,9 @@ def test_inductor_compiles_it_whole() -> None:
             TypeError,
             r"'mask' must be a bool tensor, True = not a negative \(got torch.float",
         ),
+        ({"mask": [[True]]}, TypeError, r"'mask' must be a torch tensor \(got a list\)"),
+        ({"anchor": [[1.0]]}, TypeError, r"'anchor' must be a torch tensor \(got a list\)"),
+        ({"anchor_id": [0]}, TypeError, r"'anchor_id' must be a torch tensor \(got a list\)"),
         (
             {"mask": torch.zeros(6, 5, dtype=torch.bool)},
             ValueError,
@@ -226,8 +229,11 @@ def test_inputs_that_do_not_fit_are_refused(changes: dict[str, Any], error: type
 def test_bad_options_are_refused_when_built(cls: type[InfoNCELoss]) -> None:
     with pytest.raises(ValueError, match=r"'temperature' must be a finite number above 0 \(got 0\)"):
         cls(temperature=0)
-    with pytest.raises(TypeError, match=r"'temperature' must be a number \(got 'x', a str\)"):
-        cls(temperature="x")
+    for wrong in ("x", None):
+        with pytest.raises(TypeError, match=rf"'temperature' must be a number \(got {wrong!r}, a \w+\)"):
+            cls(temperature=wrong)
+    with pytest.raises(TypeError, match=r"'normalize' must be True or False \(got 'no'\)"):
+        cls(normalize="no")
     with pytest.raises(ValueError, match=r"'reduction' must be one of"):
         cls(reduction="max")
 
@@ -237,6 +243,16 @@ def test_the_line_that_does_not_fit_is_named() -> None:
     inputs = TestIntraAlignmentLoss().inputs()
     with pytest.raises(ValueError, match=r"'modal_item' must have the shape of 'modal_user' \(got \[6, 3\]"):
         IntraAlignmentLoss()(**{**inputs, "modal_item": inputs["modal_item"][:, :3]})
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("name", ["user", "item"])
+def test_ids_that_do_not_fit_are_named_as_they_were_given(name: str) -> None:
+    inputs = {**TestIntraAlignmentLoss().inputs(), "user": torch.arange(6), "item": torch.arange(6)}
+    with pytest.raises(TypeError, match=rf"'{name}' must hold integer ids \(got torch.float32\)"):
+        IntraAlignmentLoss()(**{**inputs, name: torch.arange(6.0)})
+    with pytest.raises(ValueError, match=rf"'{name}' must have the shape \[6\], the id of each row \(got \[5\]\)"):
+        IntraAlignmentLoss()(**{**inputs, name: torch.arange(5)})
 
 
 @pytest.mark.errors

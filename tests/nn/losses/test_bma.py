@@ -231,3 +231,43 @@ def test_inputs_that_do_not_fit_are_refused(inputs: dict[str, Tensor]) -> None:
         loss(**inputs, mask=torch.zeros(6, 1, dtype=torch.bool))
     with pytest.raises(ValueError, match=r"'beta' must be a finite number of at least 0 \(got -1\)"):
         BMALoss(0.1, -1, 0.1)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("name", ["user", "item"])
+def test_ids_are_tensors_of_integers(name: str, inputs: dict[str, Tensor]) -> None:
+    for dtype in (torch.float32, torch.bool):
+        with pytest.raises(TypeError, match=rf"'{name}' must hold integer ids \(got {dtype}\)"):
+            BMALoss(0.1, 0.1, 0.1)(**{**inputs, name: inputs[name].to(dtype)})
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("name", [*LINES, "user", "item", "mask"])
+def test_lists_are_no_tensors(name: str, inputs: dict[str, Tensor]) -> None:
+    with pytest.raises(TypeError, match=rf"'{name}' must be a torch tensor \(got a list\)"):
+        BMALoss(0.1, 0.1, 0.1)(**{**inputs, name: [[True]]})
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("name", ["user_similarity", "item_similarity"])
+def test_a_target_is_a_matrix_or_gives_one(name: str, inputs: dict[str, Tensor]) -> None:
+    with pytest.raises(TypeError, match=rf"'{name}' must be a torch tensor.* or a callable \(got a list\)"):
+        BMALoss(0.1, 0.1, 0.1)(**{**inputs, name: [[1.0]]})
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"distinct": "no"}, r"'distinct' must be True or False \(got 'no'\)"),
+        ({"mask_duplicates": 1}, r"'mask_duplicates' must be True or False \(got 1\)"),
+        ({"normalize": "no"}, r"'normalize' must be True or False \(got 'no'\)"),
+        ({"alpha": None}, r"'alpha' must be a number \(got None"),
+        ({"temperature": None}, r"'temperature' must be a number \(got None"),
+        ({"sss_metric": "x"}, r"'sss_metric' must be one of 'cosine', 'dot' \(got 'x'\)"),
+        ({"sss_reduction": "x"}, r"'sss_reduction' must be one of 'mean', 'frobenius', .* \(got 'x'\)"),
+    ],
+)
+def test_bad_options_are_refused_when_built(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        BMALoss(**{"alpha": 0.1, "beta": 0.1, "gamma": 0.1, **wrong})

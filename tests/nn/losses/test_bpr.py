@@ -75,6 +75,14 @@ def test_shapes_that_do_not_fit_are_refused(positive: tuple[int, ...], negative:
 
 
 @pytest.mark.errors
+def test_lists_are_no_tensors() -> None:
+    with pytest.raises(TypeError, match=r"'pos_score' must be a torch tensor \(got a list\)"):
+        BPRLoss()([1.0], [0.0])
+    with pytest.raises(TypeError, match=r"'neg_score' must be a torch tensor \(got a list\)"):
+        BPRLoss()(torch.ones(1), [0.0])
+
+
+@pytest.mark.errors
 def test_unknown_reduction_is_refused_when_built() -> None:
     with pytest.raises(ValueError, match=r"'reduction' must be one of 'mean', 'sum', 'none' \(got 'average'\)"):
         BPRLoss(reduction="average")
