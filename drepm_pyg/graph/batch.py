@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg.graph.find import Found, How, find
+from drepm_pyg.graph.find import Found, How, block_bytes, find
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.neighbors import nearest
 from drepm_pyg.graph.result import KNNInfo
 from drepm_pyg.graph.rows import FeatureRows
+from drepm_pyg.graph.space import own_and_scale
 from drepm_pyg.typing import Int, Tensor
 
 __all__ = ["find_in_groups", "groups_of", "info_of"]
@@ -75,7 +76,7 @@ def find_in_groups(
 def _all_pairs(rows: FeatureRows, groups: NDArray[np.int64], k: int, how: How, *, loop: bool) -> Iterator[Found]:
     """The exact scores of all pairs within each of the ``groups`` ``[G, S]``, as many at a time as the budget holds."""
     metric, size = METRICS[how.metric], groups.shape[1]
-    class_of, own = rows.ties.class_of_node, metric.own(rows.squares)
+    class_of, (own, _) = rows.ties.class_of_node, own_and_scale(rows, metric, block_bytes(how.memory_budget))
     first, second = np.triu_indices(size, 1)
     itself, count = np.arange(size), min(k, size if loop else size - 1)
     step = max(1, how.memory_budget // (128 * size**2))

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +41,17 @@ def cached(
     at once. A graph whose weights overflow is not kept.
 
     Raises:
-        ValueError: if ``directory`` is a file.
+        ValueError: if ``directory`` is a file, or lies below one.
     """
-    directory = Path(directory)
-    if directory.exists() and not directory.is_dir():
-        raise ValueError(f"'cache_dir' must be a folder (got '{directory}', a file).")
-    path = directory / f"{key}.npz"
+    path = Path(directory) / f"{key}.npz"
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(f"'cache_dir' must be a folder (got '{directory}', a file or below one).") from error
+    with suppress(FileNotFoundError, ValueError):  # a CorruptFileError, or ids that are none of these nodes'
         edge_index, stored = read_weighted(path, num_nodes=num_nodes, weight="weight")
         assert stored is not None
         return edge_index, stored.to(dtype)  # bfloat16 is float32 in the file
-    except (FileNotFoundError, ValueError):  # a CorruptFileError, or ids that are none of these nodes'
-        directory.mkdir(parents=True, exist_ok=True)
     edge_index, edge_weight = make()
     if bool(edge_weight.isfinite().all()):
         write_graph(path, edge_index, edge_weight)

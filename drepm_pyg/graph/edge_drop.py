@@ -28,10 +28,13 @@ def degree_sensitive_edge_drop(
         long ``[2, E_kept]``, in the order of the input.
 
     Raises:
+        TypeError: if ``generator`` is none.
         ValueError: where ``ratio`` lies outside [0, 1), or an id is negative.
     """
     check_edge_index(edge_index)
     check_fraction(ratio=ratio)
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise TypeError(f"'generator' must be a torch.Generator (got {generator!r}, a {type(generator).__name__}).")
     num_edges = edge_index.size(1)
     if num_edges:
         check_ids(int(edge_index.max()) + 1, what="nodes", edge_index=edge_index)

@@ -168,7 +168,7 @@ def find(
     if ranking.strain > _STRAIN and not space.worst_case:
         _log.warning("rounding errors of fast scores follow a pattern: searched again by the worst case, which is slow")
         name, ranking = searched(space.bounded_by_worst_case())
-    own = space.metric.own(rows.squares)[own_class]
+    own = space.own[own_class]
     neighbors = choose(ranking, ties, mine, place, own, k, loop=loop)
     recall = 1.0 if exact and how.measure_recall else None
     if sample is not None:

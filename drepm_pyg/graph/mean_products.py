@@ -41,9 +41,9 @@ def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortl
         # No Gram matrix of the users here: a row of theirs is itself a sum.
         return feature_route(space, replace(how, index="blocks"), count)
     source = Space(items, space.metric, block_bytes=space.block_bytes)
-    by = space.metric.scale(items.squares)
+    by = source.scale
     length = np.divide(1, by, out=np.zeros_like(by), where=by > 0)  # a row is its prepared form times this
-    scale = space.metric.scale(rows.squares) / rows.degree
+    scale = space.scale / rows.degree
     unit = unit_roundoff(device)
     p, q = space.slack(_reach(space, length * source.norms, scale, unit), unit)
     products, factor = gram_of(source, device)
@@ -66,8 +66,9 @@ def _reach(space: Space, norms: NDArray[np.float64], scale: NDArray[np.float64],
         products = whole**2
     else:
         squared = rows.counts.copy()
-        squared.data **= 2
-        products = np.sqrt(2) * (squared @ norms**2) * scale**2
+        # Multiplied before it is squared: the norm may be as short as the scale is long.
+        squared.data = (squared.data * norms[squared.indices] * np.repeat(scale, np.diff(squared.indptr))) ** 2
+        products = np.sqrt(2) * squared.sum(axis=1)
     sums = rounding(np.diff(rows.counts.indptr), unit, worst_case=space.worst_case)
     sums /= rounding(rows.width, unit, worst_case=space.worst_case)
     typical = float(sums.mean())

@@ -1,13 +1,12 @@
 """The weighted sum of several graphs over the same nodes (FREEDOM, Eq. 2; LATTICE, Eq. 8)."""
 
-import math
 from collections.abc import Mapping
 
 import torch
 from torch_geometric import EdgeIndex
 from torch_geometric.utils import coalesce
 
-from drepm_pyg._checks import check_edge_index, check_finite, check_ids, check_number
+from drepm_pyg._checks import check_edge_index, check_finite, check_ids, check_non_negative
 from drepm_pyg.graph.edge_weight import check_edge_weight
 from drepm_pyg.typing import Float, Int, OptTensor, Tensor
 
@@ -64,16 +63,16 @@ def check_merge_weights(weights: Mapping[str, float]) -> None:
     """Finite numbers of at least 0, not all 0, by name."""
     if not isinstance(weights, Mapping):
         raise TypeError(f"'weights' must map each modality to a number (got {type(weights).__name__}).")
-    check_number(**{f"weights[{name!r}]": weight for name, weight in weights.items()})
-    valid = all(math.isfinite(weight) and weight >= 0 for weight in weights.values())
-    if not valid or not any(weight > 0 for weight in weights.values()):
-        raise ValueError(f"'weights' must be finite, at least 0 and not all 0 (got {dict(weights)}).")
+    check_non_negative(**{f"weights[{name!r}]": weight for name, weight in weights.items()})
+    if not any(weight > 0 for weight in weights.values()):
+        raise ValueError(f"'weights' must not all be 0 (got {dict(weights)}).")
 
 
 def _scaled(name: str, graph: Tensor | tuple[Tensor, OptTensor], weight: float) -> tuple[Tensor, Tensor]:
     called = f"graphs[{name!r}]"
     if not isinstance(graph, Tensor) and not (isinstance(graph, tuple | list) and len(graph) == 2):
-        raise TypeError(f"'{called}' must be an edge_index, or a pair of it and its weights (got {graph!r}).")
+        given = type(graph).__name__ + (f" of {len(graph)}" if isinstance(graph, tuple | list) else "")
+        raise TypeError(f"'{called}' must be an edge_index, or a pair of it and its weights (got a {given}).")
     edge_index, edge_weight = (graph, None) if isinstance(graph, Tensor) else graph
     check_edge_index(edge_index, name=called)
     edge_index = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index

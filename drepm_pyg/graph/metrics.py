@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from drepm_pyg.graph.rows import Inner, inner_products
 from drepm_pyg.typing import Tensor
 
-__all__ = ["METRICS", "NARROW", "Metric", "rounding"]
+__all__ = ["METRICS", "NARROW", "Metric", "exponents", "rounding"]
 
 Array = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ _SHORT = 2.0**-400  # of a squared norm: the product of two is then near float64
 NARROW = 64
 
 
-def rounding(width: int | NDArray[np.int32], unit: float, *, worst_case: bool = False) -> Any:
+def rounding(width: int | NDArray[np.int32] | NDArray[np.int64], unit: float, *, worst_case: bool = False) -> Any:
     r"""Relative error of a sum of ``width`` products (a number, or many) with unit round-off ``unit``.
 
     The worst case grows as ``width``; rounding errors that do not conspire grow as its square root (Higham and Mary,
@@ -193,9 +193,14 @@ class Euclidean:
             return np.ldexp(np.sqrt(np.maximum(-score, 0)), exponent)
 
 
+def exponents(rows: Array) -> NDArray[np.int32]:
+    """The exponent of each row's largest entry."""
+    return np.frexp(np.abs(rows).max(axis=1))[1]
+
+
 def _level(rows: Array) -> Array:
     """Every row scaled by a power of two to a largest entry of about 1: the squares of short rows would vanish."""
-    return np.ldexp(rows, -np.frexp(np.abs(rows).max(axis=1))[1][:, None])
+    return np.ldexp(rows, -exponents(rows)[:, None])
 
 
 METRICS: dict[str, Metric] = {"cosine": Cosine(), "ip": InnerProduct(), "l2": Euclidean()}

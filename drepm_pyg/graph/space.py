@@ -6,11 +6,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg.graph.metrics import NARROW, Metric, rounding
-from drepm_pyg.graph.rows import FeatureRows, Rows, blocks_of
+from drepm_pyg.graph.metrics import NARROW, Metric, exponents, rounding
+from drepm_pyg.graph.rows import FeatureRows, Rows, blocks_of, squared_norms
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["Space"]
+__all__ = ["Space", "own_and_scale"]
+
+_SHORT = 2.0**-900  # of a squared norm: squares of float64 entries vanish; those of narrower dtypes never do
+_LIMIT = 1000  # of exponents: a scale is finite
 
 
 class Space:
@@ -25,6 +28,8 @@ class Space:
         num_base_nodes: how many nodes there are that may be neighbours, those without a row included.
 
     Attributes:
+        own: score of each row with itself.
+        scale: what each row is multiplied with for the matrix product, unless it is centred.
         worst_case: whether errors of fast scores are bounded by the worst case, as those of narrow rows are; else as
             if they did not conspire.
     """
@@ -46,6 +51,7 @@ class Space:
         self.num_base_nodes = rows.ties.num_nodes if num_base_nodes is None else num_base_nodes
         self.worst_case = rows.width <= NARROW
         self.centre = rows.mean() if metric.centred else np.zeros(rows.width)
+        self.own, self.scale = own_and_scale(rows, metric, block_bytes)
         self.norms = np.sqrt(self._prepared_squares())
 
     def __len__(self) -> int:
@@ -78,7 +84,7 @@ class Space:
         rows = self.rows.double(ids)
         if self.metric.centred:
             return rows - self.centre
-        rows *= self.metric.scale(self.rows.squares[ids])[:, None]
+        rows *= self.scale[ids][:, None]
         return rows
 
     def single(self, ids: NDArray[np.int64], device: torch.device) -> Float[Tensor, "C F"]:
@@ -89,8 +95,7 @@ class Space:
             if self.metric.centred:
                 rows -= torch.from_numpy(self.centre).to(self.rows.device)
             else:
-                scale = torch.from_numpy(self.metric.scale(self.rows.squares[ids[block]]))
-                rows *= scale.to(self.rows.device)[:, None]
+                rows *= torch.from_numpy(self.scale[ids[block]]).to(self.rows.device)[:, None]
             out[block[0] : block[-1] + 1] = rows
         return out
 
@@ -102,7 +107,7 @@ class Space:
         given = self.rows.uncopied() if isinstance(self.rows, FeatureRows) and not self.metric.centred else None
         if given is None:
             return self.single(np.arange(len(self)), device), np.ones(len(self))
-        return given.to(device), np.ldexp(self.metric.scale(self.rows.squares), -self.rows.exponent)
+        return given.to(device), np.ldexp(self.scale, -self.rows.exponent)
 
     def slack(self, reach: NDArray[np.float64], unit: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Factors whose product bounds the error of fast scores: of the centre, of the neighbour."""
@@ -125,8 +130,25 @@ class Space:
 
     def _prepared_squares(self) -> NDArray[np.float64]:
         if not self.metric.centred:
-            return self.metric.own(self.rows.squares)
+            return self.own
         centre = torch.from_numpy(self.centre).to(self.rows.device)
         blocks = blocks_of(len(self), self.width, self.block_bytes)
         squares = (self.rows.tensor(block).sub_(centre).square_().sum(dim=1) for block in blocks)
         return np.concatenate([np.zeros(0), *(part.cpu().numpy() for part in squares)])
+
+
+def own_and_scale(rows: Rows, metric: Metric, block_bytes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The score of each row with itself, and what it is multiplied with for the matrix product.
+
+    Rows whose squares vanish beside those of the longest are measured on scales of their own, where a metric allows it.
+    """
+    own, scale = metric.own(rows.squares), metric.scale(rows.squares)
+    short = np.flatnonzero(rows.squares < _SHORT) if metric.scale_free else np.zeros(0, np.int64)
+    for block in blocks_of(len(short), rows.width, block_bytes):
+        ids = short[block]
+        lifted = rows.double(ids)
+        exponent = exponents(lifted)
+        squares = squared_norms(np.ldexp(lifted, -exponent[:, None]))
+        own[ids] = metric.own(squares)
+        scale[ids] = np.ldexp(metric.scale(squares), np.minimum(-exponent, _LIMIT))
+    return own, scale

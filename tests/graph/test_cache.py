@@ -73,8 +73,9 @@ def test_weights_that_overflow_are_not_kept(tmp_path: Path) -> None:
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     make = Builder()
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match=r"'cache_dir' must be a folder \(got '.*file', a file\)"):
-        cached(tmp_path / "file", "key", 2, torch.float32, make)
+    for directory in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ValueError, match=r"'cache_dir' must be a folder \(got '.*file.*', a file or below one\)"):
+            cached(directory, "key", 2, torch.float32, make)
     assert make.calls == 0
 
 

@@ -46,3 +46,10 @@ def test_a_ratio_of_one_is_refused() -> None:
 def test_a_negative_id_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'edge_index' must hold ids in \[0, 3\) for 3 nodes \(got -1 to 2\)"):
         degree_sensitive_edge_drop(torch.tensor([[0, -1], [1, 2]]), 0.5)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("ratio", [0.5, 0.0])
+def test_a_seed_is_no_generator(ratio: float) -> None:
+    with pytest.raises(TypeError, match=r"'generator' must be a torch.Generator \(got 3, a int\)"):
+        degree_sensitive_edge_drop(STAR, ratio, generator=3)

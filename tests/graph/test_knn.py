@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -210,6 +211,16 @@ def test_the_cosine_does_not_care_for_length() -> None:
     # Powers of two scale exactly.
     scale = 2.0 ** np.random.default_rng(0).integers(-250, 250, (60, 1))
     assert torch.equal(knn_graph(x * scale, 4), knn_graph(x, 4))
+
+
+@pytest.mark.parametrize("more", [{"index": "gram"}, {"index": "blocks"}, {"batch": torch.zeros(6, dtype=torch.long)}])
+def test_rows_whose_squares_vanish_have_a_direction(more: dict[str, Any]) -> None:
+    x = features("random", n=6).astype(np.float64)
+    x[3:] = x[:3] * 2.0**-550  # the squares are below the smallest float64
+    assert knn_graph(x, 1, **more)[0].tolist() == [3, 4, 5, 0, 1, 2]
+    edge_index, weight = knn_graph(x, 2, loop=True, return_weight=True, **more)
+    assert edge_index[0].tolist() == 2 * [0, 3, 1, 4, 2, 5]
+    assert weight.tolist() == 12 * [1.0]
 
 
 def test_weights_are_the_scores() -> None:

@@ -83,10 +83,16 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"'weights' must name exactly the graphs \['a'\] \(got \['b'\]\)"):
             merge_graphs({"a": graph([])}, {"b": 1.0})
 
-    @pytest.mark.parametrize("bad", [-0.1, float("nan"), float("inf"), 0.0])
+    @pytest.mark.parametrize("bad", [-0.1, float("nan"), float("inf")])
     def test_weights(self, bad: float) -> None:
-        with pytest.raises(ValueError, match=r"'weights' must be finite, at least 0 and not all 0"):
+        with pytest.raises(ValueError, match=r"'weights\['a'\]' must be a finite number of at least 0"):
             merge_graphs({"a": graph([])}, {"a": bad})
+
+    def test_weights_that_leave_nothing(self) -> None:
+        with pytest.raises(ValueError, match=r"'weights' must not all be 0 \(got \{'a': 0.0\}\)"):
+            merge_graphs({"a": graph([])}, {"a": 0.0})
+        with pytest.raises(TypeError, match=r"'weights\['a'\]' must be a number \(got None"):
+            merge_graphs({"a": graph([])}, {"a": None})
 
     def test_lengths(self) -> None:
         with pytest.raises(
@@ -94,9 +100,13 @@ class TestErrors:
         ):
             merge_graphs({"a": (graph([(0, 1), (1, 0)])[0], torch.ones(3))}, {"a": 1.0})
 
-    @pytest.mark.parametrize("bad", [(graph([])[0], None, 1), 3, None])
-    def test_what_is_no_graph(self, bad: object) -> None:
-        with pytest.raises(TypeError, match=r"'graphs\['a'\]' must be an edge_index, or a pair of it and its weights"):
+    @pytest.mark.parametrize(
+        ("bad", "given"), [((graph([])[0], None, 1), "tuple of 3"), (3, "int"), (None, "NoneType")]
+    )
+    def test_what_is_no_graph(self, bad: object, given: str) -> None:
+        with pytest.raises(
+            TypeError, match=rf"'graphs\['a'\]' must be an edge_index, or a pair of it .* \(got a {given}\)"
+        ):
             merge_graphs({"a": bad}, {"a": 1})
 
     def test_no_mapping(self) -> None:

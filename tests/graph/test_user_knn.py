@@ -221,11 +221,14 @@ class TestErrors:
             user_knn_graph(x, torch.tensor([[0, 1], [0, 1]]), 2, 1)
 
 
+@pytest.mark.parametrize(("factor", "width"), [(1e-120, 6), (1e-165, 6), (1e-165, 80)])
 @pytest.mark.parametrize("index", ["gram", "blocks"])
-def test_cosines_of_users_whose_squares_vanish(index: str, generator: torch.Generator) -> None:
-    x = torch.randn(20, 6, generator=generator, dtype=torch.float64)
+def test_cosines_of_users_whose_squares_vanish(
+    index: str, factor: float, width: int, generator: torch.Generator
+) -> None:
+    x = torch.randn(20, width, generator=generator, dtype=torch.float64)
     pairs = interactions(12, 10, 30)
     pairs = torch.cat([pairs, pairs + torch.tensor([[12], [10]])], dim=1)  # 12 more users, of the other items alone
     expected = user_knn_graph(x, pairs, 24, 5, index=index)
-    x[10:] *= 1e-120
+    x[10:] *= factor
     assert torch.equal(user_knn_graph(x, pairs, 24, 5, index=index), expected)

@@ -30,10 +30,10 @@ _ALWAYS = object()  # equal to nothing: the argument is shown whatever it is
 def check_nodes(nodes: Sequence[str]) -> None:
     """A list of distinct node types, not empty."""
     check_list(nodes=nodes)
-    if not nodes or len(set(nodes)) != len(nodes):
-        raise ValueError(f"'nodes' must name distinct node types (got {list(nodes)}).")
     for node in nodes:
         check_choice(NODES, nodes=node)
+    if not nodes or len(set(nodes)) != len(nodes):
+        raise ValueError(f"'nodes' must name distinct node types (got {list(nodes)}).")
 
 
 def check_modalities(modalities: Sequence[str] | None) -> None:

@@ -11,14 +11,6 @@ from drepm_pyg.typing import Adj, OptTensor, Tensor
 __all__ = ["LightGCNConv"]
 
 
-def _check_size(size: tuple[int, int]) -> None:
-    """Two integers of at least 0."""
-    check_list(size=size)
-    check_at_least(0, **{f"size[{end}]": count for end, count in enumerate(size)})
-    if len(size) != 2:
-        raise ValueError(f"'size' must be the numbers of sources and targets (got {size}).")
-
-
 class LightGCNConv(NormalizedSumConv):
     r"""The simplified graph convolution of LightGCN: no parameters, no activation, no self loops (Eq. 2).
 
@@ -84,3 +76,11 @@ class LightGCNConv(NormalizedSumConv):
         raise ValueError(
             "'size' is needed where 'x' has no target rows: pass size=(sources, targets), or x=(x_src, x_dst)."
         )
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    """Two integers of at least 0."""
+    check_list(size=size)
+    check_at_least(0, **{f"size[{end}]": count for end, count in enumerate(size)})
+    if len(size) != 2:
+        raise ValueError(f"'size' must be the numbers of sources and targets (got {size}).")

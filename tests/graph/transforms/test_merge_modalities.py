@@ -74,5 +74,5 @@ class TestErrors:
             MergeModalities(WEIGHTS, name=3)
 
     def test_weights(self) -> None:
-        with pytest.raises(ValueError, match=r"'weights' must be finite, at least 0 and not all 0 \(got \{\}\)"):
+        with pytest.raises(ValueError, match=r"'weights' must not all be 0 \(got \{\}\)"):
             MergeModalities({})

@@ -79,6 +79,8 @@ class TestErrors:
             NormalizeSimilarity(nodes=["items"])
         with pytest.raises(ValueError, match=r"'nodes' must name distinct node types \(got \[\]\)"):
             NormalizeSimilarity(nodes=[])
+        with pytest.raises(ValueError, match=r"'nodes' must be one of 'item', 'user' \(got \['item'\]\)"):
+            NormalizeSimilarity(nodes=[["item"]])
 
     def test_unknown_size(self, data: HeteroData) -> None:
         del data["user"].num_nodes
