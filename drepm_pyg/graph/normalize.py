@@ -19,7 +19,7 @@ __all__ = ["normalize_graph"]
 
 def normalize_graph(
     edge_index: Int[Tensor, "2 E"],
-    edge_weight: Float[Tensor, " E"] | None = None,
+    edge_weight: Float[Tensor, " E"] | Int[Tensor, " E"] | None = None,
     *,
     num_nodes: int,
     mode: Literal["sym", "row", "col"] = "sym",

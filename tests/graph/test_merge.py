@@ -43,7 +43,7 @@ def test_the_order_of_the_graphs_does_not_matter() -> None:
 
 def test_a_weight_of_zero_adds_no_edges_and_no_weights_are_ones() -> None:
     edge_index, _ = graph([(0, 1), (2, 1)])
-    merged, weight = merge_graphs({"a": (edge_index, None), "b": graph([(3, 4)])}, {"a": 0.5, "b": 0})
+    merged, weight = merge_graphs({"a": (edge_index, None), "b": graph([(3, 4)])}, {"a": 0.5, "b": 0.0})
     assert torch.equal(merged, edge_index)
     assert weight.tolist() == [0.5, 0.5]
 
@@ -68,7 +68,7 @@ def test_an_edge_index_of_pyg_is_taken() -> None:
 
 
 def test_counts_become_floats() -> None:
-    merged = merge_graphs({"a": (torch.tensor([[0], [1]]), torch.tensor([3]))}, {"a": 2})
+    merged = merge_graphs({"a": (torch.tensor([[0], [1]]), torch.tensor([3]))}, {"a": 2.0})
     assert merged[1].dtype == torch.float32
     assert merged[1].tolist() == [6.0]
 
