@@ -1,6 +1,6 @@
 """Full-ranking evaluation on held-out pairs, in the protocol that the field publishes with."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
 import torch
@@ -95,7 +95,8 @@ def evaluate_users(
     pairs = _pairs(data, split, "split")
     if pairs.size(1) == 0:
         raise ValueError(f"'split' must have held-out pairs (got {split!r} with none). Choose another, or split anew.")
-    check_list(exclude=exclude)
+    if not isinstance(exclude, Set):
+        check_list(exclude=exclude)
     hidden = [_pairs(data, name, "exclude") for name in exclude if name != split]
 
     with scoring(model_or_representations, data) as (score, device):

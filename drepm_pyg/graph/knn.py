@@ -237,6 +237,9 @@ def knn_graphs(
     for option, instead in (("mask", "Pass 'masks', one per modality"), ("return_info", "Call knn_graph for each")):
         if option in options:
             raise TypeError(f"'{option}' is no option of knn_graphs. {instead}.")
+    for option in options:
+        if option not in KNNOptions.__annotations__:
+            raise TypeError(f"'{option}' is no option of knn_graphs.")
     masks = {} if masks is None else masks
     if not isinstance(masks, Mapping):
         raise TypeError(f"'masks' must be a mapping from modalities to masks (got {type(masks).__name__}).")

@@ -18,6 +18,7 @@ from drepm_pyg.graph.find import How, Route, block_bytes
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.result import KNNInfo, KNNOutput, output_dtype
 from drepm_pyg.graph.rows import FeatureRows, Features
+from drepm_pyg.typing import Tensor
 
 __all__ = ["MEMORY_BUDGET", "KNNOptions", "Options", "PathLike", "SearchOptions", "check_path", "home"]
 
@@ -153,14 +154,19 @@ class Options:
         if not self.return_weight:
             return (edge_index, info) if self.return_info else edge_index
         weight = torch.from_numpy(metric.weight(edges.score, exponent)).to(home(x), output_dtype(x))
-        lost = weight.isinf() | (weight == 0) & torch.from_numpy(edges.score != 0).to(home(x))
-        if not metric.scale_free and lost.any():
+        if not metric.scale_free:
+            self._tell_lost(weight, torch.from_numpy(edges.score != 0).to(weight.device))
+        return (edge_index, weight, info) if self.return_info else (edge_index, weight)
+
+    def _tell_lost(self, weight: Tensor, counts: Tensor) -> None:
+        """Warn where scores that count became weights that say nothing."""
+        lost = weight.isinf() | (weight == 0) & counts
+        if lost.any():
             _log.warning(
                 "%d of %d weights are inf or 0, as %s cannot hold them for metric=%r (the neighbours are right all the "
                 "same). Scale the features to about 1.",
                 *(int(lost.sum()), len(weight), weight.dtype, self.metric),
             )
-        return (edge_index, weight, info) if self.return_info else (edge_index, weight)
 
 
 def check_path(**values: PathLike) -> None:

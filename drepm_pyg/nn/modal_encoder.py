@@ -29,12 +29,13 @@ def resolve_weights(modalities: Iterable[str], weights: Mapping[str, float] | No
         TypeError: where ``weights`` do not map names to numbers.
         ValueError: where the names are not those of ``modalities``, a weight is negative, or the sum is not 1.
     """
+    if weights is not None:
+        check_mapping(weights=weights)
     names = list(modalities)
     if weights is None:
         if set(names) == {"image", "text"}:
             return {name: {"image": 0.3, "text": 0.7}[name] for name in names}
         return {name: 1 / len(names) for name in names}
-    check_mapping(weights=weights)
     if set(weights) != set(names):
         raise ValueError(f"'weights' must name exactly the modalities {sorted(names)} (got {sorted(weights)}).")
     check_non_negative(**{f"weights[{name!r}]": weight for name, weight in weights.items()})

@@ -271,9 +271,12 @@ class Recommender:
 def _ids(values: Ids, name: str, size: int, what: str, device: torch.device) -> tuple[Int[Tensor, " B"], bool]:
     """A long vector, and whether a single id was given."""
     try:
-        ids = torch.as_tensor(values, device=device)
+        ids = torch.as_tensor(values)
     except (TypeError, ValueError, RuntimeError) as error:  # torch raises all of them
+        if "verflow" in str(error):
+            raise ValueError(f"'{name}' must hold ids in [0, {size}) for {size:,} {what} (got larger ones).") from error
         raise TypeError(f"'{name}' must hold integer ids (got {values!r}).") from error
+    ids = ids.to(device)
     if ids.ndim > 1:
         raise ValueError(f"'{name}' must be one id or a list of ids (got the shape {list(ids.shape)}).")
     ids = ids.long() if ids.numel() == 0 else ids

@@ -60,8 +60,10 @@ def write_recommender(path: str | os.PathLike[str], tables: Tables, catalog: Cat
 
 def _check_own(folder: Path) -> None:
     """In a run's folder, a saved recommender would answer in the place of the run from then on."""
-    own = {name for file in (TENSORS, HEADER) for name in (file, f".{file}")}
-    foreign = sorted({file.name for file in folder.iterdir()} - own) if folder.is_dir() else []
+    if (folder / HEADER).exists():
+        return
+    names = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+    foreign = [name for name in names if name != TENSORS and not name.startswith(".")]  # hidden ones are the system's
     if foreign or (folder.exists() and not folder.is_dir()):
         held = f"which holds '{foreign[0]}'" if foreign else "a file"
         raise ValueError(

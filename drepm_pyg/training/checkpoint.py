@@ -76,8 +76,9 @@ class RunCheckpoint(Checkpoint):
                 f"'{last}' is no checkpoint ({str(error).partition('. ')[0]}). Was it truncated? Delete the folder, or "
                 "choose another 'name'."
             ) from error
-        # An earlier version kept no defaults.
-        self._compare({**before, "init_args": all_arguments(model, before["init_args"])})
+        if "init_args" in before:  # an earlier version kept no defaults
+            before["init_args"] = all_arguments(model, before["init_args"])
+        self._compare(before)
         self.record.start(done)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -69,14 +69,16 @@ def _check_precision(precision: Any) -> None:
 
 def _check_one_device(devices: Any, num_nodes: Any) -> None:
     """Found out before Lightning starts a process for each of them."""
-    one = len(devices) == 1 if isinstance(devices, list | tuple) else devices in (None, 1, "1", "auto")
+    # "1," is Lightning's way to name one device, by its number.
+    named = devices.strip(",").split(",") if isinstance(devices, str) and "," in devices else devices
+    one = len(named) == 1 if isinstance(named, list | tuple) else named in (None, 1, "1", "auto")
     for name, given, right, expected in (
         ("devices", devices, one, "1, 'auto' or a list of one number"),
         ("num_nodes", num_nodes, num_nodes in (None, 1), "1"),
     ):
         if not right:
             raise ValueError(
-                f"'{name}' in 'trainer' must be {expected} (got {given}): every device would train on the same triples."
+                f"'{name}' in 'trainer' must be {expected} (got {given!r}): all would train on the same triples."
             )
 
 

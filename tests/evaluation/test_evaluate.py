@@ -157,6 +157,7 @@ def test_the_evaluated_split_is_never_left_out(generator: torch.Generator) -> No
     data, both = make_data(generator), tables(generator)
     assert evaluate(both, data, split="val", exclude=("train", "val")) == evaluate(both, data, split="val")
     assert evaluate(both, data, split="train") == evaluate(both, data, split="train", exclude=())
+    assert evaluate(both, data, exclude={"train", "val"}) == evaluate(both, data, exclude=("train", "val"))
 
 
 def test_other_attributes_do_not_matter(generator: torch.Generator) -> None:

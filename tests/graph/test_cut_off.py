@@ -187,8 +187,9 @@ class TestErrors:
             knn_graphs({"text": x, "image": x.long()}, 3)
         with pytest.raises(TypeError, match=r"'mask' is no option of knn_graphs\. Pass 'masks'"):
             knn_graphs({"text": x}, 3, mask=torch.ones(len(x), dtype=torch.bool))
-        with pytest.raises(TypeError, match="'return_info' is no option of knn_graphs"):
-            knn_graphs({"text": x}, 3, return_info=True)
+        for name in ("return_info", "neighbours"):
+            with pytest.raises(TypeError, match=f"'{name}' is no option of knn_graphs"):
+                knn_graphs({"text": x}, 3, **{name: True})
         with pytest.raises(TypeError, match=r"'features' must be a mapping from modalities to matrices \(got Tensor\)"):
             knn_graphs(x, 3)  # type: ignore[call-overload]
 

@@ -405,6 +405,8 @@ class TestErrors:
         for ids in ("a", None, ["a", "b"]):
             with pytest.raises(TypeError, match=r"'user_ids' must hold integer ids \(got "):
                 recommender.recommend(ids, 1)
+        with pytest.raises(ValueError, match=r"'user_ids' must hold ids in \[0, .* \(got larger ones\)"):
+            recommender.recommend([2**70], 1)
 
     def test_a_text_is_no_flag(self, recommender):
         with pytest.raises(TypeError, match=r"'exclude_seen' must be True or False \(got 'no'\)"):

@@ -159,6 +159,14 @@ def test_a_folder_of_something_else_is_left_as_it_is(recommender, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["config.yaml"]
 
 
+def test_a_saved_recommender_is_replaced_whatever_came_to_stand_beside_it(recommender, tmp_path):
+    (tmp_path / ".DS_Store").write_text("the system's")
+    for _ in range(2):
+        recommender.save(tmp_path)
+        (tmp_path / "README").write_text("mine")
+    assert (tmp_path / "README").read_text() == "mine"
+
+
 def test_one_mask_may_serve_two_modalities(tmp_path):
     data = toy.toy_data()
     data["item"].image_mask = data["item"].text_mask = torch.ones(toy.ITEMS, dtype=torch.bool)

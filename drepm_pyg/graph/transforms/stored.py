@@ -1,6 +1,6 @@
 """The similarity graphs that a HeteroData holds already, and how many nodes they have."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 
 from torch_geometric.data import HeteroData
 
@@ -40,7 +40,8 @@ def check_modalities(modalities: Sequence[str] | None) -> None:
     """Names in a list, one at least."""
     if modalities is None:
         return
-    check_list(modalities=modalities)
+    if not isinstance(modalities, Set):  # as a mapping's keys are
+        check_list(modalities=modalities)
     if not modalities:
         raise ValueError("'modalities' must name one at least (got none). Leave it out for all that there are.")
 
