@@ -100,7 +100,7 @@ def test_averaged_weights_are_refused(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("option", [{"devices": 2}, {"devices": -1}, {"devices": [0, 1]}, {"num_nodes": 2}], ids=str)
 def test_several_devices_are_refused_before_a_process_starts(option: dict[str, Any], tmp_path: Path) -> None:
     (name, value) = next(iter(option.items()))
-    with pytest.raises(ValueError, match=rf"'{name}' in 'trainer' must be .* \(got {re.escape(str(value))}\): all would"):
+    with pytest.raises(ValueError, match=rf"'{name}' in 'trainer' must be .* \(got {re.escape(str(value))}\): all"):
         train(tmp_path, option)
     assert not list(tmp_path.iterdir())
 
