@@ -24,6 +24,7 @@ __all__ = [
     "check_ids",
     "check_list",
     "check_mapping",
+    "check_node_ids",
     "check_non_negative",
     "check_number",
     "check_positive",
@@ -202,6 +203,12 @@ def check_ids(size: int, *, what: str, **tensors: Tensor) -> None:
         low, high = int(ids.min()), int(ids.max())
         if low < 0 or high >= size:
             raise ValueError(f"'{name}' must hold ids in [0, {size}) for {size:,} {what} (got {low} to {high}).")
+
+
+def check_node_ids(**tensors: Tensor) -> None:
+    """Integer ids of at least 0, where nothing says how many nodes there are."""
+    for name, ids in tensors.items():
+        check_ids(int(ids.max()) + 1 if ids.numel() else 0, what="nodes", **{name: ids})
 
 
 def check_edge_index(edge_index: Tensor, *, name: str = "edge_index") -> None:

@@ -53,8 +53,7 @@ class NegativeSampler:
         # One row more than there are users: it stands for every user without a training pair.
         count = torch.bincount(owner, minlength=1 + int(user.max()) if user.numel() else 0)
         count = torch.cat([count, count.new_zeros(1)])
-        self._end = count.cumsum(0)
-        self._start = self._end - count
+        self._start = count.cumsum(0) - count
         self._free = self._stride - count
         self._keys = pairs - (torch.arange(len(pairs), device=pairs.device) - self._start[owner])
         self._sated = (self._free == 0).nonzero().flatten()
@@ -85,10 +84,10 @@ class NegativeSampler:
     def _drawn(self, row: Int[Tensor, " B"], generator: torch.Generator | None) -> Int[Tensor, " B"]:
         """One item for each of some rows in ascending order."""
         # torch selects entries of a vector in half of the time that indexing takes.
-        rank = torch.empty_like(row).random_(generator=generator) % self._free.index_select(0, row)
-        first = self._start.index_select(0, row)
+        free, first = self._free.index_select(0, row), self._start.index_select(0, row)
+        rank = torch.empty_like(row).random_(generator=generator) % free
         # What lies between the first row's keys and the last one's: a search among few of them stays in cache.
-        keys = self._keys[int(first[0]) : int(self._end[row[-1]])]
+        keys = self._keys[int(first[0]) : int(first[-1] + self._stride - free[-1])]
         passed = torch.searchsorted(keys, row * self._stride + rank, right=True) + (first[0] - first)
         return self.candidates.index_select(0, rank + passed)
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._checks import check_at_least, check_edge_index, check_finite, check_ids
+from drepm_pyg._checks import check_at_least, check_edge_index, check_finite, check_node_ids
 from drepm_pyg.graph.edge_weight import check_edge_weight
 from drepm_pyg.graph.formats import FORMATS, Format, as_array
 from drepm_pyg.graph.options import PathLike, check_path
@@ -101,8 +101,7 @@ def write_graph(
     """
     form = format_of(path)
     check_edge_index(edge_index)
-    if edge_index.numel():
-        check_ids(int(edge_index.max()) + 1, what="nodes", edge_index=edge_index)
+    check_node_ids(edge_index=edge_index)
     if Path(path).is_dir():
         raise IsADirectoryError(f"'path' must be a file (got '{path}', a folder).")
     if not Path(path).absolute().parent.is_dir():

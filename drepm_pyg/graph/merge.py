@@ -6,7 +6,7 @@ import torch
 from torch_geometric import EdgeIndex
 from torch_geometric.utils import coalesce
 
-from drepm_pyg._checks import check_edge_index, check_finite, check_ids, check_non_negative
+from drepm_pyg._checks import check_edge_index, check_finite, check_node_ids, check_non_negative
 from drepm_pyg.graph.edge_weight import check_edge_weight
 from drepm_pyg.typing import Float, Int, OptTensor, Tensor
 
@@ -76,8 +76,7 @@ def _scaled(name: str, graph: Tensor | tuple[Tensor, OptTensor], weight: float) 
     edge_index, edge_weight = (graph, None) if isinstance(graph, Tensor) else graph
     check_edge_index(edge_index, name=called)
     edge_index = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
-    if edge_index.numel():
-        check_ids(int(edge_index.max()) + 1, what="nodes", **{called: edge_index})
+    check_node_ids(**{called: edge_index})
     if edge_weight is None:
         edge_weight = torch.ones(edge_index.size(1), device=edge_index.device)
     called = f"the weights of {called}"
