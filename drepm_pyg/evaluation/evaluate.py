@@ -1,6 +1,6 @@
 """Full-ranking evaluation on held-out pairs, in the protocol that the field publishes with."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence, Set
 from typing import Any, NamedTuple
 
 import torch
@@ -38,7 +38,7 @@ def evaluate(
     split: str = "test",
     ks: Sequence[int] = (10, 20),
     metrics: Sequence[str] = ("recall", "ndcg"),
-    exclude: Sequence[str] = ("train",),
+    exclude: Collection[str] = ("train",),
     batch_size: int | None = None,
 ) -> dict[str, float]:
     """Rank all items for every user with held-out pairs and average the metrics over these users.
@@ -84,7 +84,7 @@ def evaluate_users(
     split: str = "test",
     ks: Sequence[int] = (10, 20),
     metrics: Sequence[str] = ("recall", "ndcg"),
-    exclude: Sequence[str] = ("train",),
+    exclude: Collection[str] = ("train",),
     batch_size: int | None = None,
 ) -> PerUserMetrics:
     """:func:`evaluate` before the average, for paired tests between models; the arguments are the same."""
