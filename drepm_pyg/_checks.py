@@ -17,6 +17,7 @@ __all__ = [
     "check_at_least",
     "check_choice",
     "check_edge_index",
+    "check_edge_weight",
     "check_finite",
     "check_flag",
     "check_fraction",
@@ -219,6 +220,17 @@ def check_edge_index(edge_index: Tensor, *, name: str = "edge_index") -> None:
         raise ValueError(f"'{name}' must have the shape [2, E] (got {list(edge_index.shape)}).")
     if edge_index.dtype != torch.long:
         raise TypeError(f"'{name}' must be a long tensor (got {edge_index.dtype}).")
+
+
+def check_edge_weight(edge_weight: Tensor, num_edges: int, *, name: str = "edge_weight") -> None:
+    """A tensor with a real number for every edge."""
+    check_tensors(**{name: edge_weight})
+    if edge_weight.shape != (num_edges,):
+        raise ValueError(
+            f"'{name}' must have one entry per edge (got {list(edge_weight.shape)} for {num_edges} edges)."
+        )
+    if edge_weight.is_complex():
+        raise TypeError(f"'{name}' must hold real numbers (got {edge_weight.dtype}).")
 
 
 @contextmanager

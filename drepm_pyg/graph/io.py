@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._checks import check_at_least, check_edge_index, check_finite, check_node_ids
-from drepm_pyg.graph.edge_weight import check_edge_weight
+from drepm_pyg._checks import check_at_least, check_edge_index, check_edge_weight, check_finite, check_node_ids
 from drepm_pyg.graph.formats import FORMATS, Format, as_array
 from drepm_pyg.graph.options import PathLike, check_path
 from drepm_pyg.typing import Float, Int, Tensor

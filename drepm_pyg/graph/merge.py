@@ -6,8 +6,7 @@ import torch
 from torch_geometric import EdgeIndex
 from torch_geometric.utils import coalesce
 
-from drepm_pyg._checks import check_edge_index, check_finite, check_node_ids, check_non_negative
-from drepm_pyg.graph.edge_weight import check_edge_weight
+from drepm_pyg._checks import check_edge_index, check_edge_weight, check_finite, check_node_ids, check_non_negative
 from drepm_pyg.typing import Float, Int, OptTensor, Tensor
 
 __all__ = ["check_merge_weights", "merge_graphs"]

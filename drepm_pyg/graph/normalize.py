@@ -8,10 +8,10 @@ from drepm_pyg._checks import (
     check_at_least,
     check_choice,
     check_edge_index,
+    check_edge_weight,
     check_finite,
     check_ids,
 )
-from drepm_pyg.graph.edge_weight import check_edge_weight
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["normalize_graph"]

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._checks import check_at_least, check_edge_index, check_ids
-from drepm_pyg.graph.edge_weight import check_edge_weight
+from drepm_pyg._checks import check_at_least, check_edge_index, check_edge_weight, check_ids
 from drepm_pyg.graph.edges import Edges
 from drepm_pyg.graph.find import find
 from drepm_pyg.graph.mean_products import mean_route

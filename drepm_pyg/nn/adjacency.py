@@ -4,7 +4,7 @@ from torch_geometric import EdgeIndex
 from torch_geometric.typing import SparseTensor
 from torch_geometric.utils import is_sparse
 
-from drepm_pyg._checks import check_edge_index, check_ids, check_tensors
+from drepm_pyg._checks import check_edge_index, check_edge_weight, check_ids
 from drepm_pyg.typing import Adj, OptTensor, Tensor
 
 __all__ = ["anchors", "check_adjacency", "check_nodes", "requires_grad", "to_coo"]
@@ -45,11 +45,7 @@ def check_adjacency(adj: Adj, edge_weight: OptTensor, num_sources: int, num_targ
             f"{declared})."
         )
     if edge_weight is not None:
-        check_tensors(edge_weight=edge_weight)
-        if edge_weight.shape != adj.shape[1:]:
-            raise ValueError(
-                f"'edge_weight' must have one weight per edge (got {list(edge_weight.shape)} for {adj.size(1)} edges)."
-            )
+        check_edge_weight(edge_weight, adj.size(1))
 
 
 def check_nodes(adj: Adj, num_sources: int, num_targets: int, sources: str, targets: str) -> None:

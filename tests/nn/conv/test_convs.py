@@ -300,7 +300,7 @@ def test_bad_input_is_named(graph: tuple[Tensor, Tensor], conv: type) -> None:
     (csr,) = arguments("csr", edge_index, weight, (N, N))
     with pytest.raises(ValueError, match="'edge_weight' was given beside a sparse adjacency, which carries its own"):
         conv()(x, csr, weight)
-    with pytest.raises(ValueError, match=r"'edge_weight' must have one weight per edge \(got \[2\]"):
+    with pytest.raises(ValueError, match=r"'edge_weight' must have one entry per edge \(got \[2\]"):
         conv()(x, edge_index, weight[:2])
     with pytest.raises(ValueError, match=r"'edge_index' must be adj_t of the shape \[3, 3\]"):
         conv()(x[:3], csr)
