@@ -17,7 +17,7 @@ _CACHED = 1 << 22  # entries of a block of scores: about 16 MB, so that what fol
 #: Columns: torch takes the maxima of so many side by side, and of what is left one by one.
 LANES = 32
 
-_PANEL = 1024  # rows per panel of the Gram matrix: large enough for the BLAS, small enough that half is saved
+_PANEL = 2048  # rows of the Gram matrix that are multiplied at a time: measured
 _LEAST = 1 << 16  # bytes: blocks of single rows would take a product each
 _BLOCK_BYTES = 1 << 27  # of a block of scores that is computed for itself: large enough for the BLAS
 
@@ -25,12 +25,15 @@ _BLOCK_BYTES = 1 << 27  # of a block of scores that is computed for itself: larg
 def gram(y: Float[Tensor, "C F"]) -> Float[Tensor, "C C"]:
     """All inner products of the rows of ``y``; each is computed once and mirrored, half the work of ``y @ y.T``."""
     out = large_empty(len(y), len(y), dtype=y.dtype, device=y.device)
-    for start in range(0, len(y), _PANEL):
-        stop = min(start + _PANEL, len(y))
-        product_into(y[start:stop], y[start:stop], out[start:stop, start:stop])
-        if stop < len(y):
-            product_into(y[start:stop], y[stop:], out[start:stop, stop:])
-            transpose_into(out[start:stop, stop:], out[stop:, start:stop])
+    out.zero_()  # all threads ask for its pages; in a product one of them would
+    panels = [slice(start, start + _PANEL) for start in range(0, len(y), _PANEL)]
+    for panel in panels:
+        product_into(y[panel], y[panel], out[panel, panel])
+    for panel in panels[:-1]:
+        product_into(y[panel], y[panel.stop :], out[panel, panel.stop :])
+    # Not each after its product: the threads of the BLAS wait for the next one by spinning.
+    for panel in panels[:-1]:
+        transpose_into(out[panel, panel.stop :], out[panel.stop :, panel])
     return out
 
 
