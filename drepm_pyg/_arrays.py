@@ -10,7 +10,18 @@ import torch
 
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["kept_memory", "large_empty", "product_into", "reuse_freed_memory", "transpose_into", "transposed"]
+__all__ = [
+    "SPARSE_COST",
+    "kept_memory",
+    "large_empty",
+    "product_into",
+    "reuse_freed_memory",
+    "transpose_into",
+    "transposed",
+]
+
+#: An entry of a sparse product takes as long as so many multiply-adds of a dense one (measured).
+SPARSE_COST = 60
 
 _ALIGNMENT = 64  # bytes, as torch's own
 _CACHED = 1 << 20  # entries; torch's copy is faster up to these

@@ -28,6 +28,7 @@ __all__ = [
     "check_node_ids",
     "check_non_negative",
     "check_number",
+    "check_pairs",
     "check_positive",
     "check_same_dtype",
     "check_same_shape",
@@ -208,8 +209,10 @@ def check_ids(size: int, *, what: str, **tensors: Tensor) -> None:
 
 def check_node_ids(**tensors: Tensor) -> None:
     """Integer ids of at least 0, where nothing says how many nodes there are."""
+    check_id_types(**tensors)
     for name, ids in tensors.items():
-        check_ids(int(ids.max()) + 1 if ids.numel() else 0, what="nodes", **{name: ids})
+        if ids.numel() and int(ids.min()) < 0:
+            raise ValueError(f"'{name}' must hold ids of at least 0 (got {int(ids.min())}).")
 
 
 def check_edge_index(edge_index: Tensor, *, name: str = "edge_index") -> None:
@@ -220,6 +223,13 @@ def check_edge_index(edge_index: Tensor, *, name: str = "edge_index") -> None:
         raise ValueError(f"'{name}' must have the shape [2, E] (got {list(edge_index.shape)}).")
     if edge_index.dtype != torch.long:
         raise TypeError(f"'{name}' must be a long tensor (got {edge_index.dtype}).")
+
+
+def check_pairs(pairs: Tensor, num_users: int, num_items: int, *, name: str = "edge_index") -> None:
+    """A long tensor ``[2, E]``: row 0 users, row 1 items, all of which exist."""
+    check_edge_index(pairs, name=name)
+    check_ids(num_users, what="users", **{f"{name}[0]": pairs[0]})
+    check_ids(num_items, what="items", **{f"{name}[1]": pairs[1]})
 
 
 def check_edge_weight(edge_weight: Tensor, num_edges: int, *, name: str = "edge_weight") -> None:

@@ -1,9 +1,9 @@
 """Uniform negatives: items that are no training item of the user."""
 
 import torch
-from torch.utils.weak import WeakTensorKeyDictionary
 
-from drepm_pyg._checks import check_at_least, check_edge_index, check_ids, check_tensors
+from drepm_pyg._checks import check_at_least, check_edge_index, check_ids, check_node_ids, check_tensors
+from drepm_pyg._memo import memoize
 from drepm_pyg.typing import Int, Tensor
 
 __all__ = ["NegativeSampler", "sample_negatives"]
@@ -33,7 +33,7 @@ class NegativeSampler:
     ) -> None:
         check_edge_index(edge_index)
         check_at_least(1, num_items=num_items)
-        _check_users(**{"edge_index[0]": edge_index[0]})
+        check_node_ids(**{"edge_index[0]": edge_index[0]})
         check_ids(num_items, what="items", **{"edge_index[1]": edge_index[1]})
         if candidates is not None:
             check_tensors(candidates=candidates)
@@ -94,7 +94,7 @@ class NegativeSampler:
     def _check(self, user: Int[Tensor, " B"], row: Int[Tensor, " B"]) -> None:
         if user.dtype != torch.long:
             raise TypeError(f"'user' must be a long tensor (got {user.dtype}).")
-        _check_users(user=user)
+        check_node_ids(user=user)  # a user whom no training pair names may get any candidate
         if self._sated.numel():
             sated = user[torch.isin(row, self._sated)].unique()
             if sated.numel():
@@ -103,17 +103,6 @@ class NegativeSampler:
                     f"that no negative exists (first: {sated[:5].tolist()}). Pass more 'candidates', or leave these "
                     "users out."
                 )
-
-
-def _check_users(**ids: Int[Tensor, " B"]) -> None:
-    """No id below 0; there is no upper limit, since a user whom no training pair names may get any candidate."""
-    for name, user in ids.items():
-        if user.numel() and int(user.min()) < 0:
-            raise ValueError(f"'{name}' must hold ids of at least 0 (got {int(user.min())}).")
-
-
-# A training loop calls with the same tensor every step: its keys are sorted once and go when the tensor goes.
-_samplers: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
 
 def sample_negatives(
@@ -146,8 +135,5 @@ def sample_negatives(
     """
     if candidates is not None or edge_index.is_inference():  # such tensors carry no version to check
         return NegativeSampler(edge_index, num_items, candidates).sample(user, generator)
-    version, size, sampler = _samplers.get(edge_index, (None, None, None))
-    if sampler is None or version != edge_index._version or size != num_items:
-        sampler = NegativeSampler(edge_index, num_items)
-        _samplers[edge_index] = (edge_index._version, num_items, sampler)
+    sampler = memoize(("negatives", num_items), lambda: NegativeSampler(edge_index, num_items), edge_index)
     return sampler.sample(user, generator)

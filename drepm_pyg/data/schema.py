@@ -10,7 +10,7 @@ import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.data.storage import NodeStorage
 
-from drepm_pyg._checks import check_at_least, check_edge_index, check_ids
+from drepm_pyg._checks import check_at_least, check_pairs
 from drepm_pyg.typing import Bool, Float, Int, Tensor
 
 __all__ = [
@@ -25,7 +25,9 @@ __all__ = [
     "modalities",
     "modality_mask",
     "pair_attribute",
+    "pair_counts",
     "similar",
+    "split_pairs",
 ]
 
 USER_ITEM = ("user", "interacts", "item")
@@ -44,6 +46,18 @@ _OTHER_ITEM_ATTRIBUTES = ("item_id", "title")
 def pair_attribute(value: str, split: str) -> str:
     """Where ``data[USER_ITEM]`` holds the values of a split's pairs: ``rating``, ``val_rating``, ``test_rating``."""
     return value if split == "train" else f"{split}_{value}"
+
+
+def split_pairs(data: HeteroData, split: str) -> Int[Tensor, "2 E"] | None:
+    """The pairs of a split; None where ``data`` has none under its name."""
+    # Asking for an edge type that is not there makes one.
+    return data[USER_ITEM].get(SPLIT_INDEX[split]) if USER_ITEM in data.edge_types else None
+
+
+def pair_counts(data: HeteroData) -> dict[str, int]:
+    """The number of pairs of every split that ``data`` holds, in the order train, val, test."""
+    found = {split: split_pairs(data, split) for split in SPLIT_INDEX}
+    return {split: pairs.size(1) for split, pairs in found.items() if pairs is not None}
 
 
 def similar(node: str, modality: str) -> tuple[str, str, str]:
@@ -150,9 +164,7 @@ def build_data(
     data["user"].num_nodes, data["item"].num_nodes = num_users, num_items
     for split, pairs in (("train", train), ("val", val), ("test", test)):
         pairs = train.new_empty(2, 0) if pairs is None else pairs
-        check_edge_index(pairs, name=split)
-        check_ids(num_users, what="users", **{f"{split}[0]": pairs[0]})
-        check_ids(num_items, what="items", **{f"{split}[1]": pairs[1]})
+        check_pairs(pairs, num_users, num_items, name=split)
         data[USER_ITEM][SPLIT_INDEX[split]] = pairs
     data[ITEM_USER].edge_index = train.flip(0)
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from drepm_pyg._arrays import transposed
+from drepm_pyg._arrays import SPARSE_COST, transposed
 from drepm_pyg.graph.find import How, feature_route, fits_budget
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import rounding
@@ -19,15 +19,13 @@ from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["mean_route"]
 
-_SPARSE = 60
-
 
 def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortlist]]:
     """Inner products of users as P G P^T, or from blocks of means: what is cheaper, within the memory budget.
 
     G, if it was not kept, takes a multiply-add per pair of items and column (each product serves both halves), the
     sparse products of a block one per entry of P and item, then user, and the direct way one per pair of users and
-    column. An entry of a sparse product takes as long as ``_SPARSE`` multiply-adds of a dense one.
+    column. An entry of a sparse product takes as long as ``SPARSE_COST`` multiply-adds of a dense one.
     """
     rows, device = space.rows, how.device
     assert isinstance(rows, MeanRows)  # the caller made them
@@ -35,7 +33,7 @@ def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortl
     fits = fits_budget(len(items.ties), items.width, how.memory_budget)
     sparse = rows.counts.nnz * (len(items.ties) + len(space.base)) * len(space.centres) / max(1, len(space))
     made = items.kept is not None and (space.metric, device) in items.kept
-    by_gram = (0 if made else len(items.ties) ** 2 * items.width / 2) + _SPARSE * sparse
+    by_gram = (0 if made else len(items.ties) ** 2 * items.width / 2) + SPARSE_COST * sparse
     directly = len(space.centres) * len(space.base) * items.width
     if how.index == "blocks" or (how.index in ("auto", "exact") and not (fits and by_gram < directly)):
         # No Gram matrix of the users here: a row of theirs is itself a sum.

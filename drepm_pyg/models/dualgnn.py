@@ -9,12 +9,12 @@ from torch_geometric.data import HeteroData
 from torch_geometric.utils import softmax
 
 from drepm_pyg._checks import check_at_least, check_non_negative
+from drepm_pyg._memo import memoize
 from drepm_pyg.data import USER_ITEM
 from drepm_pyg.graph import user_cooccurrence_graph
 from drepm_pyg.models.base import LossOutput, Representations, Triples, names_ids
 from drepm_pyg.models.multimodal import MultimodalModel
 from drepm_pyg.nn.losses import BPRLoss
-from drepm_pyg.nn.memo import memoize
 from drepm_pyg.nn.modality_dict import ModalityDict
 from drepm_pyg.nn.projection import FeatureMLP
 from drepm_pyg.nn.structure import SparseStructure, bipartite_structure, graph_structure

@@ -8,13 +8,13 @@ from torch import nn
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least, check_fraction, check_ids, check_non_negative
+from drepm_pyg._memo import memoize
 from drepm_pyg.data import USER_ITEM
 from drepm_pyg.graph import degree_sensitive_edge_drop, merge_graphs
 from drepm_pyg.models.base import LossOutput, RecommenderModel, Representations, Triples, names_ids
 from drepm_pyg.models.multimodal import item_features, item_masks, select_graphs, similarity_graphs
 from drepm_pyg.nn import BehaviorEncoder, KNNGraphConv, resolve_weights
 from drepm_pyg.nn.losses import BPRLoss
-from drepm_pyg.nn.memo import memoize
 from drepm_pyg.nn.projection import ModalityProjection
 from drepm_pyg.nn.structure import SparseStructure, mean_structure, normalized_weight
 from drepm_pyg.typing import Tensor

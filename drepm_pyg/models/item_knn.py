@@ -8,11 +8,11 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least, check_choice, check_fraction, check_non_negative
+from drepm_pyg._memo import memoize
 from drepm_pyg.data import USER_ITEM, modality_mask
 from drepm_pyg.models.base import RecommenderModel
 from drepm_pyg.models.multimodal import select_modalities
 from drepm_pyg.nn import resolve_weights
-from drepm_pyg.nn.memo import memoize
 from drepm_pyg.typing import Float, Int, Tensor
 
 if TYPE_CHECKING:

@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._arrays import large_empty, transpose_into
+from drepm_pyg._arrays import SPARSE_COST, large_empty, transpose_into
 from drepm_pyg._checks import check_at_least
+from drepm_pyg._memo import memoize
 from drepm_pyg.data import USER_ITEM
 from drepm_pyg.graph.products import gram
 from drepm_pyg.models.multimodal import item_masks, select_modalities
 from drepm_pyg.nn import resolve_weights
 from drepm_pyg.nn.csr import CsrMatrix
 from drepm_pyg.nn.functional import FactoredSimilarity, ImplicitSimilarity, IndexedSimilarity
-from drepm_pyg.nn.memo import memoize
 from drepm_pyg.nn.structure import SparseStructure, mean_structure
 from drepm_pyg.typing import Bool, Float, Int, Tensor
 
@@ -28,7 +28,6 @@ __all__ = ["SimilarityTargets"]
 _ROWS_AT_ONCE = 4096  # raw features formed beside the table that they go into
 _STRIP = 256  # users whose products with all others are formed at a time
 _IN_RANGE = (1e-15, 1e15)  # lengths whose squares float32 holds
-_SPARSE = 60  # an entry of a sparse product takes as long as so many multiply-adds of a dense one (measured)
 
 
 class SimilarityTargets:
@@ -98,7 +97,7 @@ class _UserRows:
         """Multiply-adds saved by :meth:`by_products` over the Gram matrix of the users' own rows; below 0: added."""
         num_items, width = self.x.shape
         sparse = len(self.mean.forward.index) * (num_items + num_users / 2)
-        return (num_users**2 - num_items**2) * width / 2 - _SPARSE * sparse
+        return (num_users**2 - num_items**2) * width / 2 - SPARSE_COST * sparse
 
     def by_products(self, scale: Float[Tensor, " U"]) -> tuple[CsrMatrix, Float[Tensor, "I I"]]:
         r"""Q and G of :math:`S P X (S P X)^\top = Q G Q^\top`, S = diag(``scale``): no row in raw width.

@@ -2,7 +2,7 @@
 
 import torch
 
-from drepm_pyg.nn.memo import memoize
+from drepm_pyg._memo import memoize
 from drepm_pyg.typing import Bool, Float, Tensor
 
 __all__ = ["finite_where_absent"]

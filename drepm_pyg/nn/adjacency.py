@@ -64,7 +64,7 @@ def requires_grad(adj: Adj, edge_weight: OptTensor) -> bool:
 
 
 def anchors(adj: Adj) -> tuple[Tensor, ...]:
-    """The tensors that :func:`drepm_pyg.nn.memo.memoize` must follow to keep what is made of ``adj``."""
+    """The tensors that :func:`drepm_pyg._memo.memoize` must follow to keep what is made of ``adj``."""
     if isinstance(adj, SparseTensor):  # no tensor itself; its parts are
         rowptr, col, value = adj.csr()
         return (col, rowptr) if value is None else (col, rowptr, value)

@@ -2,16 +2,16 @@
 
 A whole-graph product per training step is the cost of full-batch recommenders. Its structure depends on the data
 alone: it is built at the first call for an ``edge_index`` and kept as long as that tensor lives
-(:mod:`drepm_pyg.nn.memo`).
+(:mod:`drepm_pyg._memo`).
 """
 
 from dataclasses import dataclass
 
 import torch
 
+from drepm_pyg._memo import memoize
 from drepm_pyg.nn.adjacency import anchors, check_adjacency, check_nodes, to_coo
 from drepm_pyg.nn.csr import CsrMatrix, product
-from drepm_pyg.nn.memo import memoize
 from drepm_pyg.typing import Adj, Bool, Float, Int, OptTensor, Tensor
 
 __all__ = [

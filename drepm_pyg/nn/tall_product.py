@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from drepm_pyg._arrays import large_empty, transpose_into
-from drepm_pyg.nn.memo import memoize
+from drepm_pyg._memo import memoize
 from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["tall_product"]

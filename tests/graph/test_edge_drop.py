@@ -44,7 +44,7 @@ def test_a_ratio_of_one_is_refused() -> None:
 
 @pytest.mark.errors
 def test_a_negative_id_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"'edge_index' must hold ids in \[0, 3\) for 3 nodes \(got -1 to 2\)"):
+    with pytest.raises(ValueError, match=r"'edge_index' must hold ids of at least 0 \(got -1\)"):
         degree_sensitive_edge_drop(torch.tensor([[0, -1], [1, 2]]), 0.5)
 
 

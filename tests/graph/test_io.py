@@ -205,7 +205,7 @@ class TestErrors:
     @pytest.mark.parametrize("suffix", SUFFIXES)
     def test_nothing_is_written_that_is_not_read(self, tmp_path: Path, suffix: str) -> None:
         path, edges = path_of(tmp_path, suffix), torch.tensor([[0], [1]])
-        with pytest.raises(ValueError, match=r"'edge_index' must hold ids in \[0, 1\) .* \(got -1 to 0\)"):
+        with pytest.raises(ValueError, match=r"'edge_index' must hold ids of at least 0 \(got -1\)"):
             write_graph(path, edges - 1)
         for bad in (torch.nan, torch.inf):
             with pytest.raises(ValueError, match="'edge_weight' holds NaN or infinite values"):

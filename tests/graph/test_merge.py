@@ -118,7 +118,7 @@ class TestErrors:
             merge_graphs({1: graph([]), "b": graph([])}, {1: 1.0})
 
     def test_ids(self) -> None:
-        with pytest.raises(ValueError, match=r"'graphs\['a'\]' must hold ids in \[0, 2\) .*\(got -1 to 1\)"):
+        with pytest.raises(ValueError, match=r"'graphs\['a'\]' must hold ids of at least 0 \(got -1\)"):
             merge_graphs({"a": torch.tensor([[-1], [1]])}, {"a": 1})
 
     @pytest.mark.parametrize(

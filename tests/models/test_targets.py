@@ -65,7 +65,7 @@ def test_every_form_is_the_definition(
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("strip", [4, 64])
 def test_products_of_items_give_those_of_users(masked: bool, strip: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(targets_module, "_SPARSE", 0)  # what is sparse costs nothing: more users than items decide
+    monkeypatch.setattr(targets_module, "SPARSE_COST", 0)  # what is sparse costs nothing: more users than items decide
     monkeypatch.setattr(targets_module, "_STRIP", strip)
     formed = MagicMock(wraps=targets_module._sum_of_products)
     monkeypatch.setattr(targets_module, "_sum_of_products", formed)
@@ -82,7 +82,7 @@ def test_products_of_items_give_those_of_users(masked: bool, strip: int, monkeyp
 def test_the_length_of_features_does_not_matter(
     node: str, size: float, sparse: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(targets_module, "_SPARSE", sparse)
+    monkeypatch.setattr(targets_module, "SPARSE_COST", sparse)
     data = toy.toy_data(widths=WIDE)
     ids = torch.arange(data[node].num_nodes)
     expected = definition(data, node, ids).float()

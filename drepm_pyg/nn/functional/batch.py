@@ -3,7 +3,7 @@
 import torch
 
 from drepm_pyg._checks import check_edge_index, check_same_shape
-from drepm_pyg.nn.memo import memoize
+from drepm_pyg._memo import memoize
 from drepm_pyg.typing import Bool, Int, Tensor
 
 __all__ = ["distinct_rows", "false_negative_mask", "first_occurrences"]

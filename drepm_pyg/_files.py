@@ -1,0 +1,23 @@
+"""Files that are written whole or not at all."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["replaced"]
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A hidden file beside ``path`` to write to, which becomes ``path`` at the end of the block.
+
+    Readers see the file of before or the whole new one, and several writers do not meet. Where the block fails, what it
+    wrote is removed and ``path`` stays as it was. The hidden name keeps the suffix, by which some writers go.
+    """
+    hidden = path.with_name(f".{uuid.uuid4().hex}-{path.name}")
+    try:
+        yield hidden
+        hidden.replace(path)
+    finally:
+        hidden.unlink(missing_ok=True)
