@@ -1,11 +1,11 @@
 """Values that depend on the data alone: computed at the first call, forgotten with the data."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from torch.utils.weak import WeakTensorKeyDictionary
+from torch.utils.weak import TensorWeakRef, WeakTensorKeyDictionary
 
 from drepm_pyg.typing import Tensor
 
@@ -16,42 +16,53 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _Entry:
-    version: int
-    others: tuple[Tensor, ...]
+    others: tuple[TensorWeakRef, ...]
     versions: tuple[int, ...]
     value: Any
 
-    def holds(self, anchor: Tensor, others: Sequence[Tensor]) -> bool:
-        return (
-            self.version == _version(anchor)
-            and len(self.others) == len(others)
-            and all(mine is theirs for mine, theirs in zip(self.others, others, strict=True))
-            and self.versions == tuple(map(_version, others))
+    def alive(self) -> bool:
+        return all(other() is not None for other in self.others)
+
+    def holds(self, anchor: Tensor, others: tuple[Tensor, ...]) -> bool:
+        return self.versions == _versions(anchor, others) and all(
+            mine() is theirs for mine, theirs in zip(self.others, others, strict=True)
         )
 
 
-_entries: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # anchor -> {key: _Entry}
+_entries: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # anchor -> {key and the others' ids: _Entry}
 
 
 def memoize(key: Hashable, compute: Callable[[], T], anchor: Tensor, *others: Tensor) -> T:
     """``compute()``, or what it gave the last time for these very tensors, where none was changed in place since.
 
+    A tensor made under inference mode keeps no count of its changes: of such the value is computed anew. Changes by
+    NumPy or through ``.data`` are not counted, either, and go unnoticed.
+
     Args:
-        key: tells apart what is computed from the same tensors; the latest value is kept for each key.
+        key: tells apart what is computed from the same tensors.
         compute: the computation. Its value must not hold ``anchor``, or neither would ever be freed.
         anchor: the value is forgotten with this tensor.
-        others: further tensors that the value depends on; they stay alive with the value.
+        others: further tensors that the value depends on; none of them is kept alive for it.
     """
+    if any(tensor.is_inference() for tensor in (anchor, *others)):
+        return compute()
     by_key = _entries.setdefault(anchor, {})
-    entry = by_key.get(key)
+    whole = (key, *map(id, others))
+    entry = by_key.get(whole)
     if entry is None or not entry.holds(anchor, others):
-        if torch.compiler.is_compiling():  # once per data set, and by SciPy in places: nothing to trace
-            compute = torch.compiler.disable(compute)
-        entry = by_key[key] = _Entry(_version(anchor), others, tuple(map(_version, others)), compute())
-    value: T = entry.value
-    return value
+        for name in [name for name, entry in by_key.items() if not entry.alive()]:
+            del by_key[name]
+        value = _untraced(compute)
+        entry = by_key[whole] = _Entry(tuple(map(TensorWeakRef, others)), _versions(anchor, others), value)
+    found: T = entry.value
+    return found
 
 
-def _version(tensor: Tensor) -> int:
-    """The number of in-place changes; a tensor made under inference mode keeps no count and is taken as constant."""
-    return 0 if tensor.is_inference() else tensor._version
+@torch.compiler.disable  # once per data set, and by SciPy in places: nothing to trace
+def _untraced(compute: Callable[[], T]) -> T:
+    return compute()
+
+
+def _versions(anchor: Tensor, others: tuple[Tensor, ...]) -> tuple[int, ...]:
+    """The numbers of in-place changes."""
+    return (anchor._version, *(other._version for other in others))

@@ -222,9 +222,8 @@ def mean_structure(
         weight = _exact(row, torch.bincount(row, minlength=num_rows)).reciprocal()[row]
         return SparseStructure.from_coo(row, col, weight, (num_rows, num_cols))
 
-    # By the mask: each modality has its own, and the latest value alone is kept for a key.
-    first = () if mask is None else (mask,)
-    return memoize(("mean", num_rows, num_cols, mask is None, reverse), build, *first, *anchors(edge_index))
+    others = () if mask is None else (mask,)
+    return memoize(("mean", num_rows, num_cols, mask is None, reverse), build, *anchors(edge_index), *others)
 
 
 def _exact(row: Tensor, weight: OptTensor) -> Tensor:

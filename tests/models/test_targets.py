@@ -121,8 +121,9 @@ def test_changed_features_change_the_target() -> None:
     torch.testing.assert_close(dense(targets(data, "user", ids, like)), definition(data, "user", ids))
 
 
-def test_what_is_kept_goes_with_the_data() -> None:
-    data = toy.toy_data()
+@pytest.mark.parametrize("masked", [False, True])
+def test_what_is_kept_goes_with_the_data(masked: bool) -> None:
+    data = toy.toy_data(masked=masked)
     SimilarityTargets()(data, "user", torch.tensor([0, 1]), torch.zeros(2, 8))
     features = weakref.ref(data["item"].text.untyped_storage())
     del data

@@ -11,6 +11,7 @@ import torch
 from torch_geometric import EdgeIndex
 
 from drepm_pyg.nn import (
+    LightGCNConv,
     SparseStructure,
     bipartite_structure,
     graph_structure,
@@ -111,11 +112,14 @@ def test_a_change_in_either_part_of_an_edge_index_is_seen() -> None:
         assert mean_structure(pairs, 4, 3).matmul(torch.eye(3))[0].tolist() == [0.5, 0.0, 0.5]
 
 
-def test_tensors_of_inference_mode_are_taken_as_constant() -> None:
+def test_tensors_of_inference_mode_are_read_anew() -> None:
+    """They keep no count of their changes."""
     with torch.inference_mode():
         pairs = PAIRS.clone()
         first = mean_structure(pairs, 4, 3)
-    assert mean_structure(pairs, 4, 3) is first
+        pairs[1, 0] = 2
+        changed = mean_structure(pairs, 4, 3)
+    assert changed.matmul(torch.eye(3))[0].tolist() == [0.5, 0.0, 0.5]
     x = torch.ones(3, 1, requires_grad=True)
     first.matmul(x).sum().backward()
     assert x.grad.flatten().tolist() == [0.5, 2.5, 0.0]
@@ -126,6 +130,35 @@ def test_a_changed_mask_or_weight_is_seen() -> None:
     mean_structure(pairs, 4, 3, mask)
     mask[0] = False
     assert mean_structure(pairs, 4, 3, mask).row_counts().tolist() == [1, 1, 1, 0]
+
+
+def test_two_weightings_of_a_graph_are_kept_side_by_side() -> None:
+    edge_index, one, two = torch.tensor([[0, 1], [1, 0]]), torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])
+    first, second = graph_structure(edge_index, one, 2), graph_structure(edge_index, two, 2)
+    assert first is not second
+    assert graph_structure(edge_index, one, 2) is first
+    assert graph_structure(edge_index, two, 2) is second
+
+
+def test_what_was_made_of_gone_weights_makes_room() -> None:
+    edge_index, weight = torch.tensor([[0, 1], [1, 0]]), torch.tensor([1.0, 2.0])
+    gone = weakref.ref(graph_structure(edge_index, weight, 2))
+    weight = torch.tensor([3.0, 4.0])
+    graph_structure(edge_index, weight, 2)
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.compile
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # dynamo itself does so
+@pytest.mark.filterwarnings("ignore:Sparse:UserWarning")
+@pytest.mark.parametrize("layout", ["to_sparse_coo", "to_sparse_csr", "to_sparse_csc"])
+def test_a_sparse_adjacency_is_compiled_before_it_was_used(layout: str) -> None:
+    def adjacency() -> torch.Tensor:
+        return getattr(torch.tensor([[0.0, 1.0], [2.0, 0.0]]), layout)()
+
+    compiled = torch.compile(LightGCNConv(), backend="aot_eager")
+    torch.testing.assert_close(compiled(torch.eye(2), adjacency()), LightGCNConv()(torch.eye(2), adjacency()))
 
 
 def test_memory_goes_with_the_tensor() -> None:
