@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from kit import machine
+from kit import baby, machine
 from kit.growth import exponent
 from kit.memory import in_child, peak_of
 from kit.report import Report, parser, ratio, show_case
@@ -28,7 +28,7 @@ from drepm_pyg.typing import Tensor
 K = 10
 BLOCK = 1024
 #: Users, items and training pairs of the field's data sets.
-USER_GRAPHS = {"Baby": (19_445, 7_050, 118_551), "Sports": (35_598, 18_357, 218_409)}
+USER_GRAPHS = {"Baby": (baby.USERS, baby.ITEMS, 118_551), "Sports": (35_598, 18_357, 218_409)}
 #: The user graph where the item graph was built just before: what the one takes beyond the other.
 BESIDE = "AddSimilarityGraphs, beyond the item graph"
 #: Where each builder of the growth part comes from; one that is not installed is told so.

@@ -15,6 +15,7 @@ from kit import baby
 from kit.growth import exponent
 from kit.memory import in_child, peak_bytes
 from kit.report import Report, parser, show_case
+from kit.step import Step
 from kit.timing import once
 
 from drepm_pyg._arrays import kept_memory
@@ -84,14 +85,7 @@ def _measure(
     network = get_model(model).from_data(data).to(device)
     triples = EpochTriples(data, batch_size=batch_size)
     drawn = statistics.median(once(lambda: triples.epoch(1), device) for _ in range(3))
-    batch = next(iter(triples.epoch(1)))
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        network.loss(data, batch).total.backward()
-        optimizer.step()
-
+    step = Step(network, data, triples)
     first = once(step, device)
     seconds = statistics.median(once(step, device) for _ in range(steps))
     return {

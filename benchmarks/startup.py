@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from kit import baby
 from kit.report import Report, parser, ratio
+from kit.step import Step
 from kit.timing import compare, once
 
 from drepm_pyg.data import read_mmrec, write_mmrec
@@ -93,14 +93,8 @@ def _first_step(data: object) -> list[dict[str, object]]:
         data = timed("graphs of items and users", lambda: AddSimilarityGraphs(10, loop=True)(data))
         model = timed("DRepMRec.from_data", lambda: DRepMRec.from_data(data))
         triples = timed("the negative sampler", lambda: EpochTriples(data))
-        batch = next(iter(timed("an epoch of triples", lambda: triples.epoch(0))))
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-
-        def step() -> None:
-            optimizer.zero_grad()
-            model.loss(data, batch).total.backward()
-            optimizer.step()
-
+        timed("an epoch of triples", lambda: triples.epoch(0))
+        step = Step(model, data, triples)
         timed("the first step (structures and targets are built)", step)
         timed("the second step", step)
         rows.append({"what": "a step from then on", "seconds": min(once(step) for _ in range(3))})

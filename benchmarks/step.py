@@ -15,11 +15,12 @@ from unittest.mock import patch
 import torch
 from kit import baby, machine
 from kit.report import Report, parser, ratio
+from kit.step import Step
 from kit.timing import compare, once, wait
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._arrays import kept_memory
-from drepm_pyg.models import RecommenderModel, available_models, get_model
+from drepm_pyg.models import available_models, get_model
 from drepm_pyg.models.objective import PairwiseObjective
 from drepm_pyg.models.targets import SimilarityTargets
 from drepm_pyg.nn import BehaviorEncoder, FilterGate, ModalEncoder
@@ -76,30 +77,9 @@ def _parse() -> argparse.Namespace:
     return args
 
 
-class Step:
-    """A model in training: batches, loss, gradients, update."""
-
-    def __init__(self, model: RecommenderModel, data: HeteroData, batch_size: int) -> None:
-        self.model, self.data = model.train(), data
-        self.triples = EpochTriples(data, batch_size=batch_size)
-        self.batch = next(iter(self.triples.epoch(0)))
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-        model.before_epoch(data, torch.Generator(data["user", "interacts", "item"].edge_index.device).manual_seed(0))
-
-    def loss(self) -> torch.Tensor:
-        return self.model.loss(self.data, self.batch).total
-
-    def update(self, loss: torch.Tensor) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-
-    def __call__(self) -> None:
-        self.update(self.loss())
-
-
 def _step(name: str, data: HeteroData, args: argparse.Namespace) -> Step:
-    return Step(get_model(name).from_data(data).to(args.device), data, args.batch_size)
+    triples = EpochTriples(data, batch_size=args.batch_size)
+    return Step(get_model(name).from_data(data).to(args.device), data, triples)
 
 
 def _parts_of_a_step(name: str, data: HeteroData, args: argparse.Namespace) -> dict[str, object]:

@@ -6,6 +6,7 @@ from torch_geometric.data import HeteroData
 from drepm_pyg.data import SyntheticMultimodal, similar
 from drepm_pyg.graph import AddSimilarityGraphs
 
+#: Amazon Baby as the field publishes it: users, items, interactions, and widths of the features.
 USERS, ITEMS, PAIRS = 19_445, 7_050, 160_792
 WIDTHS = {"image": 4096, "text": 384}
 QUICK_WIDTHS = {"image": 64, "text": 32}

@@ -11,10 +11,12 @@ from typing import Any
 
 from torch_geometric.data import HeteroData
 
-from drepm_pyg.data import USER_ITEM
+from drepm_pyg.data import SPLIT_INDEX, USER_ITEM
 from kit.memory import run_json
 
 HERE = Path(__file__).parents[1]
+
+_RECBOLE_NAMES = {"val": "valid"}  # of the splits that RecBole calls otherwise
 
 
 def run_peer(peer: str, case: Mapping[str, Any], *, timeout: float) -> dict[str, Any]:
@@ -30,11 +32,10 @@ def run_peer(peer: str, case: Mapping[str, Any], *, timeout: float) -> dict[str,
 def write_pairs(data: HeteroData, folder: Path, name: str) -> None:
     """The three splits as RecBole's benchmark files, which the other workers read, too."""
     (folder / name).mkdir(parents=True)
-    splits = {"train": "edge_index", "valid": "val_edge_label_index", "test": "test_edge_label_index"}
-    for split, attribute in splits.items():
-        pairs = data[USER_ITEM][attribute].t().tolist()
+    for split, index in SPLIT_INDEX.items():
+        pairs = data[USER_ITEM][index].t().tolist()
         lines = ["user_id:token\titem_id:token", *(f"{user}\t{item}" for user, item in pairs)]
-        (folder / name / f"{name}.{split}.inter").write_text("\n".join(lines) + "\n")
+        (folder / name / f"{name}.{_RECBOLE_NAMES.get(split, split)}.inter").write_text("\n".join(lines) + "\n")
 
 
 def _install(home: Path, requirements: Path) -> str | None:

@@ -12,6 +12,7 @@ import torch
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
+from kit import baby
 from model_docs import COLUMNS, model_doc
 from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
@@ -20,9 +21,6 @@ from sphinx.util.nodes import nested_parse_with_titles
 
 from drepm_pyg.data import build_data, similar
 from drepm_pyg.models import available_models, get_model
-
-#: Amazon Baby as the field publishes it: users, items, widths of the features.
-BABY_USERS, BABY_ITEMS, BABY_WIDTHS = 19_445, 7_050, {"image": 4096, "text": 384}
 
 
 class RstDirective(SphinxDirective):
@@ -116,14 +114,14 @@ class ModelSizes(RstDirective):
 
     def lines(self) -> list[str]:
         data = build_data(
-            BABY_USERS,
-            BABY_ITEMS,
+            baby.USERS,
+            baby.ITEMS,
             torch.zeros(2, 1, dtype=torch.long),
             # One number seen through a large shape: only the width is read.
-            features={name: torch.zeros(1, 1).expand(BABY_ITEMS, width) for name, width in BABY_WIDTHS.items()},
+            features={name: torch.zeros(1, 1).expand(baby.ITEMS, width) for name, width in baby.WIDTHS.items()},
         )
         for node in ("user", "item"):
-            for name in BABY_WIDTHS:
+            for name in baby.WIDTHS:
                 data[similar(node, name)].edge_index = torch.zeros(2, 1, dtype=torch.long)
         rows = []
         for name in available_models():

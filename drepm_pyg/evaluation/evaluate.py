@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import check_choice, check_edge_index, check_ids, check_list
+from drepm_pyg._checks import check_choice, check_list, check_pairs
 from drepm_pyg.data import SPLIT_INDEX, USER_ITEM
+from drepm_pyg.data.schema import split_pairs
 from drepm_pyg.evaluation.metrics import METRICS, UserMetrics
 from drepm_pyg.evaluation.ranking import Exclusion, check_k, rank_blocks
 from drepm_pyg.evaluation.scoring import scoring
@@ -100,9 +101,8 @@ def evaluate_users(
     hidden = [_pairs(data, name, "exclude") for name in exclude if name != split]
 
     with scoring(model_or_representations, data) as (score, device):
-        key = (
-            (pairs[0] * num_items + pairs[1]).to(device).unique()
-        )  # sorted by user; a pair that stands twice counts once
+        # Sorted by user; a pair that stands twice counts once.
+        key = (pairs[0] * num_items + pairs[1]).to(device).unique()
         pairs = torch.stack([key // num_items, key % num_items])
         user = pairs[0].unique_consecutive()
         excluded = Exclusion(torch.cat(hidden, dim=1).to(device), num_users) if hidden else None
@@ -125,10 +125,8 @@ def _pairs(data: HeteroData, split: str, argument: str) -> Int[Tensor, "2 E"]:
     """The pairs of a split, with ids that exist."""
     check_choice(SPLIT_INDEX, **{argument: split})
     name = SPLIT_INDEX[split]
-    if USER_ITEM not in data.edge_types or name not in data[USER_ITEM]:  # data[...] makes what is missing
+    pairs = split_pairs(data, split)
+    if pairs is None:
         raise ValueError(f"'{argument}' {split!r} needs data{list(USER_ITEM)}.{name}, which is missing.")
-    pairs: Tensor = data[USER_ITEM][name]
-    check_edge_index(pairs, name=name)
-    check_ids(data["user"].num_nodes, what="users", **{f"{name}[0]": pairs[0]})
-    check_ids(data["item"].num_nodes, what="items", **{f"{name}[1]": pairs[1]})
+    check_pairs(pairs, data["user"].num_nodes, data["item"].num_nodes, name=name)
     return pairs

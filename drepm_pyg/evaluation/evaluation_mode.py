@@ -1,4 +1,4 @@
-"""Evaluation mode for a while."""
+"""A module in evaluation mode for the length of a block."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from drepm_pyg._checks import check_at_least, check_edge_index, check_ids, check_same_dtype, check_tensors
+from drepm_pyg._checks import check_at_least, check_pairs, check_same_dtype, check_tensors
 from drepm_pyg.evaluation.scoring import Products, Score, products
 from drepm_pyg.evaluation.selection import in_panels, largest, num_panels
 from drepm_pyg.typing import Float, Int, Real, Tensor
@@ -90,9 +90,7 @@ def topk(
     score = products(user, item)
     excluded = None
     if exclude is not None:
-        check_edge_index(exclude, name="exclude")
-        check_ids(len(user), what="users", **{"exclude[0]": exclude[0]})
-        check_ids(len(item), what="items", **{"exclude[1]": exclude[1]})
+        check_pairs(exclude, len(user), len(item), name="exclude")
         excluded = Exclusion(exclude, len(user))
     rows = torch.arange(len(user), device=user.device)
     return best_of(score, rows, len(item), k, excluded, batch_size)

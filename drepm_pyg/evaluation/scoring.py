@@ -12,7 +12,7 @@ from drepm_pyg.data import USER_ITEM
 from drepm_pyg.evaluation.evaluation_mode import evaluation_mode
 from drepm_pyg.typing import Float, Int, Real, Tensor
 
-__all__ = ["HasTables", "Products", "Score", "products", "scoring"]
+__all__ = ["HasTables", "Products", "Score", "products", "ranked_by", "scoring"]
 
 
 @runtime_checkable
@@ -51,6 +51,15 @@ class Products:
 
 
 Score = Products | Callable[[Int[Tensor, " B"]], Float[Tensor, "B I"]]
+
+
+def ranked_by(model: Any, data: HeteroData) -> Any:
+    """What a model ranks by: the tables of one forward where it calls itself ``factorized``, else the model itself.
+
+    The tables are made in evaluation mode, and no gradient is recorded.
+    """
+    with evaluation_mode(model), torch.no_grad():
+        return model(data) if getattr(model, "factorized", False) else model
 
 
 @contextmanager

@@ -14,14 +14,17 @@ from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.neighbors import nearest
 from drepm_pyg.graph.result import KNNInfo
 from drepm_pyg.graph.rows import FeatureRows
-from drepm_pyg.graph.space import own_and_scale
+from drepm_pyg.graph.search import overlap
+from drepm_pyg.graph.shortlist import with_room
+from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Int, Tensor
 
 __all__ = ["find_in_groups", "groups_of", "info_of"]
 
-#: A search takes some 2 ms however few its rows are; in that time so many pairs times columns are scored, where a pair
-#: takes as long as so many columns beside its own (measured).
-_SMALL, _PAIR = 400_000, 25
+#: A search takes some 5 ms however few its rows are: graphs up to this size, and so many multiply-adds, are done
+#: together in less (measured).
+_SMALL, _WORK = 256, 50_000_000
+_UNIT = 2.0**-53
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +62,7 @@ def find_in_groups(
         size = len(nodes)
         if size <= (0 if loop else 1):
             continue
-        if named in ("auto", "exact") and size**2 * (rows.width + _PAIR) <= _SMALL:
+        if named in ("auto", "exact") and size <= _SMALL and size**2 * rows.width <= _WORK:
             small.setdefault(size, []).append(nodes)
         else:
             large.append(nodes)
@@ -74,27 +77,15 @@ def find_in_groups(
 
 
 def _all_pairs(rows: FeatureRows, groups: NDArray[np.int64], k: int, how: How, *, loop: bool) -> Iterator[Found]:
-    """The exact scores of all pairs within each of the ``groups`` ``[G, S]``, as many at a time as the budget holds."""
-    metric, size = METRICS[how.metric], groups.shape[1]
-    class_of, (own, _) = rows.ties.class_of_node, own_and_scale(rows, metric, block_bytes(how.memory_budget))
-    first, second = np.triu_indices(size, 1)
-    itself, count = np.arange(size), min(k, size if loop else size - 1)
-    step = max(1, how.memory_budget // (128 * size**2))
+    """All pairs within each of the ``groups`` ``[G, S]``, as many groups at a time as the budget holds."""
+    space, size = Space(rows, METRICS[how.metric], block_bytes=block_bytes(how.memory_budget)), groups.shape[1]
+    count = min(k, size if loop else size - 1)
+    step = max(1, how.memory_budget // (8 * size * (4 * size + 2 * rows.width)))
     for nodes in (groups[start : start + step] for start in range(0, len(groups), step)):
         started = time.perf_counter()
-        classes, score = class_of[nodes], np.empty((len(nodes), size, size))
-        if size > 1:
-            pairs = rows.pair_scores(metric, classes[:, first].ravel(), classes[:, second].ravel())
-            score[:, first, second] = score[:, second, first] = pairs.reshape(len(nodes), -1)
-        score[:, itself, itself] = own[classes]
-        # Nodes are ascending: a stable sort leaves ties by the smaller id.
-        order = np.argsort(-score, axis=2, kind="stable")[:, :, : k + 1]
-        index = np.take_along_axis(np.broadcast_to(nodes[:, None], score.shape), order, axis=2)
-        score = np.take_along_axis(score, order, axis=2)
-        listed = index.shape[2]
-        neighbors = nearest(
-            index.reshape(-1, listed), score.reshape(-1, listed), nodes.ravel(), own[classes].ravel(), count, loop=loop
-        )
+        index, score, rescored = _ranked(space, nodes, min(k + 1, size), score_all=how.score_all)
+        own = space.own[rows.ties.class_of_node[nodes]].ravel()
+        neighbors = nearest(index, score, nodes.ravel(), own, count, loop=loop)
         info = KNNInfo(
             index="pairs",
             metric=how.metric,
@@ -102,10 +93,54 @@ def _all_pairs(rows: FeatureRows, groups: NDArray[np.int64], k: int, how: How, *
             device=str(how.device),
             seconds=time.perf_counter() - started,
             recall=1.0 if how.measure_recall else None,
-            rescored=len(nodes) * len(first),
+            rescored=rescored,
             searched_again=0,
         )
         yield Found(neighbors, info, rows.exponent)
+
+
+def _ranked(
+    space: Space, nodes: NDArray[np.int64], count: int, *, score_all: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
+    """Every node's ``count`` best of its group, itself one of them, ``[G S, count]``; and how many pairs were scored.
+
+    By float64 products; where their error leaves the order open, and for ``score_all``, pair by pair.
+    """
+    groups, size = nodes.shape
+    class_of = space.rows.ties.class_of_node
+    classes = class_of[nodes]
+    rows = torch.from_numpy(space.prepared(classes.ravel())).view(groups, size, -1)
+    squares = torch.from_numpy(space.norms**2)[torch.from_numpy(classes)]
+    products = rows @ rows.mT
+    space.metric.adjust(products, squares, squares)
+    itself = torch.from_numpy(space.own[classes])
+    products.diagonal(dim1=1, dim2=2).copy_(itself)
+    p, q = space.slack(space.norms, _UNIT)
+    centre, table = classes.ravel(), products.view(-1, size)
+    widest = q[classes].max(axis=1).repeat(size)
+
+    listed = min(size, with_room(count))
+    index, score, rescored = np.empty((len(centre), count), np.int64), np.empty((len(centre), count)), 0
+    place = np.arange(len(centre))
+    while len(place):  # a second time, with all of their group, those for whom the list is too short
+        found, near = (part.numpy() for part in table[torch.from_numpy(place)].topk(listed, dim=1))
+        member = np.take_along_axis(nodes[place // size], near, axis=1)
+        other, this = class_of[member], centre[place, None]
+        slack = p[this] * q[other]
+        slack[member == nodes.ravel()[place, None]] = 0  # what a node has with itself is known
+        lower, upper = found - slack, found + slack
+        floor = -np.partition(-lower, count - 1, axis=1)[:, count - 1]
+        short = (listed < size) & (found[:, -1] + p[this[:, 0]] * widest[place] >= floor)
+        again = (slack > 0) & ~short[:, None] & (upper >= floor[:, None])
+        if not score_all:
+            again &= overlap(lower, upper)
+        row, _ = np.nonzero(again)
+        found[again] = space.score(this[row, 0], other[again])
+        rescored += len(row)
+        order = np.lexsort((member, -found), axis=1)[:, :count]
+        index[place], score[place] = (np.take_along_axis(part, order, axis=1) for part in (member, found))
+        place, listed = place[short], size
+    return index, score, rescored
 
 
 def info_of(found: Sequence[Found], how: How) -> KNNInfo:

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 
 from drepm_pyg.graph.io import read_weighted, write_graph
-from drepm_pyg.graph.options import PathLike
 from drepm_pyg.graph.rows import Features
-from drepm_pyg.typing import Tensor
+from drepm_pyg.typing import PathLike, Tensor
 
 __all__ = ["cached", "fingerprint"]
 

@@ -1,11 +1,21 @@
 """Users who share training items, or items that share users: the graphs of DualGNN and ItemKNN."""
 
-import torch
+from collections.abc import Iterator
 
-from drepm_pyg._checks import check_at_least, check_choice, check_edge_index, check_ids, check_non_negative
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from drepm_pyg._checks import check_at_least, check_choice, check_non_negative, check_pairs
+from drepm_pyg.evaluation.selection import in_panels, largest, num_panels
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["check_cooccurrence", "user_cooccurrence_graph"]
+
+_ADDITIONS = 8_000_000  # of a sparse product at a time
+_ENTRIES = 1 << 22  # of a table at a time
+_DENSE = 0.05  # a block of more entries is selected from as a table
 
 
 def user_cooccurrence_graph(
@@ -43,34 +53,68 @@ def user_cooccurrence_graph(
         ValueError: where an id is out of range, ``k`` is below 1, ``metric`` is unknown or ``shrink`` is given for
             counts.
     """
-    from scipy import sparse
-
     check_cooccurrence(k, metric, shrink)
     check_at_least(0, num_users=num_users, num_items=num_items)
-    check_edge_index(edge_index)
-    check_ids(num_users, what="users", **{"edge_index[0]": edge_index[0]})
-    check_ids(num_items, what="items", **{"edge_index[1]": edge_index[1]})
+    check_pairs(edge_index, num_users, num_items)
     user, item = edge_index.cpu().numpy()
-    incidence = sparse.csr_matrix((torch.ones(len(user)).numpy(), (user, item)), shape=(num_users, num_items))
+    incidence = csr_array((np.ones(len(user)), (user, item)), shape=(num_users, num_items))
     incidence.data[:] = 1  # it sums duplicates
-    shared = (incidence @ incidence.T).tocoo()
-    others = shared.row != shared.col
-    centre = torch.from_numpy(shared.row[others]).long()
-    neighbor = torch.from_numpy(shared.col[others]).long()
-    weight = torch.from_numpy(shared.data[others]).double()
-    if metric == "cosine":
-        size = torch.from_numpy(incidence.indptr).diff().double()
-        weight = weight / ((size[centre] * size[neighbor]).sqrt() + shrink)
+    size = np.diff(incidence.indptr).astype(np.float64)
+    parts = [np.empty((3, 0))]
+    for first, shared in _shared(incidence):
+        centre = first + np.repeat(np.arange(shared.shape[0]), np.diff(shared.indptr))
+        if metric == "count":
+            order = shared.data
+        elif shrink:
+            order = shared.data / (np.sqrt(size[centre] * size[shared.indices]) + shrink)
+        else:  # the square of the cosine, but for the centre's size: equal cosines are equal numbers
+            order = shared.data**2 / size[shared.indices]
+        order[centre == shared.indices] = -np.inf
+        shared.data = order
+        dense = shared.nnz > _DENSE * shared.shape[0] * num_users
+        row, neighbour, best = (_by_tables if dense else _by_sorting)(shared, min(k, num_users))
+        parts.append(np.stack([neighbour, first + row, best]))
+    neighbour, centre, weight = np.concatenate(parts, axis=1)
+    graph = torch.from_numpy(np.stack([neighbour, centre]).astype(np.int64))
+    if metric == "cosine" and not shrink:
+        weight = np.sqrt(weight / size[graph[1].numpy()])
+    return graph.to(edge_index.device), torch.from_numpy(weight).float().to(edge_index.device)
 
-    # Three stable sorts, least significant key first: by neighbour, by weight, by centre.
-    order = neighbor.argsort(stable=True)
-    order = order[weight[order].argsort(descending=True, stable=True)]
-    order = order[centre[order].argsort(stable=True)]
-    grouped = centre[order]
-    rank = torch.arange(len(grouped)) - torch.searchsorted(grouped, grouped)  # the left end: where the group starts
-    order = order[rank < k]
-    graph = torch.stack([neighbor[order], centre[order]])
-    return graph.to(edge_index.device), weight[order].float().to(edge_index.device)
+
+def _shared(incidence: csr_array) -> Iterator[tuple[int, csr_array]]:
+    """What successive users share with all: the number of the first one, and the counts."""
+    transposed = incidence.T.tocsr()
+    done = np.concatenate([[0], np.cumsum(incidence @ np.diff(transposed.indptr))])  # additions for all users before
+    first, num_users = 0, incidence.shape[0]
+    while first < num_users:
+        stop = max(first + 1, int(np.searchsorted(done, done[first] + _ADDITIONS, side="right")) - 1)
+        yield first, incidence[first:stop] @ transposed
+        first = stop
+
+
+def _by_tables(values: csr_array, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Row, column and value of each row's ``k`` largest, but for those of -inf: full tables, some rows at a time."""
+    rows, columns = values.shape
+    step, panels, parts = max(1, _ENTRIES // columns), num_panels(columns, k), []
+    for start in range(0, rows, step):
+        block = values[start : start + step]
+        row = torch.from_numpy(np.repeat(np.arange(block.shape[0]), np.diff(block.indptr)))
+        table = torch.full(block.shape, -torch.inf, dtype=torch.float64)
+        table[row, torch.from_numpy(block.indices.astype(np.int64))] = torch.from_numpy(block.data)
+        best, column = (part.numpy() for part in largest(in_panels(table, panels), k))
+        row_, place = np.nonzero(best > -np.inf)
+        parts.append((start + row_, column[row_, place], best[row_, place]))
+    row_, column, best = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return row_, column, best
+
+
+def _by_sorting(values: csr_array, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """The same, where a row has few entries."""
+    row = np.repeat(np.arange(values.shape[0]), np.diff(values.indptr))
+    order = np.lexsort((values.indices, -values.data, row))
+    rank = np.arange(len(order)) - np.searchsorted(row[order], row[order])  # the left end: where a row starts
+    order = order[(rank < k) & (values.data[order] > -np.inf)]
+    return row[order], values.indices[order].astype(np.int64), values.data[order]
 
 
 def check_cooccurrence(k: int, metric: str, shrink: float) -> None:

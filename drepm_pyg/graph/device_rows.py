@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg.graph.rows import FeatureRows, Features, PairMetric
-from drepm_pyg.typing import Float, Int, Tensor
+from drepm_pyg.graph.inner import row_marks
+from drepm_pyg.graph.metrics import Metric
+from drepm_pyg.graph.rows import FeatureRows, Features
+from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["DeviceRows", "on_one_gpu", "row_marks", "row_products"]
+__all__ = ["DeviceRows", "on_one_gpu", "row_products"]
 
 
 def on_one_gpu(parts: Mapping[str, Features]) -> bool:
@@ -29,13 +31,13 @@ class DeviceRows(FeatureRows):
         """See :class:`drepm_pyg.graph.rows.Rows`."""
         return self._on_device(self.ties.first[ids])
 
-    def pair_scores(self, metric: PairMetric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+    def pair_scores(self, metric: Metric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         """See :class:`drepm_pyg.graph.rows.Rows`."""
         step = max(1, self._block_bytes // (32 * self.width))
         parts = (slice(start, start + step) for start in range(0, len(left), step))
         return np.concatenate([self._score(metric, left[part], right[part]) for part in parts])
 
-    def _score(self, metric: PairMetric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _score(self, metric: Metric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         sums = metric.sums(self.tensor(left), self.tensor(right), row_products)
         return super().pair_scores(metric, left, right) if metric.vanished(sums) else metric.of_sums(sums)
 
@@ -68,10 +70,3 @@ def row_products(a: Float[Tensor, "P F"], b: Float[Tensor, "P F"]) -> NDArray[np
             folded[:, 0] += products[:, -1]
         products = folded
     return np.asarray(products[:, 0].cpu().numpy())
-
-
-def row_marks(rows: Float[Tensor, "N F"]) -> Int[Tensor, " N"]:
-    """A number for each float64 row, the same for equal rows: its bits times odd factors, modulo 2 ** 64."""
-    generator = np.random.default_rng(0)
-    factor = torch.from_numpy(generator.integers(-(2**63), 2**63, rows.size(1), dtype=np.int64) | 1).to(rows.device)
-    return ((rows + 0.0).view(torch.int64) * factor).sum(dim=1)  # adding 0.0: -0.0 and 0.0 are equal

@@ -19,8 +19,8 @@ __all__ = [
 def degree_histogram(edge_index: Int[Tensor, "2 E"], num_nodes: int) -> Int[Tensor, " D"]:
     """How many nodes are the neighbour of no other node, of one, of two, ...
 
-    The number of centres of a node as neighbour is its *k-occurrence* :math:`N_k`, its in-degree where edges are drawn
-    from a centre to whom it chose. Self loops do not count.
+    The number of centres of a node as neighbour is its *k-occurrence* :math:`N_k`: its out-degree, as edges run from
+    neighbour to centre. Self loops do not count.
 
     Args:
         edge_index: long ``[2, E]``, row 0 neighbours, row 1 centres.
@@ -116,13 +116,12 @@ def recall_at_k(approx: Int[Tensor, "2 E_approx"], exact: Int[Tensor, "2 E"]) ->
         0.75
     """
     check_edge_index(exact, name="exact")
-    exact = exact.unique(dim=1)
-    key, wanted = _keys(approx=approx, exact=exact)
+    key, wanted = (key.unique() for key in _keys(approx=approx, exact=exact))
     if not wanted.numel():
         return float("nan")
-    found = torch.isin(wanted, key).double()
-    centre, size = exact[1].unique(return_inverse=True)[1], exact[1].unique(return_counts=True)[1]
-    return float((found.new_zeros(len(size)).index_add(0, centre, found) / size).mean())
+    found = torch.isin(wanted, key, assume_unique=True)
+    _, centre, size = (wanted // _stride(approx, exact)).unique_consecutive(return_inverse=True, return_counts=True)
+    return float((centre.bincount(found.double()) / size).mean())
 
 
 def jaccard(graph_a: Int[Tensor, "2 A"], graph_b: Int[Tensor, "2 B"]) -> float:
@@ -140,7 +139,7 @@ def jaccard(graph_a: Int[Tensor, "2 A"], graph_b: Int[Tensor, "2 B"]) -> float:
         0.3333333333333333
     """
     a, b = (key.unique() for key in _keys(graph_a=graph_a, graph_b=graph_b))
-    common = int(torch.isin(a, b).sum())
+    common = int(torch.isin(a, b, assume_unique=True).sum())
     union = len(a) + len(b) - common
     return common / union if union else 1.0
 
@@ -170,8 +169,13 @@ def _keys(**graphs: Tensor) -> list[Int[Tensor, " E"]]:
                 f"'{name}' must hold ids of at least 0 (got {int(edge_index.min())}, FAISS' word for nothing found). "
                 "Drop such edges."
             )
-    size = 1 + max((int(edge_index.max()) for edge_index in graphs.values() if edge_index.numel()), default=0)
-    return [edge_index[1] * size + edge_index[0] for edge_index in graphs.values()]
+    stride = _stride(*graphs.values())
+    return [edge_index[1] * stride + edge_index[0] for edge_index in graphs.values()]
+
+
+def _stride(*graphs: Tensor) -> int:
+    """One more than the largest id."""
+    return 1 + max((int(edge_index.max()) for edge_index in graphs if edge_index.numel()), default=0)
 
 
 def _mean(hit: Tensor) -> float:

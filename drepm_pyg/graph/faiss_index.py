@@ -22,8 +22,11 @@ __all__ = [
     "filled",
     "given_index",
     "load_faiss",
+    "load_faiss_for",
+    "measure_of",
     "named_index",
     "native_vectors",
+    "number_of_lists",
     "on_gpu",
     "shared_out",
     "vectors",
@@ -32,7 +35,7 @@ __all__ = [
 _TRAINING_ROWS = 1 << 18
 _PER_LIST = 39  # training points per inverted list below which FAISS warns
 #: The routes that need none; 'exact' is the cheaper of the last two, whatever it costs.
-WITHOUT_FAISS = ("auto", "exact", "gram", "blocks")
+WITHOUT_FAISS = ("auto", "exact", "gram", "blocks", "kdtree")
 _NAMES = ("flat", "ivf", "hnsw", "nsg", "ivfpq")
 _SOME_WIDTH = 64  # to see whether a factory string can be parsed
 _DEGREE = 32  # of the graphs of 'hnsw' and 'nsg'
@@ -56,6 +59,21 @@ def load_faiss(purpose: str) -> Any:
     return faiss
 
 
+def load_faiss_for(index: Any) -> Any:
+    """:func:`load_faiss` for what was given as 'index'."""
+    return load_faiss(f"index={index!r}" if isinstance(index, str) else "a FAISS index")
+
+
+def measure_of(faiss: Any, *, by_distance: bool) -> int:
+    """FAISS' number for what an index ranks by, distances or inner products."""
+    return int(faiss.METRIC_L2 if by_distance else faiss.METRIC_INNER_PRODUCT)
+
+
+def number_of_lists(num_rows: int, per_list: int) -> int:
+    """Four times the root of the number of rows, unless that left a list fewer than ``per_list`` rows to learn from."""
+    return max(1, min(round(4 * num_rows**0.5), num_rows // per_list))
+
+
 def check_index(index: Any) -> None:
     """What 'index' may be, as far as it can be said before the rows are read.
 
@@ -66,7 +84,7 @@ def check_index(index: Any) -> None:
     """
     if isinstance(index, str) and index in WITHOUT_FAISS:
         return
-    faiss = load_faiss(f"index={index!r}" if isinstance(index, str) else "a FAISS index")
+    faiss = load_faiss_for(index)
     if not isinstance(index, str):
         if not isinstance(index, faiss.Index):
             raise TypeError(f"'index' must be a string or a faiss.Index (got {type(index).__name__}).")
@@ -85,7 +103,7 @@ def named_index(faiss: Any, space: Space, name: str) -> Any:
         ValueError: if FAISS cannot build it.
     """
     num_rows = len(space.base)
-    lists = max(1, min(round(4 * num_rows**0.5), num_rows // _PER_LIST))
+    lists = number_of_lists(num_rows, _PER_LIST)
     named = {
         "flat": "Flat",
         "ivf": f"IVF{lists},Flat",
@@ -98,9 +116,7 @@ def named_index(faiss: Any, space: Space, name: str) -> Any:
     # NSG knows distances alone; for rows of unit length they rank as the cosine does.
     by_distance = space.metric is METRICS["l2"] or (factory.startswith("NSG") and space.metric is METRICS["cosine"])
     try:
-        built = faiss.index_factory(
-            space.width, factory, faiss.METRIC_L2 if by_distance else faiss.METRIC_INNER_PRODUCT
-        )
+        built = faiss.index_factory(space.width, factory, measure_of(faiss, by_distance=by_distance))
         if factory.startswith("NSG") and space.metric is METRICS["ip"]:
             raise RuntimeError("Error: NSG knows no inner product")
         if not built.is_trained:
@@ -122,7 +138,7 @@ def given_index(faiss: Any, space: Space, index: Any) -> Any:
     Raises:
         ValueError: if it does not fit the rows.
     """
-    measure = faiss.METRIC_L2 if space.metric is METRICS["l2"] else faiss.METRIC_INNER_PRODUCT
+    measure = measure_of(faiss, by_distance=space.metric is METRICS["l2"])
     if index.d != space.width:
         raise ValueError(f"'index' must be as wide as the features (got {index.d}, expected {space.width}).")
     if index.metric_type != measure:

@@ -11,7 +11,7 @@ from drepm_pyg.graph.faiss_index import (
     as_taken,
     filled,
     given_index,
-    load_faiss,
+    load_faiss_for,
     named_index,
     native_vectors,
     on_gpu,
@@ -55,7 +55,7 @@ class FaissSearch:
     """
 
     def __init__(self, space: Space, index: Any, count: int, device: torch.device) -> None:
-        self._faiss = load_faiss(f"index={index!r}" if isinstance(index, str) else "a FAISS index")
+        self._faiss = load_faiss_for(index)
         self.name = index if isinstance(index, str) else type(index).__name__
         self.exact = self.name == "flat"
         if isinstance(index, str):

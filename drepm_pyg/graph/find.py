@@ -22,16 +22,18 @@ from drepm_pyg.graph.recall import Sample, exact_sample, recall_of, tune
 from drepm_pyg.graph.result import KNNInfo
 from drepm_pyg.graph.rows import Rows
 from drepm_pyg.graph.search import Ranking, rank
-from drepm_pyg.graph.shortlist import Shortlist, shortlists
+from drepm_pyg.graph.shortlist import Shortlist, shortlists, with_room
 from drepm_pyg.graph.space import Space
+from drepm_pyg.graph.tree import tree_pays, tree_shortlists
 
-__all__ = ["Found", "How", "Route", "auto_is_exact", "block_bytes", "feature_route", "find", "fits_budget"]
+__all__ = ["Found", "How", "Route", "auto_is_exact", "block_bytes", "by_tree", "feature_route", "find", "fits_budget"]
 
 #: An exact way to shortlists, and its name: from the rows, how they are sought, and how many to list.
 Route = Callable[[Space, "How", int], tuple[str, Iterable[Shortlist]]]
 
 #: 'auto' is exact up to so many multiply-adds: a quarter of an hour on two cores, seconds on a GPU.
 _EXACT_WORK = 5e13
+_SELECTION = 100
 _AUTO_RECALL = 0.95
 _SAMPLE = 1000
 
@@ -87,8 +89,15 @@ def fits_budget(num_rows: int, width: int, memory_budget: int) -> bool:
     return 4 * num_rows * (num_rows + width) + 6 * block_bytes(memory_budget) <= memory_budget
 
 
+def by_tree(space: Space, how: How) -> bool:
+    """Whether shortlists come from a k-d tree."""
+    return how.index == "kdtree" or (how.index in ("auto", "exact") and tree_pays(space, how.device))
+
+
 def feature_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortlist]]:
-    """The whole Gram matrix where it fits the budget, as each product then serves both ends; else row blocks."""
+    """A tree of few columns; else the whole Gram matrix where it fits, whose products serve both ends; else blocks."""
+    if by_tree(space, how):
+        return "kdtree", tree_shortlists(space, count, how.memory_budget // 4)
     slack = space.slack(space.norms, unit_roundoff(how.device))
     fits = fits_budget(len(space), space.width, how.memory_budget)
     if space.whole and (how.index == "gram" or (how.index != "blocks" and fits)):
@@ -125,7 +134,7 @@ def find(
     asked = rows.ties.nodes if asked is None else asked
     mine = share(asked) if how.distributed else asked
     ties = rows.ties if offered is None else rows.ties.among(offered)
-    own_class = rows.ties.class_of[np.searchsorted(rows.ties.nodes, mine)]
+    own_class = rows.ties.classes(mine)
     base = np.flatnonzero(ties.size)
     base = base[np.argsort(ties.members[ties.start[base]])]
     centres, place = np.unique(own_class, return_inverse=True)
@@ -134,51 +143,26 @@ def find(
         rows,
         METRICS[how.metric],
         block_bytes=block_bytes(how.memory_budget),
-        centres=np.unique(rows.ties.class_of[np.searchsorted(rows.ties.nodes, asked)]) if how.distributed else centres,
+        centres=np.unique(rows.ties.classes(asked)) if how.distributed else centres,
         base=base,
         num_base_nodes=num_offered,
     )
     space = everyone.of(centres)
     count = min(k + 1, len(ties.members))
-    # Room for near ties: a shortlist that is too short costs a comparison with all rows in float64.
-    wanted = count + max(8, count // 2)
-    budget = how.memory_budget // 4
-    index, target = _chosen(everyone, how)
-    searcher, sample = None, None
-    if not (isinstance(index, str) and index in WITHOUT_FAISS):
-        searcher = FaissSearch(space, index, wanted, how.device)
-        if not searcher.exact and len(asked) and (how.measure_recall or target is not None):
-            sample = exact_sample(everyone, how.measure_recall or _SAMPLE, count, how.device, how.memory_budget)
-        if sample is not None and target is not None:
-            tune(searcher, sample, target, wanted if searcher.spare else count, budget)
-    exact = searcher is None or searcher.exact
-
-    def searched(space: Space) -> tuple[str, Ranking]:
-        if searcher is None:
-            name, lists = how.route(space, how, wanted)
-        else:
-            name = index if isinstance(index, str) else type(index).__name__
-            lists = searcher.shortlists(space, wanted if searcher.spare else count)
-        if how.index == "auto" and searcher is None and tell:
-            _log.info("index='auto' is %r, which is exact, for %s", name, _size(everyone, how))
-        lists = watched(lists, len(centres))
-        return name, rank(space, lists, count, score_all=how.score_all or not exact, budget=budget)
-
-    name, ranking = searched(space)
+    searcher, sample = _searcher(everyone, space, how, count)
+    told = _size(everyone, how) if how.index == "auto" and tell else None
+    name, ranking = _ranked(space, how, searcher, count, told)
     if ranking.strain > _STRAIN and not space.worst_case:
         _log.warning("rounding errors of fast scores follow a pattern: searched again by the worst case, which is slow")
-        name, ranking = searched(space.bounded_by_worst_case())
-    own = space.own[own_class]
-    neighbors = choose(ranking, ties, mine, place, own, k, loop=loop)
-    recall = 1.0 if exact and how.measure_recall else None
-    if sample is not None:
-        recall = _recall(ranking, space, sample, distributed=how.distributed)
+        name, ranking = _ranked(space.bounded_by_worst_case(), how, searcher, count, told)
+    neighbors = choose(ranking, ties, mine, place, space.own[own_class], k, loop=loop)
+    recall = _recall(ranking, space, searcher, sample, how)
     if recall is not None:
         _log.info("%s finds %.4f of the exact neighbours", name, recall)
     info = KNNInfo(
         index=name,
         metric=how.metric,
-        exact=exact,
+        exact=_exact(searcher),
         device=str(how.device if searcher is None else searcher.device),
         seconds=time.perf_counter() - started,
         recall=recall,
@@ -189,10 +173,48 @@ def find(
     return Found(together(neighbors) if how.distributed else neighbors, info, rows.exponent)
 
 
-def _recall(ranking: Ranking, space: Space, sample: Sample, *, distributed: bool) -> float:
-    """The recall of all processes together."""
+def _searcher(everyone: Space, space: Space, how: How, count: int) -> tuple[FaissSearch | None, Sample | None]:
+    """FAISS, if the index asks for it, tuned; and the exact answer for a sample, if its recall is to be known."""
+    index, target = _chosen(everyone, how)
+    if isinstance(index, str) and index in WITHOUT_FAISS:
+        return None, None
+    searcher = FaissSearch(space, index, with_room(count), how.device)
+    if searcher.exact or not len(everyone.centres) or not (how.measure_recall or target is not None):
+        return searcher, None
+    sample = exact_sample(everyone, how.measure_recall or _SAMPLE, count, how.device, how.memory_budget)
+    if target is not None:
+        tune(searcher, sample, target, _listed(searcher, count), how.memory_budget // 4)
+    return searcher, sample
+
+
+def _ranked(space: Space, how: How, searcher: FaissSearch | None, count: int, told: str | None) -> tuple[str, Ranking]:
+    """The route's name, and the ``count`` best of every centre; for ``told``, if given, the log says what 'auto' is."""
+    if searcher is None:
+        name, lists = how.route(space, how, with_room(count))
+        if told is not None:
+            _log.info("index='auto' is %r, which is exact, for %s", name, told)
+    else:
+        name, lists = searcher.name, searcher.shortlists(space, _listed(searcher, count))
+    lists, score_all = watched(lists, len(space.centres)), how.score_all or not _exact(searcher)
+    return name, rank(space, lists, count, score_all=score_all, budget=how.memory_budget // 4)
+
+
+def _listed(searcher: FaissSearch, count: int) -> int:
+    return with_room(count) if searcher.spare else count
+
+
+def _exact(searcher: FaissSearch | None) -> bool:
+    return searcher is None or searcher.exact
+
+
+def _recall(
+    ranking: Ranking, space: Space, searcher: FaissSearch | None, sample: Sample | None, how: How
+) -> float | None:
+    """The recall of all processes together; None where it is not known."""
+    if sample is None:
+        return 1.0 if how.measure_recall and _exact(searcher) else None
     found, wanted = recall_of(ranking, space, sample)
-    if distributed:
+    if how.distributed:
         found, wanted = (sum(part) for part in zip(*gathered((found, wanted)), strict=True))
     return found / wanted
 
@@ -206,7 +228,7 @@ def _chosen(space: Space, how: How) -> tuple[Any, float | None]:
     """The index, and the recall it is tuned for; 'auto' decides by the work that exactness takes."""
     if not (isinstance(how.index, str) and how.index == "auto"):
         return how.index, how.target_recall
-    work, size = len(space.centres) * len(space.base) * space.width, _size(space, how)
+    work, size = _work(space, how.device), _size(space, how)
     if auto_is_exact(work, how.device):
         if work > _EXACT_WORK and how.device.type == "cpu":
             _log.warning("index='auto' is exact for %s, which is slow; an approximate index needs FAISS", size)
@@ -214,6 +236,11 @@ def _chosen(space: Space, how: How) -> tuple[Any, float | None]:
     target = _AUTO_RECALL if how.target_recall is None else how.target_recall
     _log.warning("index='auto' is 'ivf' tuned for a recall of %.2f for %s; 'exact' is not", target, size)
     return "ivf", target
+
+
+def _work(space: Space, device: torch.device) -> int:
+    """Multiply-adds; to select among scores takes as long as so many columns more. A tree takes next to none."""
+    return 0 if tree_pays(space, device) else len(space.centres) * len(space.base) * (space.width + _SELECTION)
 
 
 def _size(space: Space, how: How) -> str:

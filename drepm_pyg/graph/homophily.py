@@ -6,8 +6,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least, check_choice, check_edge_index, check_ids
 from drepm_pyg.data import similar
-from drepm_pyg.data.schema import graph_modalities
-from drepm_pyg.graph.transforms.stored import node_count, training_pairs
+from drepm_pyg.data.schema import graph_modalities, node_count, training_pairs
 from drepm_pyg.typing import Bool, Int, Tensor
 
 __all__ = ["edge_homophily", "shares_a_neighbour"]

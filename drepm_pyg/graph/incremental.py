@@ -158,10 +158,13 @@ def _table(edge_index: Tensor, nodes: NDArray[np.int64], num_nodes: int, k: int,
             "built, or build it anew with knn_graph."
         )
     table = neighbour.reshape(-1, k)
-    absent = np.setdiff1d(neighbour, nodes)
-    if len(absent):
+    present_nodes = np.zeros(num_nodes, dtype=bool)
+    present_nodes[nodes] = True
+    absent = ~present_nodes[neighbour]
+    if absent.any():
         raise ValueError(
-            f"'edge_index' must hold edges among the rows that the mask leaves (got the neighbours {absent[:5]})."
+            f"'edge_index' must hold edges among the rows that the mask leaves (got the neighbours "
+            f"{np.unique(neighbour[absent])[:5]})."
         )
     twice = np.flatnonzero((np.diff(np.sort(table, axis=1), axis=1) == 0).any(axis=1))
     if len(twice):

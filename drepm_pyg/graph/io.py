@@ -1,7 +1,5 @@
 """Similarity graphs as files: npz as the field exchanges them, dictionaries for torch, or Parquet for tables."""
 
-import os
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +7,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._checks import check_at_least, check_edge_index, check_edge_weight, check_finite, check_node_ids
+from drepm_pyg._checks import (
+    check_at_least,
+    check_edge_index,
+    check_edge_weight,
+    check_finite,
+    check_node_ids,
+    check_path,
+)
+from drepm_pyg._files import replaced
 from drepm_pyg.graph.formats import FORMATS, Format, as_array
-from drepm_pyg.graph.options import PathLike, check_path
-from drepm_pyg.typing import Float, Int, Tensor
+from drepm_pyg.typing import Float, Int, PathLike, Tensor
 
 __all__ = ["format_of", "read_graph", "read_weighted", "write_graph"]
 
@@ -113,13 +118,8 @@ def write_graph(
             raise TypeError("'edge_weight' must hold numbers (got torch.bool). Convert it: .float().")
         check_finite(edge_weight=edge_weight)
         arrays[_WEIGHT] = as_array(edge_weight)
-    temporary = Path(f"{os.fspath(path)}.{uuid.uuid4().hex}.tmp")  # threads of one process write, too
-    try:
-        with temporary.open("wb") as file:
-            form.save(file, arrays)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replaced(Path(path)) as hidden, hidden.open("wb") as file:
+        form.save(file, arrays)
 
 
 def format_of(path: PathLike) -> Format:

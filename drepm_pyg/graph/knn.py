@@ -96,8 +96,9 @@ def knn_graph(
         metric: 'cosine', 'ip' (inner product) or 'l2' (Euclidean distance).
         loop: if True, every row is one of its own ``k`` neighbours; if False, never, even among exact duplicates.
         index: 'auto': exact and without FAISS up to 5e13 multiply-adds, beyond them on a CPU 'ivf' tuned to a recall of
-            0.95 (the log says so). 'exact': the cheaper exact route at any size; 'gram', 'blocks': one of them, all
-            products at once or block by block. 'flat': exact, through FAISS. 'ivf', 'hnsw', 'nsg', 'ivfpq', any FAISS
+            0.95 (the log says so). 'exact': the cheapest exact route at any size; 'gram', 'blocks', 'kdtree': one of
+            them, all products at once, block by block, or a k-d tree, which for up to 10 columns looks at a small
+            part of the rows ('cosine' and 'l2'). 'flat': exact, through FAISS. 'ivf', 'hnsw', 'nsg', 'ivfpq', any FAISS
             factory string, or a trained ``faiss.Index``, either empty or holding one vector per row of ``x`` (of unit
             length for the cosine), which is searched where it lies: what an approximate index finds is scored anew in
             float64; rows for which it finds too few are searched exactly. By inner product, rows with a common

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from drepm_pyg._arrays import SPARSE_COST, transposed
-from drepm_pyg.graph.find import How, feature_route, fits_budget
+from drepm_pyg.graph.find import How, by_tree, feature_route, fits_budget
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import rounding
 from drepm_pyg.graph.products import LANES, block_columns, gram_of, unit_roundoff
@@ -35,6 +35,8 @@ def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortl
     made = items.kept is not None and (space.metric, device) in items.kept
     by_gram = (0 if made else len(items.ties) ** 2 * items.width / 2) + SPARSE_COST * sparse
     directly = len(space.centres) * len(space.base) * items.width
+    if by_tree(space, how):
+        return feature_route(space, how, count)
     if how.index == "blocks" or (how.index in ("auto", "exact") and not (fits and by_gram < directly)):
         # No Gram matrix of the users here: a row of theirs is itself a sum.
         return feature_route(space, replace(how, index="blocks"), count)

@@ -9,7 +9,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from drepm_pyg.graph.rows import FeatureRows, PairMetric, blocks_of, inner_products, squared_norms
+from drepm_pyg.graph.inner import inner_products, squared_norms
+from drepm_pyg.graph.metrics import Metric
+from drepm_pyg.graph.rows import FeatureRows, blocks_of
 from drepm_pyg.graph.ties import Ties
 from drepm_pyg.typing import Tensor
 
@@ -21,7 +23,7 @@ _USERS = 1024  # users at a time: their sums stay in cache, too
 _LINE = 8  # float64 entries of a cache line
 _PAIRS = 2048  # pairs that are scored at a time: both ends stay in cache
 _FRACTION = 30  # binary digits behind the point of counts that are divided by what they have in common
-_SHORT = 2.0**-600  # of a squared norm: the product of two such is no float64
+_SHORT_SUM = 2.0**-600  # of the squared norm of a sum: the product of two such is no float64
 
 
 class MeanRows:
@@ -62,9 +64,9 @@ class MeanRows:
         user, column, weight = user[counted], column[counted], _levelled(user[counted], weight[counted], num_users)
         counts = csr_array((weight, (user, column)), shape=(num_users, len(items.ties)))
         counts.sum_duplicates()
-        _reduce(counts)
+        _without_common_divisor(counts)
         nodes = np.unique(user)
-        self.ties = Ties.group(num_users, nodes, _keys(counts, nodes))
+        self.ties = Ties.group(num_users, nodes, _labels(counts, nodes))
         self.counts = counts[self.ties.first]
         self.degree: NDArray[np.float64] = self.counts.sum(axis=1)
         self._block_bytes = block_bytes
@@ -76,7 +78,7 @@ class MeanRows:
             self._measure(block)
         self.squares = self._total / self.degree**2
         self._level = np.zeros(len(self.ties), dtype=np.int64)
-        short = np.flatnonzero(self._total < _SHORT)
+        short = np.flatnonzero(self._total < _SHORT_SUM)
         self._level[short] = _Bags(self, short).level()
 
     def double(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -90,14 +92,14 @@ class MeanRows:
         """See :class:`Rows`."""
         return torch.from_numpy(self.double(ids))
 
-    def pair_scores(self, metric: PairMetric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+    def pair_scores(self, metric: Metric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         """See :class:`Rows`. Panels of columns of many users at once, as a user stands in many pairs."""
         held = max(1, self._block_bytes // (8 * _PANEL * torch.get_num_threads()))  # users
         step = len(left) if len(self.ties) <= held else max(1, held // 2)
         parts = [slice(start, start + step) for start in range(0, len(left), step)]
         return np.concatenate([self._score(metric, left[part], right[part]) for part in parts])
 
-    def _score(self, metric: PairMetric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _score(self, metric: Metric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         ids, place = np.unique(np.stack([left, right]), return_inverse=True)
         place, bags = place.reshape(2, -1), _Bags(self, ids)
         parts = [place[:, start : start + _PAIRS] for start in range(0, place.shape[1], _PAIRS)]
@@ -125,9 +127,9 @@ class MeanRows:
             for squares in pool.map(bags.squares, self.panels):
                 self._total[ids] += squares
 
-    def mean(self) -> NDArray[np.float64]:
+    def origin(self) -> NDArray[np.float64]:
         """The items' mean row: users' rows lie around it, too."""
-        return self.items.mean()
+        return self.items.origin()
 
 
 class _Bags:
@@ -135,9 +137,9 @@ class _Bags:
 
     def __init__(self, rows: MeanRows, ids: NDArray[np.int64]) -> None:
         counts = rows.counts[ids]
-        self.rows, self.panels = rows.items, rows.panels
-        self.items, column = np.unique(counts.indices.astype(np.int64), return_inverse=True)
-        shape = (len(ids), len(self.items))
+        self.item_rows, self.panels = rows.items, rows.panels
+        self.item_ids, column = np.unique(counts.indices.astype(np.int64), return_inverse=True)
+        shape = (len(ids), len(self.item_ids))
         matrix = csr_array((counts.data, column.astype(np.int32), counts.indptr.astype(np.int32)), shape=shape)
         self.blocks = [matrix[start : start + _USERS] for start in range(0, max(1, len(ids)), _USERS)]
 
@@ -150,7 +152,7 @@ class _Bags:
         return np.concatenate([squared_norms(rows) for rows in self._sums(columns)])
 
     def _sums(self, columns: slice) -> Iterator[NDArray[np.float64]]:
-        table = self.rows.columns(self.items, columns)
+        table = self.item_rows.columns(self.item_ids, columns)
         # A row of the product depends on this row alone: SciPy adds its items up one after the other.
         return (np.asarray(block @ table) for block in self.blocks)
 
@@ -170,7 +172,7 @@ def _levelled(user: NDArray[np.int64], weight: NDArray[np.float64], num_users: i
     return levelled
 
 
-def _reduce(counts: csr_array) -> None:
+def _without_common_divisor(counts: csr_array) -> None:
     """Divide each row by what its entries have in common: who bought one thing twice has the mean of who did once."""
     filled = np.flatnonzero(np.diff(counts.indptr))
     whole = np.round(np.ldexp(counts.data, _FRACTION))  # entries are 1 to 2 at the most, times the row's length
@@ -193,7 +195,10 @@ def _ends(
         yield left, right
 
 
-def _keys(counts: csr_array, nodes: NDArray[np.int64]) -> "list[bytes]":
+def _labels(counts: csr_array, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A number for each row of the counts, equal for equal rows only."""
     indices, data = counts.indices.astype(np.int64), counts.data
     spans = zip(counts.indptr[nodes].tolist(), counts.indptr[nodes + 1].tolist(), strict=True)
-    return [indices[start:stop].tobytes() + data[start:stop].tobytes() for start, stop in spans]
+    keys = (indices[start:stop].tobytes() + data[start:stop].tobytes() for start, stop in spans)
+    seen: dict[bytes, int] = {}
+    return np.fromiter((seen.setdefault(key, len(seen)) for key in keys), dtype=np.int64, count=len(nodes))

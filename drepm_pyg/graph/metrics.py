@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from drepm_pyg.graph.rows import Inner, inner_products
+from drepm_pyg.graph.inner import Inner, inner_products
 from drepm_pyg.typing import Tensor
 
 __all__ = ["METRICS", "NARROW", "Metric", "exponents", "rounding"]
@@ -19,8 +19,7 @@ Array = NDArray[np.float64]
 
 # Products below float32's smallest number vanish; rows are scaled to at most 1, so this much covers them.
 _TINY = 2.0**-50
-_SHORT = 2.0**-400  # of a squared norm: the product of two is then near float64's smallest number
-
+_LOST_IN_PRODUCT = 2.0**-400  # of a squared norm: the product of two is then near float64's smallest number
 
 #: Up to this width the worst case of :func:`rounding` is the smaller bound.
 NARROW = 64
@@ -30,8 +29,7 @@ def rounding(width: int | NDArray[np.int32] | NDArray[np.int64], unit: float, *,
     r"""Relative error of a sum of ``width`` products (a number, or many) with unit round-off ``unit``.
 
     The worst case grows as ``width``; rounding errors that do not conspire grow as its square root (Higham and Mary,
-    2019,
-    "A new approach to probabilistic rounding error analysis", Theorem 2.4, here with :math:`\lambda = 8`).
+    2019, "A new approach to probabilistic rounding error analysis", Theorem 2.4, here with :math:`\lambda = 8`).
     """
     return unit * ((width if worst_case else np.minimum(width, 8 * np.sqrt(width))) + 8)
 
@@ -68,12 +66,12 @@ class Metric(Protocol):
         """What each row is multiplied with for the matrix product, from its squared norm."""
 
     def adjust(self, scores: Tensor, base: Tensor, centre: Tensor) -> None:
-        """Make products ``[C, B]`` scores, in place.
+        """Make products ``[*, C, B]`` scores, in place.
 
         Args:
             scores: products of prepared rows with those of a block of centres.
-            base: squared norms of all prepared rows ``[C]``.
-            centre: squared norms of the block's ``[B]``.
+            base: squared norms of all prepared rows ``[*, C]``.
+            centre: squared norms of the block's ``[*, B]``.
         """
 
     def spread(self, reach: Array) -> tuple[Array, Array]:
@@ -97,7 +95,7 @@ class Cosine:
         return np.stack([inner(a, b), inner(a, a), inner(b, b)])
 
     def vanished(self, sums: Array) -> bool:
-        return bool(sums[1:].min() < _SHORT)
+        return bool(sums[1:].min() < _LOST_IN_PRODUCT)
 
     def of_sums(self, sums: Array) -> Array:
         dot, norms = sums[0], sums[1] * sums[2]
@@ -181,7 +179,7 @@ class Euclidean:
         return np.ones_like(squares)
 
     def adjust(self, scores: Tensor, base: Tensor, centre: Tensor) -> None:
-        scores.mul_(2).sub_(base[:, None]).sub_(centre)
+        scores.mul_(2).sub_(base[..., :, None]).sub_(centre[..., None, :])
 
     def spread(self, reach: Array) -> tuple[Array, Array]:
         # (a + b)^2 <= 2 (a^2 + s)(b^2 + s) / s for every s > 0; the mean square keeps both factors small.

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from drepm_pyg.graph.search import Ranking
 from drepm_pyg.graph.ties import Ties
 
-__all__ = ["Neighbors", "check_k", "choose", "nearest"]
+__all__ = ["Neighbors", "check_k", "choose", "nearest", "without_itself"]
 
 
 @dataclass(frozen=True)
@@ -81,16 +81,26 @@ def nearest(
         k: how many neighbours.
         loop: whether a node is its own neighbour.
     """
-    itself = index == nodes[:, None]
     if not loop:
-        # A stable sort moves the node itself, where it is listed, behind all others.
-        order = np.argsort(itself, axis=1, kind="stable")[:, :k]
+        order = without_itself(index, nodes, k)
         index, score = np.take_along_axis(index, order, axis=1), np.take_along_axis(score, order, axis=1)
     else:
         index, score = index[:, :k], score[:, :k]
-        left_out = ~itself[:, :k].any(axis=1)
+        left_out = ~(index == nodes[:, None]).any(axis=1)
         index[left_out, -1], score[left_out, -1] = nodes[left_out], own[left_out]
     return Neighbors(nodes, index, score)
+
+
+def without_itself(index: NDArray[np.int64], centres: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The places of each centre's first ``count`` candidates ``[N, count]``, itself, where it is listed, behind all.
+
+    Args:
+        index: candidates of every centre ``[N, T]``.
+        centres: the centres ``[N]``.
+        count: how many.
+    """
+    # A stable sort leaves the others in their order.
+    return np.argsort(index == centres[:, None], axis=1, kind="stable")[:, :count]
 
 
 def _expand(ranking: Ranking, offered: Ties, count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drepm_pyg._checks import check_at_least, check_choice
-from drepm_pyg.graph.faiss_index import load_faiss
+from drepm_pyg._checks import check_at_least, check_choice, check_path
+from drepm_pyg.graph.faiss_index import load_faiss, measure_of, number_of_lists
 from drepm_pyg.graph.metrics import METRICS
-from drepm_pyg.graph.options import MEMORY_BUDGET, PathLike, check_path
+from drepm_pyg.graph.options import MEMORY_BUDGET
 from drepm_pyg.graph.rows import Features, blocks_of, check_matrix, take_double
+from drepm_pyg.typing import PathLike
 
 __all__ = ["on_disk_index"]
 
@@ -59,7 +60,7 @@ def on_disk_index(
     check_path(directory=directory)
     check_choice(METRICS, metric=metric)
     num_rows, width = x.shape
-    lists = max(1, min(round(4 * num_rows**0.5), num_rows // _PER_LIST)) if lists is None else lists
+    lists = number_of_lists(num_rows, _PER_LIST) if lists is None else lists
     check_at_least(1, lists=lists, memory_budget=memory_budget)
     if not num_rows:
         raise ValueError(f"'x' must have a row at least (got {list(x.shape)}).")
@@ -72,9 +73,7 @@ def on_disk_index(
     if directory.exists() and not directory.is_dir():
         raise ValueError(f"'directory' must be a folder (got '{directory}', a file).")
     directory.mkdir(parents=True, exist_ok=True)
-    index = faiss.index_factory(
-        width, f"IVF{lists},Flat", faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT
-    )
+    index = faiss.index_factory(width, f"IVF{lists},Flat", measure_of(faiss, by_distance=metric == "l2"))
     sample = min(num_rows, lists * _PER_LIST, max(lists, memory_budget // (32 * width)))
     index.train(_vectors(x, np.unique(np.linspace(0, num_rows - 1, sample).astype(np.int64)), metric))
     empty = faiss.serialize_index(index)

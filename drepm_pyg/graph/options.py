@@ -1,7 +1,6 @@
 """The options that the graph builders share: checked in one place, before any work."""
 
 import logging
-import os
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -9,20 +8,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._checks import check_at_least, check_choice, check_flag, check_number
+from drepm_pyg._checks import check_at_least, check_choice, check_device, check_flag, check_number
 from drepm_pyg.graph.device_rows import DeviceRows, on_one_gpu
 from drepm_pyg.graph.distributed import check_initialized
 from drepm_pyg.graph.edges import SYMMETRIC, Edges
 from drepm_pyg.graph.faiss_index import WITHOUT_FAISS, check_index
 from drepm_pyg.graph.find import How, Route, block_bytes
 from drepm_pyg.graph.metrics import METRICS
-from drepm_pyg.graph.result import KNNInfo, KNNOutput, output_dtype
-from drepm_pyg.graph.rows import FeatureRows, Features
+from drepm_pyg.graph.result import KNNInfo, KNNOutput
+from drepm_pyg.graph.rows import FeatureRows, Features, home, output_dtype
 from drepm_pyg.typing import Tensor
 
-__all__ = ["MEMORY_BUDGET", "KNNOptions", "Options", "PathLike", "SearchOptions", "check_path", "home"]
-
-PathLike = str | os.PathLike[str]
+__all__ = ["MEMORY_BUDGET", "KNNOptions", "Options", "SearchOptions"]
 
 _log = logging.getLogger(__name__)
 
@@ -95,6 +92,10 @@ class Options:
         check_number(min_similarity=self.min_similarity, radius=self.radius, target_recall=self.target_recall)
         if self.device is not None:
             check_device(self.device)
+        if self.metric == "ip" and isinstance(self.index, str) and self.index == "kdtree":
+            raise ValueError(
+                "'index' must be another for metric='ip' (got 'kdtree', which orders by distance). Pass 'exact'."
+            )
         if self.mutual and self.symmetric == "union":
             raise ValueError(
                 "'mutual' must be False for symmetric='union' (got True): one drops edges, the other adds."
@@ -167,30 +168,3 @@ class Options:
                 "same). Scale the features to about 1.",
                 *(int(lost.sum()), len(weight), weight.dtype, self.metric),
             )
-
-
-def check_path(**values: PathLike) -> None:
-    """Every value must be a text or a path."""
-    for name, value in values.items():
-        if not isinstance(value, str | os.PathLike):
-            raise TypeError(f"'{name}' must be a path (got {value!r}, a {type(value).__name__}).")
-
-
-def check_device(device: torch.device | str) -> None:
-    """Tensors can be made on the device.
-
-    Raises:
-        ValueError: if they cannot.
-    """
-    try:
-        usable = torch.empty(0, device=device).device.type != "meta"
-        reason = "holds no values"
-    except (AssertionError, RuntimeError, TypeError) as error:
-        usable, reason = False, str(error).splitlines()[0].split(". ")[0].rstrip(".")
-    if not usable:
-        raise ValueError(f"'device' must be one that this torch can use, such as 'cpu' (got '{device}': {reason}).")
-
-
-def home(x: Features) -> torch.device:
-    """Where ``x`` is; arrays are on the CPU."""
-    return x.device if isinstance(x, torch.Tensor) else torch.device("cpu")

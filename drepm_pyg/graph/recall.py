@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from drepm_pyg.graph.faiss_search import FaissSearch
+from drepm_pyg.graph.neighbors import without_itself
 from drepm_pyg.graph.products import product_blocks, unit_roundoff
 from drepm_pyg.graph.search import Ranking, rank
-from drepm_pyg.graph.shortlist import shortlists
+from drepm_pyg.graph.shortlist import shortlists, with_room
 from drepm_pyg.graph.space import Space
 
 __all__ = ["Sample", "exact_sample", "recall_of", "tune"]
@@ -36,7 +37,7 @@ def exact_sample(space: Space, size: int, count: int, device: torch.device, budg
     place = np.unique(np.linspace(0, len(space.centres) - 1, min(size, len(space.centres))).astype(np.int64))
     some = space.of(space.centres[place])
     slack = some.slack(some.norms, unit_roundoff(device))
-    lists = shortlists(product_blocks(some, device, budget), some, slack, count + max(8, count // 2))
+    lists = shortlists(product_blocks(some, device, budget), some, slack, with_room(count))
     ranking = rank(some, lists, count, score_all=False, budget=budget // 4)
     return Sample(some, _others(ranking.index, some.centres))
 
@@ -70,8 +71,7 @@ def tune(searcher: FaissSearch, sample: Sample, target: float, listed: int, budg
 
 def _others(index: NDArray[np.int64], centres: NDArray[np.int64]) -> NDArray[np.int64]:
     """Each centre's rows without itself, and without the last one where it is not listed."""
-    order = np.argsort(index == centres[:, None], axis=1, kind="stable")[:, : max(1, index.shape[1] - 1)]
-    return np.take_along_axis(index, order, axis=1)
+    return np.take_along_axis(index, without_itself(index, centres, max(1, index.shape[1] - 1)), axis=1)
 
 
 def _found(found: NDArray[np.int64], exact: NDArray[np.int64]) -> int:

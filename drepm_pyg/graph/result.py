@@ -2,12 +2,9 @@
 
 from dataclasses import dataclass, field
 
-import torch
-
-from drepm_pyg.graph.rows import Features
 from drepm_pyg.typing import Tensor
 
-__all__ = ["KNNInfo", "KNNOutput", "output_dtype"]
+__all__ = ["KNNInfo", "KNNOutput"]
 
 
 @dataclass(frozen=True)
@@ -15,8 +12,8 @@ class KNNInfo:
     """How a graph was found; in several processes ``seconds``, ``rescored`` and ``searched_again`` are one's own.
 
     Attributes:
-        index: the route taken: 'gram' or 'blocks' (exact, by matrix products), 'pairs' (exact, all pairs of the small
-            graphs of a ``batch``), or the FAISS index by its name.
+        index: the route taken: 'gram' or 'blocks' (exact, by matrix products), 'kdtree' (exact, few columns), 'pairs'
+            (exact, all pairs of the small graphs of a ``batch``), or the FAISS index by its name.
         metric: 'cosine', 'ip' or 'l2'.
         exact: whether the route promises the exact graph.
         device: where the products were computed.
@@ -39,8 +36,3 @@ class KNNInfo:
 
 
 KNNOutput = Tensor | tuple[Tensor, Tensor] | tuple[Tensor, KNNInfo] | tuple[Tensor, Tensor, KNNInfo]
-
-
-def output_dtype(x: Features) -> torch.dtype:
-    """Weights are float64 where the features are, else float32."""
-    return torch.float64 if x.dtype.itemsize >= 8 else torch.float32

@@ -1,8 +1,7 @@
 """Feature rows as a search reads them: any dtype, tensor or (memory-mapped) array, masked or not, duplicates once."""
 
 import copy
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,52 +9,30 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from drepm_pyg.graph.inner import row_marks, squared_norms
+from drepm_pyg.graph.metrics import Metric
 from drepm_pyg.graph.ties import Ties
 from drepm_pyg.typing import Tensor
 
 __all__ = [
     "FeatureRows",
     "Features",
-    "Inner",
-    "PairMetric",
     "Rows",
     "blocks_of",
     "check_matrix",
-    "inner_products",
+    "home",
+    "output_dtype",
     "present",
-    "squared_norms",
     "take_double",
 ]
 
 Features = Tensor | NDArray[Any]
-
-#: The inner product of row n with row n, in float64, from these two rows alone.
-Inner = Callable[[Any, Any], NDArray[np.float64]]
 
 _CACHED_BYTES = 1 << 20  # of float64 rows that are read and measured: a thread's cache holds so many
 _MODERATE = 20  # a norm is moderate between 2 to the power of minus this and of this
 
 
 @runtime_checkable  # the shape checker asks
-class PairMetric(Protocol):
-    """What rows ask of a metric (see :class:`drepm_pyg.graph.metrics.Metric`)."""
-
-    scale_free: bool
-
-    def pair(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scores of row n with row n."""
-
-    def sums(self, a: Any, b: Any, inner: Inner = ...) -> NDArray[np.float64]:
-        """What a score is made of."""
-
-    def vanished(self, sums: NDArray[np.float64]) -> bool:
-        """Whether it cannot be."""
-
-    def of_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The scores."""
-
-
-@runtime_checkable
 class Rows(Protocol):
     """Distinct float64 rows, one a class of identical nodes.
 
@@ -81,10 +58,10 @@ class Rows(Protocol):
     def tensor(self, ids: NDArray[np.int64]) -> Tensor:
         """Rows ``ids`` in float64, a copy, on ``device``."""
 
-    def mean(self) -> NDArray[np.float64]:
+    def origin(self) -> NDArray[np.float64]:
         """A point amid the rows, to measure distances from."""
 
-    def pair_scores(self, metric: PairMetric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+    def pair_scores(self, metric: Metric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         """Exact scores of pairs of rows, each from its two rows alone; there is one pair at least."""
 
 
@@ -148,7 +125,7 @@ class FeatureRows:
         wanted = x.dtype == np.float32 and x.flags.c_contiguous and x.flags.writeable  # by torch
         return torch.from_numpy(x) if wanted else None
 
-    def mean(self) -> NDArray[np.float64]:
+    def origin(self) -> NDArray[np.float64]:
         """The mean row."""
         total = torch.zeros(self.width, dtype=torch.float64, device=self.device)
         for block in blocks_of(len(self.ties), self.width, self._block_bytes):
@@ -157,12 +134,9 @@ class FeatureRows:
 
     def columns(self, ids: NDArray[np.int64], columns: slice) -> NDArray[np.float64]:
         """Some columns of rows ``ids`` in float64."""
-        out = self._read(self.ties.first[ids], columns)
-        if self.exponent:
-            out *= 2.0**-self.exponent  # as exact as ldexp, and ten times as fast
-        return out
+        return self._scaled(self.ties.first[ids], columns)
 
-    def pair_scores(self, metric: PairMetric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+    def pair_scores(self, metric: Metric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         """See :class:`Rows`."""
         threads = torch.get_num_threads()
         step = max(1, self._block_bytes // (32 * self.width * threads))
@@ -181,7 +155,7 @@ class FeatureRows:
         found = [self._measure(nodes[block]) for block in blocks]
         squares = np.concatenate([np.zeros(0), *(part[0] for part in found)])
         marks = np.concatenate([np.zeros(0, np.int64), *(part[1] for part in found)])
-        self.ties = Ties.group(int(self._starts[-1]), nodes, self._keys(nodes, marks))
+        self.ties = Ties.group(int(self._starts[-1]), nodes, self._labels(nodes, marks))
         self.squares = squares[np.searchsorted(nodes, self.ties.first)]
 
     def _measure(self, nodes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -211,10 +185,10 @@ class FeatureRows:
             inside = np.flatnonzero(part == place)
             yield inside, x, nodes[inside] - self._starts[place]
 
-    def _scaled(self, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
-        rows = self._read(nodes)
+    def _scaled(self, nodes: NDArray[np.int64], columns: slice = slice(None)) -> NDArray[np.float64]:
+        rows = self._read(nodes, columns)
         if self.exponent:
-            rows *= 2.0**-self.exponent
+            rows *= 2.0**-self.exponent  # as exact as ldexp, and ten times as fast
         return rows
 
     def _scan(self, nodes: NDArray[np.int64]) -> int:
@@ -236,24 +210,24 @@ class FeatureRows:
                 )
         return min(max(int(np.frexp(largest)[1]), -1000), 1000)  # so that its power of two is a float64, too
 
-    def _keys(self, nodes: NDArray[np.int64], marks: NDArray[np.int64]) -> Iterator[object]:
-        """A key for each row, equal for equal rows only; rows whose mark is their own need no look at their bytes."""
-        _, inverse, count = np.unique(marks, return_inverse=True, return_counts=True)
-        alone = count[inverse] == 1
-        for node, unique in zip(nodes, alone, strict=True):
-            # Adding 0.0 makes -0.0 and 0.0, which are equal, the same bytes.
-            row = None if unique else self._read(np.array([node])) + 0.0
-            yield int(node) if row is None else hashlib.blake2b(row.tobytes(), digest_size=16).digest()
-
-
-def inner_products(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Row n times row n; einsum sums a row the same way whatever stands around it, a BLAS need not."""
-    return np.asarray(np.einsum("nf,nf->n", a, b))
-
-
-def squared_norms(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Squared norm of each row."""
-    return inner_products(rows, rows)
+    def _labels(self, nodes: NDArray[np.int64], marks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """A number for each row, equal for equal rows only; rows whose mark is their own need no look at them."""
+        _, label, count = np.unique(marks, return_inverse=True, return_counts=True)
+        open_ = np.flatnonzero(count[label] > 1)
+        if len(open_):  # rows of one norm need not be alike: a second mark tells of every bit
+            blocks = blocks_of(len(open_), 2 * self.width, self._block_bytes)
+            second = [row_marks(torch.from_numpy(self._read(nodes[open_[block]]))).numpy() for block in blocks]
+            label[open_] = len(count) + np.unique(np.concatenate(second), return_inverse=True)[1]
+        while len(open_):  # once, unless different rows have the same mark
+            open_ = open_[np.argsort(label[open_], kind="stable")]
+            first = open_[np.searchsorted(label[open_], label[open_])]
+            other = np.zeros(len(open_), dtype=bool)
+            for block in blocks_of(len(open_), 2 * self.width, self._block_bytes):
+                row, model = self._read(nodes[open_[block]]), self._read(nodes[first[block]])
+                other[block] = (row != model).any(axis=1)
+            open_ = open_[other]
+            label[open_] += label.max() + 1
+        return label
 
 
 def blocks_of(count: int, width: int, block_bytes: int) -> Iterator[NDArray[np.int64]]:
@@ -300,6 +274,16 @@ def _select(x: Features, nodes: NDArray[np.int64]) -> Features:
     if len(nodes) and nodes[-1] - nodes[0] == len(nodes) - 1 and (np.diff(nodes) == 1).all():
         return x[int(nodes[0]) : int(nodes[-1]) + 1]
     return x[torch.from_numpy(nodes)] if isinstance(x, torch.Tensor) else x[nodes]
+
+
+def home(x: Features) -> torch.device:
+    """Where ``x`` is; arrays are on the CPU."""
+    return x.device if isinstance(x, torch.Tensor) else torch.device("cpu")
+
+
+def output_dtype(x: Features) -> torch.dtype:
+    """Weights are float64 where the features are, else float32."""
+    return torch.float64 if x.dtype.itemsize >= 8 else torch.float32
 
 
 def present(num_nodes: int, mask: Features | None, name: str = "mask") -> NDArray[np.int64]:

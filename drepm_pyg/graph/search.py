@@ -11,7 +11,7 @@ from drepm_pyg.graph.rows import blocks_of
 from drepm_pyg.graph.shortlist import Shortlist
 from drepm_pyg.graph.space import Space
 
-__all__ = ["Ranking", "rank"]
+__all__ = ["Ranking", "overlap", "rank"]
 
 _DOUBLE = 2.0**-53
 _WAITING_BYTES, _SCORED_BYTES = 25, 80  # of a candidate that waits, and of one that is scored again
@@ -67,7 +67,7 @@ def rank(space: Space, lists: Iterable[Shortlist], count: int, *, score_all: boo
         floor = -np.partition(-lower, count - 1, axis=1)[:, count - 1]
         undecided[part.block] = part.ceiling >= floor
         keep = ~undecided[part.block, None] & (upper >= floor[:, None])
-        waiting.add(part, keep, keep if score_all else keep & _overlap(lower, upper))
+        waiting.add(part, keep, keep if score_all else keep & overlap(lower, upper))
     if waiting is not None:
         _settle(space, waiting, result)
     _search_again(space, np.flatnonzero(undecided), result, budget)
@@ -122,7 +122,7 @@ def _settle(space: Space, waiting: _Waiting, result: Ranking) -> None:
     result.score[block] = np.take_along_axis(score, order, axis=1)
 
 
-def _overlap(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.bool_]:
+def overlap(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which intervals of a row touch another one of it, directly or through others."""
     order = np.argsort(-upper, axis=1, kind="stable")
     reached = np.minimum.accumulate(np.take_along_axis(lower, order, axis=1), axis=1)[:, :-1]

@@ -11,7 +11,7 @@ from drepm_pyg._arrays import transposed
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["Shortlist", "largest", "shortlists"]
+__all__ = ["Shortlist", "largest", "shortlists", "with_room"]
 
 _CHUNK = 16  # rows per chunk of `largest`: measured; of larger ones too much is gathered, of smaller ones selected
 
@@ -33,6 +33,14 @@ class Shortlist:
     score: NDArray[np.float64]
     slack: NDArray[np.float64]
     ceiling: NDArray[np.float64]
+
+
+def with_room(count: int) -> int:
+    """How many to list where ``count`` are wanted.
+
+    Room for near ties: a shortlist that is too short costs a comparison with all rows in float64.
+    """
+    return count + max(8, count // 2)
 
 
 def shortlists(

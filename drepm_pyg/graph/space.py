@@ -6,13 +6,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from drepm_pyg.graph.inner import squared_norms
 from drepm_pyg.graph.metrics import NARROW, Metric, exponents, rounding
-from drepm_pyg.graph.rows import FeatureRows, Rows, blocks_of, squared_norms
+from drepm_pyg.graph.rows import FeatureRows, Rows, blocks_of
 from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["Space", "own_and_scale"]
 
-_SHORT = 2.0**-900  # of a squared norm: squares of float64 entries vanish; those of narrower dtypes never do
+_LOST_IN_SQUARE = 2.0**-900  # of a squared norm: squares of float64 entries vanish; those of narrower dtypes never do
 _LIMIT = 1000  # of exponents: a scale is finite
 
 
@@ -28,6 +29,7 @@ class Space:
         num_base_nodes: how many nodes there are that may be neighbours, those without a row included.
 
     Attributes:
+        origin: a point amid the rows, which those of a centred metric are measured from; else 0.
         own: score of each row with itself.
         scale: what each row is multiplied with for the matrix product, unless it is centred.
         worst_case: whether errors of fast scores are bounded by the worst case, as those of narrow rows are; else as
@@ -50,7 +52,7 @@ class Space:
         self.base = everything if base is None else base
         self.num_base_nodes = rows.ties.num_nodes if num_base_nodes is None else num_base_nodes
         self.worst_case = rows.width <= NARROW
-        self.centre = rows.mean() if metric.centred else np.zeros(rows.width)
+        self.origin = rows.origin() if metric.centred else np.zeros(rows.width)
         self.own, self.scale = own_and_scale(rows, metric, block_bytes)
         self.norms = np.sqrt(self._prepared_squares())
 
@@ -83,7 +85,7 @@ class Space:
         """Rows ``ids`` as the matrix product takes them, in float64."""
         rows = self.rows.double(ids)
         if self.metric.centred:
-            return rows - self.centre
+            return rows - self.origin
         rows *= self.scale[ids][:, None]
         return rows
 
@@ -93,7 +95,7 @@ class Space:
         for block in blocks_of(len(ids), self.width, self.block_bytes):
             rows = self.rows.tensor(ids[block])
             if self.metric.centred:
-                rows -= torch.from_numpy(self.centre).to(self.rows.device)
+                rows -= torch.from_numpy(self.origin).to(self.rows.device)
             else:
                 rows *= torch.from_numpy(self.scale[ids[block]]).to(self.rows.device)[:, None]
             out[block[0] : block[-1] + 1] = rows
@@ -131,9 +133,9 @@ class Space:
     def _prepared_squares(self) -> NDArray[np.float64]:
         if not self.metric.centred:
             return self.own
-        centre = torch.from_numpy(self.centre).to(self.rows.device)
+        origin = torch.from_numpy(self.origin).to(self.rows.device)
         blocks = blocks_of(len(self), self.width, self.block_bytes)
-        squares = (self.rows.tensor(block).sub_(centre).square_().sum(dim=1) for block in blocks)
+        squares = (self.rows.tensor(block).sub_(origin).square_().sum(dim=1) for block in blocks)
         return np.concatenate([np.zeros(0), *(part.cpu().numpy() for part in squares)])
 
 
@@ -143,7 +145,7 @@ def own_and_scale(rows: Rows, metric: Metric, block_bytes: int) -> tuple[NDArray
     Rows whose squares vanish beside those of the longest are measured on scales of their own, where a metric allows it.
     """
     own, scale = metric.own(rows.squares), metric.scale(rows.squares)
-    short = np.flatnonzero(rows.squares < _SHORT) if metric.scale_free else np.zeros(0, np.int64)
+    short = np.flatnonzero(rows.squares < _LOST_IN_SQUARE) if metric.scale_free else np.zeros(0, np.int64)
     for block in blocks_of(len(short), rows.width, block_bytes):
         ids = short[block]
         lifted = rows.double(ids)

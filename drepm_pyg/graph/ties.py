@@ -1,6 +1,5 @@
 """Byte-identical rows as one class: exact ties are then equal by construction, and no duplicate is searched twice."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,12 +27,12 @@ class Ties:
     start: NDArray[np.int64]
 
     @classmethod
-    def group(cls, num_nodes: int, nodes: NDArray[np.int64], keys: Iterable[object]) -> "Ties":
-        """Nodes whose keys are equal are one class."""
-        seen: dict[object, int] = {}
-        class_of = np.fromiter((seen.setdefault(key, len(seen)) for key in keys), dtype=np.int64, count=len(nodes))
-        start = np.zeros(len(seen) + 1, dtype=np.int64)
-        np.cumsum(np.bincount(class_of, minlength=len(seen)), out=start[1:])
+    def group(cls, num_nodes: int, nodes: NDArray[np.int64], label: NDArray[np.int64]) -> "Ties":
+        """Nodes of one label are one class."""
+        _, first, place, size = np.unique(label, return_index=True, return_inverse=True, return_counts=True)
+        order = np.argsort(first)
+        class_of = np.argsort(order)[place]
+        start = np.concatenate([[0], np.cumsum(size[order])])
         return cls(num_nodes, nodes, class_of, nodes[np.argsort(class_of, kind="stable")], start)
 
     def __len__(self) -> int:
@@ -46,6 +45,10 @@ class Ties:
         kept = chosen[self.members]
         start = np.concatenate([[0], np.cumsum(kept)])[self.start]
         return Ties(self.num_nodes, self.nodes, self.class_of, self.members[kept], start)
+
+    def classes(self, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The class of each of some nodes that have a row."""
+        return self.class_of[np.searchsorted(self.nodes, nodes)]
 
     @property
     def first(self) -> NDArray[np.int64]:

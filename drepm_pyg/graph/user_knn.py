@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._checks import check_at_least, check_edge_index, check_edge_weight, check_ids
+from drepm_pyg._checks import check_at_least, check_edge_weight, check_pairs
 from drepm_pyg.graph.edges import Edges
 from drepm_pyg.graph.find import find
 from drepm_pyg.graph.mean_products import mean_route
@@ -187,9 +187,7 @@ def user_knn_graph_of(
 ) -> KNNOutput:
     """:func:`user_knn_graph` of those rows of ``x_item`` that ``read`` gives once all else is checked."""
     check_at_least(0, num_users=num_users)
-    check_edge_index(edge_index)
-    check_ids(num_users, what="users", **{"edge_index[0]": edge_index[0]})
-    check_ids(len(x_item), what="items", **{"edge_index[1]": edge_index[1]})
+    check_pairs(edge_index, num_users, len(x_item))
     user, item = edge_index.detach().cpu().numpy()
     weight = _pair_weights(edge_weight, len(user))
     rows = MeanRows(read(), user, item, weight, num_users, block_bytes=options.memory_budget // 16)

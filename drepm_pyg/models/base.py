@@ -95,6 +95,11 @@ class Representations:
             return None
         return Representations(self.modal_user, self.modal_item)
 
+    def lines(self) -> "dict[str, Representations]":
+        """What can be ranked, by name: ``"general"``, then ``"behavior"`` and ``"modal"`` where the model has them."""
+        lines = {"general": self, "behavior": self.behavior, "modal": self.modal}
+        return {name: line for name, line in lines.items() if line is not None}
+
 
 @dataclass(frozen=True)
 class LossOutput:

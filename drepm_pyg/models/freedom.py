@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least, check_fraction, check_ids, check_non_negative
@@ -14,6 +13,7 @@ from drepm_pyg.graph import degree_sensitive_edge_drop, merge_graphs
 from drepm_pyg.models.base import LossOutput, RecommenderModel, Representations, Triples, names_ids
 from drepm_pyg.models.multimodal import item_features, item_masks, select_graphs, similarity_graphs
 from drepm_pyg.nn import BehaviorEncoder, KNNGraphConv, resolve_weights
+from drepm_pyg.nn.functional import bpr
 from drepm_pyg.nn.losses import BPRLoss
 from drepm_pyg.nn.projection import ModalityProjection
 from drepm_pyg.nn.structure import SparseStructure, mean_structure, normalized_weight
@@ -154,8 +154,7 @@ class FREEDOM(RecommenderModel):
         masks = item_masks(data, self.weights)
         total = user.new_zeros(())
         for name, x in projection(item_features(data, projection.in_channels), masks).items():
-            difference = user * (x[batch.positive] - x[batch.negative])
             both = masks[name][batch.positive] & masks[name][batch.negative] if name in masks else slice(None)
-            loss = nn.functional.softplus(-difference.sum(-1))[both]
+            loss = bpr((user * x[batch.positive]).sum(-1), (user * x[batch.negative]).sum(-1))[both]
             total = total + loss.sum() / max(1, loss.numel())
         return total

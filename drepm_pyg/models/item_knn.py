@@ -10,6 +10,7 @@ from torch_geometric.data import HeteroData
 from drepm_pyg._checks import check_at_least, check_choice, check_fraction, check_non_negative
 from drepm_pyg._memo import memoize
 from drepm_pyg.data import USER_ITEM, modality_mask
+from drepm_pyg.graph import knn_graph, user_cooccurrence_graph
 from drepm_pyg.models.base import RecommenderModel
 from drepm_pyg.models.multimodal import select_modalities
 from drepm_pyg.nn import resolve_weights
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ItemKNN"]
 
-SOURCES = ("interactions", "content", "both")
+_SOURCES = ("interactions", "content", "both")
 
 
 class ItemKNN(RecommenderModel):
@@ -66,7 +67,7 @@ class ItemKNN(RecommenderModel):
         weights: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(num_users, num_items)
-        check_choice(SOURCES, source=source)
+        check_choice(_SOURCES, source=source)
         check_at_least(1, k=k)
         check_non_negative(shrink=shrink)
         check_fraction(content_weight=content_weight)
@@ -101,16 +102,12 @@ class ItemKNN(RecommenderModel):
         return _sparse(value, source, target, (self.num_items, self.num_items))
 
     def _by_interactions(self, data: HeteroData) -> tuple[Tensor, Tensor]:
-        from drepm_pyg.graph import user_cooccurrence_graph
-
         item_user = data[USER_ITEM].edge_index.flip(0)
         return user_cooccurrence_graph(
             item_user, self.num_items, self.num_users, self.k, metric="cosine", shrink=self.shrink
         )
 
     def _by_content(self, data: HeteroData) -> list[tuple[float, tuple[Tensor, Tensor]]]:
-        from drepm_pyg.graph import knn_graph
-
         names = select_modalities(data, None if self.weights is None else list(self.weights))
         weights = dict.fromkeys(names, 1 / len(names)) if self.weights is None else self.weights
         return [

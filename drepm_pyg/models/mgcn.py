@@ -150,9 +150,8 @@ class MGCN(MultimodalModel):
             views.append(torch.cat([user[: self.num_users], item]))  # Eq. 7
         modal = self.fuser(views, torch.cat([behavior_user, behavior_item]))  # Eq. 8-14
         modal_user, modal_item = modal.split([self.num_users, self.num_items])
-        return Representations(
-            behavior_user + modal_user, behavior_item + modal_item, behavior_user, behavior_item, modal_user, modal_item
-        )  # Eq. 15
+        user, item = behavior_user + modal_user, behavior_item + modal_item  # Eq. 15
+        return Representations(user, item, behavior_user, behavior_item, modal_user, modal_item)
 
     @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:

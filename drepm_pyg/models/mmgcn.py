@@ -19,7 +19,7 @@ from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["MMGCN"]
 
-COMBINATIONS = ("element", "concat")
+_COMBINATIONS = ("element", "concat")
 
 
 class _ModalityLayer(nn.Module):
@@ -124,7 +124,7 @@ class MMGCN(MultimodalModel):
     ) -> None:
         super().__init__(num_users, num_items, in_channels)
         check_at_least(1, embedding_dim=embedding_dim, num_layers=num_layers)
-        check_choice(COMBINATIONS, combination=combination)
+        check_choice(_COMBINATIONS, combination=combination)
         self.user_embedding = nn.Embedding(num_users, embedding_dim)
         self.item_embedding = nn.Embedding(num_items, embedding_dim)
         self.preferences = ModalityDict({name: nn.Embedding(num_users, embedding_dim) for name in self.in_channels})

@@ -7,7 +7,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg.data import modalities as modalities_of
 from drepm_pyg.data import modality_mask, similar
-from drepm_pyg.data.schema import graph_modalities
+from drepm_pyg.data.schema import graph_modalities, stored_graph
 from drepm_pyg.models.base import RecommenderModel
 from drepm_pyg.nn.modality_dict import check_in_channels
 from drepm_pyg.typing import Tensor
@@ -81,7 +81,7 @@ def similarity_graphs(
                 f"The data has no edges {edge_type}. Add them with "
                 f"drepm_pyg.graph.AddSimilarityGraphs(k=10, loop=True)(data)."
             )
-        graphs[name] = (data[edge_type].edge_index, data[edge_type].get("edge_weight"))
+        graphs[name] = stored_graph(data, node, name)
     return graphs
 
 

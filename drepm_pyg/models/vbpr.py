@@ -73,9 +73,8 @@ class VBPR(MultimodalModel):
         item_visual = self.projection(self.features(data), self.masks(data))
         user_id, user_visual = user.split(self.embedding_dim, dim=1)
         item = torch.cat([item_id, item_visual], dim=1)
-        return Representations(
-            user, item, user_id, item_id, user_visual, item_visual
-        )  # Eq. 4: both halves in one product
+        # Eq. 4: both halves in one product
+        return Representations(user, item, user_id, item_id, user_visual, item_visual)
 
     @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:

@@ -10,6 +10,10 @@ from types import ModuleType
 
 import pytest
 
+from drepm_pyg.models import LightGCN
+from drepm_pyg.training import EpochTriples
+from tests import toy
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SCRIPTS = sorted(BENCHMARKS.glob("*.py"))
 
@@ -20,7 +24,9 @@ def kit(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     import kit.growth
     import kit.memory
+    import kit.peers
     import kit.report
+    import kit.step
     import kit.timing
 
     return kit
@@ -48,6 +54,28 @@ def test_the_exponent_of_a_power_is_its_exponent(kit: ModuleType) -> None:
     assert kit.growth.exponent([1, 10, 100], [3, 300, 30_000]) == 2
     assert kit.growth.exponent([1, 2, 4], [5, 5, 5]) == 0
     assert kit.growth.exponent([1], [5]) is None
+
+
+def test_a_step_is_a_loss_and_an_update_by_its_gradients(kit: ModuleType) -> None:
+    data = toy.toy_data()
+    model = LightGCN.from_data(data, embedding_dim=4).eval()
+    step = kit.step.Step(model, data, EpochTriples(data, batch_size=16))
+    assert model.training
+    before = step.loss()
+    for _ in range(5):
+        step()
+    assert step.loss() < before
+
+
+def test_peers_are_given_every_split_under_the_name_they_know(kit: ModuleType, tmp_path: Path) -> None:
+    pairs = toy.toy_data()["user", "interacts", "item"]
+    kit.peers.write_pairs(toy.toy_data(), tmp_path, "toy")
+    splits = {"train": pairs.edge_index, "valid": pairs.val_edge_label_index, "test": pairs.test_edge_label_index}
+    assert {path.name for path in (tmp_path / "toy").iterdir()} == {f"toy.{split}.inter" for split in splits}
+    for split, expected in splits.items():
+        header, *lines = (tmp_path / "toy" / f"toy.{split}.inter").read_text().splitlines()
+        assert header == "user_id:token\titem_id:token"
+        assert [[int(one) for one in line.split("\t")] for line in lines] == expected.T.tolist()
 
 
 def test_calls_are_timed_in_turn(kit: ModuleType) -> None:

@@ -6,6 +6,7 @@ from torch import nn
 from drepm_pyg.evaluation.evaluation_mode import evaluation_mode
 from drepm_pyg.models import LightGCN
 from drepm_pyg.training.module import RecommenderModule
+from drepm_pyg.training.settings import Settings
 from tests import toy
 
 
@@ -33,15 +34,29 @@ def test_an_error_leaves_the_mode_as_it_was() -> None:
 
 
 def test_what_is_no_module_is_left_alone() -> None:
-    with evaluation_mode({"training": True}):
-        pass
+    thing = {"training": True}
+    with evaluation_mode(thing):
+        assert thing == {"training": True}
+    assert thing == {"training": True}
 
 
 def test_validation_leaves_what_was_frozen_frozen() -> None:
     data = toy.toy_data()
     model = LightGCN.from_data(data, embedding_dim=4)
     model.frozen = nn.BatchNorm1d(3).eval()
-    RecommenderModule(model, data, batch_size=8, lr=0.1, lr_decay=1.0, seed=0, ks=(1,), metrics=("recall",)).ranked()
+    settings = Settings(
+        batch_size=8,
+        lr=0.1,
+        lr_decay=1.0,
+        patience=1,
+        monitor="val/recall@1",
+        validate_every=1,
+        seed=0,
+        ks=(1,),
+        metrics=("recall",),
+        track_lines=False,
+    )
+    RecommenderModule(model, data, settings).ranked()
     assert (model.training, model.frozen.training) == (True, False)
 
 

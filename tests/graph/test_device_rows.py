@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from drepm_pyg.graph import bipartite_knn_graph, extend_knn_graph, knn_graph, user_knn_graph
-from drepm_pyg.graph.device_rows import on_one_gpu, row_marks, row_products
+from drepm_pyg.graph.device_rows import on_one_gpu, row_products
+from drepm_pyg.graph.inner import row_marks
 
 KINDS = ["normal", "duplicates", "zeros", "tiny", "integers", "wide", "one column"]
 

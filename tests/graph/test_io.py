@@ -2,7 +2,9 @@
 
 import pickle
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from torch_geometric.data import Data
 
 from drepm_pyg._checks import CorruptFileError, MissingExtraError
 from drepm_pyg.graph import read_graph, write_graph
+from drepm_pyg.graph.formats import FORMATS
 
 SUFFIXES = [".npz", ".pt", ".parquet"]
 
@@ -81,10 +84,11 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "g.npz"
     write_graph(path, torch.tensor([[0], [1]]))
 
-    def disk_full(file: object, **arrays: object) -> None:
+    def disk_full(file: BinaryIO, arrays: object) -> None:
+        file.write(b"the first bytes")
         raise OSError("no space left")
 
-    monkeypatch.setattr(np, "savez_compressed", disk_full)
+    monkeypatch.setitem(FORMATS, ".npz", replace(FORMATS[".npz"], save=disk_full))
     with pytest.raises(OSError, match=r"no space left"):
         write_graph(path, torch.tensor([[1], [0]]))
     assert read_graph(path, num_nodes=2).tolist() == [[0], [1]]

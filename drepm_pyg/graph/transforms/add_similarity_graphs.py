@@ -9,17 +9,17 @@ import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from drepm_pyg._checks import said_of
+from drepm_pyg._checks import check_path, said_of
 from drepm_pyg.data import USER_ITEM, modalities, modality_mask, similar
+from drepm_pyg.data.schema import check_data, node_count, split_pairs
 from drepm_pyg.graph.cache import cached, fingerprint
 from drepm_pyg.graph.find import auto_is_exact
 from drepm_pyg.graph.knn import knn_graph_of
-from drepm_pyg.graph.options import MEMORY_BUDGET, Options, PathLike, check_path
-from drepm_pyg.graph.result import output_dtype
-from drepm_pyg.graph.rows import FeatureRows, present
-from drepm_pyg.graph.transforms.stored import NODES, check_data, check_modalities, check_nodes, node_count, shown
+from drepm_pyg.graph.options import MEMORY_BUDGET, Options
+from drepm_pyg.graph.rows import FeatureRows, output_dtype, present
+from drepm_pyg.graph.transforms.arguments import NODES, check_modalities, check_nodes, shown
 from drepm_pyg.graph.user_knn import user_knn_graph_of
-from drepm_pyg.typing import Tensor
+from drepm_pyg.typing import PathLike, Tensor
 
 __all__ = ["AddSimilarityGraphs"]
 
@@ -27,6 +27,7 @@ __all__ = ["AddSimilarityGraphs"]
 _DECISIVE = (
     "k",
     "metric",
+    "loop",
     "index",
     "return_weight",
     "min_similarity",
@@ -35,6 +36,9 @@ _DECISIVE = (
     "symmetric",
     "target_recall",
 )
+
+#: Those that stand in the repr whatever they are.
+_ALWAYS_SHOWN = ("k", "metric", "loop")
 
 
 class AddSimilarityGraphs(BaseTransform):
@@ -131,7 +135,7 @@ class AddSimilarityGraphs(BaseTransform):
             raise ValueError(
                 "'distributed' needs every process to search, which 'cache_dir' may spare some. Leave one out."
             )
-        self.modalities, self.nodes, self.loop, self.cache_dir = modalities, nodes, loop, cache_dir
+        self.modalities, self.nodes, self.cache_dir = modalities, nodes, cache_dir
 
     def forward(self, data: HeteroData) -> HeteroData:
         """Add the graphs to (a shallow copy of) ``data``."""
@@ -145,7 +149,7 @@ class AddSimilarityGraphs(BaseTransform):
         missing = [modality for modality in wanted if modality not in present]
         if missing:
             raise ValueError(f"'modalities' must be among those of data['item'], {present} (got {missing}).")
-        if "user" in self.nodes and "edge_index" not in data[USER_ITEM]:
+        if "user" in self.nodes and split_pairs(data, "train") is None:
             raise ValueError(
                 f"user graphs need data{list(USER_ITEM)}.edge_index. Add it, or leave 'user' out of 'nodes'."
             )
@@ -159,15 +163,10 @@ class AddSimilarityGraphs(BaseTransform):
         return data
 
     def __repr__(self) -> str:
-        decisive = {name: getattr(self.options, name) for name in _DECISIVE}
-        first = {name: decisive.pop(name) for name in ("k", "metric")}
-        defaults = {field.name: field.default for field in fields(Options) if field.name in decisive}
-        given = {"modalities": self.modalities, "nodes": tuple(self.nodes)}
-        return shown(
-            self,
-            {**first, "loop": self.loop, **decisive, **given},
-            {**defaults, "modalities": None, "nodes": NODES},
-        )
+        arguments = {name: getattr(self.options, name) for name in _DECISIVE}
+        arguments |= {"modalities": self.modalities, "nodes": tuple(self.nodes)}
+        defaults = {field.name: field.default for field in fields(Options) if field.name not in _ALWAYS_SHOWN}
+        return shown(self, arguments, {**defaults, "modalities": None, "nodes": NODES})
 
     def _read(self, data: HeteroData, modality: str) -> FeatureRows:
         """The items' rows; what is multiplied for one graph is there for the other."""
@@ -185,7 +184,7 @@ class AddSimilarityGraphs(BaseTransform):
         if node == "user":
             arrays["edge_index"] = data[USER_ITEM].edge_index
         num_nodes = len(arrays["x"]) if node == "item" else node_count(data, "user")
-        parameters = {"loop": self.loop, "node": node, "num_nodes": num_nodes, **self._decisive(arrays["x"], num_nodes)}
+        parameters = {"node": node, "num_nodes": num_nodes, **self._decisive(arrays["x"], num_nodes)}
         dtype = output_dtype(arrays["x"]) if self.options.return_weight else torch.float32
         key, make = fingerprint(arrays, parameters), functools.partial(self._build, data, node, modality, read)
         edge_index, edge_weight = cached(self.cache_dir, key, num_nodes, dtype, make)

@@ -6,9 +6,9 @@ from torch_geometric.transforms import BaseTransform
 
 from drepm_pyg._checks import check_fraction, check_seed
 from drepm_pyg.data import ITEM_USER, USER_ITEM
-from drepm_pyg.data.schema import knows_pairs
+from drepm_pyg.data.schema import knows_pairs, training_pairs
 from drepm_pyg.graph.edge_drop import degree_sensitive_edge_drop
-from drepm_pyg.graph.transforms.stored import check_name, shown, training_pairs
+from drepm_pyg.graph.transforms.arguments import check_name, shown
 
 __all__ = ["DegreeSensitiveEdgeDrop"]
 

@@ -6,9 +6,10 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from drepm_pyg.data import similar
-from drepm_pyg.data.schema import check_modality_name
+from drepm_pyg.data.schema import check_modality_name, stored_graph
 from drepm_pyg.graph.merge import check_merge_weights, merge_graphs
-from drepm_pyg.graph.transforms.stored import NODES, check_name, check_nodes, shown, stored_graph, stored_modalities
+from drepm_pyg.graph.transforms.arguments import NODES, check_name, check_nodes, shown
+from drepm_pyg.graph.transforms.stored import stored_modalities
 
 __all__ = ["MergeModalities"]
 

@@ -8,16 +8,10 @@ from torch_geometric.transforms import BaseTransform
 
 from drepm_pyg._checks import check_choice
 from drepm_pyg.data import similar
+from drepm_pyg.data.schema import node_count, stored_graph
 from drepm_pyg.graph.normalize import normalize_graph
-from drepm_pyg.graph.transforms.stored import (
-    NODES,
-    check_modalities,
-    check_nodes,
-    node_count,
-    shown,
-    stored_graph,
-    stored_modalities,
-)
+from drepm_pyg.graph.transforms.arguments import NODES, check_modalities, check_nodes, shown
+from drepm_pyg.graph.transforms.stored import stored_modalities
 
 __all__ = ["NormalizeSimilarity"]
 

@@ -3,8 +3,8 @@
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
+from drepm_pyg.data.schema import node_count, training_pairs
 from drepm_pyg.graph.cooccurrence import check_cooccurrence, user_cooccurrence_graph
-from drepm_pyg.graph.transforms.stored import node_count, training_pairs
 
 __all__ = ["UserCooccurrenceGraph"]
 

@@ -12,10 +12,10 @@ from drepm_pyg.nn.functional.numerics import full_precision, refuse_second_deriv
 from drepm_pyg.nn.functional.rows import check_rows, normalize_rows
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["METRICS", "similarity_distance", "similarity_supervised"]
+__all__ = ["SSS_METRICS", "similarity_distance", "similarity_supervised"]
 
 #: How the rows of the representation are compared with each other.
-METRICS = ("cosine", "dot")
+SSS_METRICS = ("cosine", "dot")
 
 
 def similarity_supervised(
@@ -104,11 +104,11 @@ def _compared(representation: Tensor, metric: str) -> Tensor:
 
 
 def _check(representation: Tensor, similarity: Tensor | ImplicitSimilarity, metric: str) -> None:
-    check_choice(METRICS, metric=metric)
+    check_choice(SSS_METRICS, metric=metric)
     check_rows(representation=representation)
     if not isinstance(similarity, Tensor | ImplicitSimilarity):
         raise TypeError(
-            f"'similarity' must be a torch tensor [B, B] or a FactoredSimilarity (got a {type(similarity).__name__})."
+            f"'similarity' must be a torch tensor [B, B] or an ImplicitSimilarity (got a {type(similarity).__name__})."
         )
     if torch.compiler.is_compiling():
         return  # as in check_rows

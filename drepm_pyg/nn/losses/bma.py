@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from drepm_pyg._checks import check_choice, check_flag, check_id_types, check_non_negative, check_tensors
-from drepm_pyg.nn.functional import METRICS, ImplicitSimilarity, first_occurrences
+from drepm_pyg.nn.functional import SSS_METRICS, ImplicitSimilarity, first_occurrences
 from drepm_pyg.nn.functional.rows import check_mask
 from drepm_pyg.nn.losses.alignment import InterAlignmentLoss, IntraAlignmentLoss
 from drepm_pyg.nn.losses.similarity_supervised import REDUCTIONS, SimilaritySupervisedLoss
@@ -79,7 +79,7 @@ class BMALoss(nn.Module):
         super().__init__()
         check_non_negative(alpha=alpha, beta=beta, gamma=gamma)
         check_flag(distinct=distinct, mask_duplicates=mask_duplicates)
-        check_choice(METRICS, sss_metric=sss_metric)
+        check_choice(SSS_METRICS, sss_metric=sss_metric)
         check_choice(REDUCTIONS, sss_reduction=sss_reduction)
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
         self.distinct, self.mask_duplicates = distinct, mask_duplicates

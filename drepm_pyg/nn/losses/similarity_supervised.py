@@ -49,7 +49,7 @@ class SimilaritySupervisedLoss(nn.Module):
 
     def __init__(self, *, metric: str = "cosine", reduction: str = "mean") -> None:
         super().__init__()
-        check_choice(functional.METRICS, metric=metric)
+        check_choice(functional.SSS_METRICS, metric=metric)
         check_choice(REDUCTIONS, reduction=reduction)
         self.metric, self.reduction = metric, reduction
 

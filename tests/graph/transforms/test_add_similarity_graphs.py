@@ -224,8 +224,11 @@ class TestErrors:
 
     def test_users_without_interactions(self, data: HeteroData) -> None:
         del data[USER_ITEM]
-        with pytest.raises(ValueError, match=r"user graphs need data\['user', 'interacts', 'item'\].edge_index"):
-            AddSimilarityGraphs(k=2)(data)
+        transform = AddSimilarityGraphs(k=2)
+        for call in (transform, transform.forward):  # which makes no copy
+            with pytest.raises(ValueError, match=r"user graphs need data\['user', 'interacts', 'item'\].edge_index"):
+                call(data)
+        assert USER_ITEM not in data.edge_types
 
     def test_the_graph_at_fault_is_named(self, data: HeteroData) -> None:
         with pytest.raises(ValueError, match=r"the users' graph of 'image': 'k' must be at most .* 19 \(got k=25"):

@@ -1,33 +1,18 @@
-"""A similarity matrix by its factors: users' features over their items', weights per row, a part of the rows."""
+"""A similarity matrix by its factors: weights per row, a part of the rows, the distance without the matrix."""
 
 import pytest
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from drepm_pyg.nn.functional import (
+    SSS_METRICS,
     FactoredSimilarity,
-    PooledRows,
     normalize_rows,
     similarity_distance,
     similarity_supervised,
 )
-from tests.conftest import TOLERANCE
-
-USERS, ITEMS = 9, 12
-
-
-def draw(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def pooled(width: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Means of the items' features by user, cosine-scaled: P, X, 1 / n and the rows themselves."""
-    incidence = (draw(USERS, ITEMS, seed=99) > 0).double()
-    mean = incidence / incidence.sum(1, keepdim=True)
-    features = draw(ITEMS, width, seed=seed)
-    scale = 1 / (mean @ features).norm(dim=1)
-    return mean, features, scale, F.normalize(mean @ features)
+from tests.random_tensors import draw
+from tests.tolerance import TOLERANCE
 
 
 def test_the_matrix_is_the_weighted_sum_of_the_products() -> None:
@@ -49,37 +34,43 @@ def test_weights_of_masked_modalities_keep_the_diagonal_at_one() -> None:
         torch.testing.assert_close(dense[b, c], expected)
 
 
-@pytest.mark.parametrize("layout", [torch.sparse_csr, torch.sparse_coo])
 @pytest.mark.parametrize("width", [4, 700], ids=["narrow", "wide"])
+@pytest.mark.parametrize("accurate", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_pooled_rows_are_the_rows_they_stand_for(layout: torch.layout, width: int, dtype: torch.dtype) -> None:
-    mean, features, scale, rows = pooled(width)
-    own = F.normalize(draw(USERS, 3, seed=5))
-    weight = torch.linspace(0.2, 0.8, USERS, dtype=torch.float64)
-    sparse = mean.to(dtype).to_sparse(layout=layout)
-    target = FactoredSimilarity(
-        [PooledRows(sparse, features.to(dtype), scale.to(dtype)), own.to(dtype)], weights=[weight, 0.5]
-    )
-    matrix = FactoredSimilarity([rows, own], weights=[weight, 0.5]).dense()
-    torch.testing.assert_close(target.dense(), matrix.to(dtype), **TOLERANCE[dtype])
+def test_distance_and_gradient_are_those_of_the_matrix(width: int, accurate: bool, dtype: torch.dtype) -> None:
+    weight = torch.linspace(0.2, 0.8, 9, dtype=torch.float64)
+    factors = F.normalize(draw(9, width)).to(dtype), F.normalize(draw(9, 3, seed=5)).to(dtype)
+    target = FactoredSimilarity(factors, weights=[weight, 0.5])
     distances, gradients = [], []
-    for similarity in (target, matrix.to(dtype)):
-        z = draw(USERS, 6, seed=7).to(dtype).requires_grad_()
-        distances.append(similarity_distance(z, similarity))
+    for similarity in (target, target.dense()):
+        z = draw(9, 6, seed=7, dtype=dtype).requires_grad_()
+        distances.append(similarity_distance(z, similarity, accurate=accurate))
         distances[-1].backward()
         gradients.append(z.grad)
     torch.testing.assert_close(*distances, **TOLERANCE[dtype])
     torch.testing.assert_close(*gradients, **TOLERANCE[dtype])
 
 
+def test_factors_of_two_types_have_the_wider_one() -> None:
+    target = FactoredSimilarity([draw(3, 2, dtype=torch.float32), draw(3, 4)])
+    assert target.dtype == target.dense().dtype == torch.float64
+    assert target.dense(torch.float32).dtype == torch.float32
+
+
 def test_some_rows_are_the_part_of_the_matrix() -> None:
-    mean, features, scale, _ = pooled(4)
-    target = FactoredSimilarity([PooledRows(mean.to_sparse(), features, scale), draw(USERS, 3)], weights=[0.4, 0.6])
+    target = FactoredSimilarity([draw(9, 4), draw(9, 3, seed=1)], weights=[0.4, 0.6])
     rows = torch.tensor([7, 0, 3])
     torch.testing.assert_close(target[rows].dense(), target.dense()[rows][:, rows])
 
 
-@pytest.mark.parametrize("metric", ["cosine", "dot"])
+def test_no_gradient_reaches_the_factors() -> None:
+    factor, z = draw(3, 2).requires_grad_(), draw(3, 4, seed=1).requires_grad_()
+    similarity_distance(z, FactoredSimilarity([factor, 2 * factor])).backward()
+    assert z.grad is not None
+    assert factor.grad is None
+
+
+@pytest.mark.parametrize("metric", SSS_METRICS)
 def test_the_distance_is_the_squared_norm_of_the_differences(metric: str) -> None:
     z, x = draw(6, 4), draw(6, 3, seed=1)
     z_compared = normalize_rows(z) if metric == "cosine" else z
@@ -103,7 +94,11 @@ def test_factors_that_do_not_fit_are_refused() -> None:
         FactoredSimilarity([torch.ones(3, 2), torch.ones(4, 2)])
     with pytest.raises(ValueError, match=r"'weights' must have one entry per factor \(got 1 for 2\)"):
         FactoredSimilarity([torch.ones(3, 2), torch.ones(3, 2)], weights=[1.0])
-    with pytest.raises(ValueError, match=r"'pool' must be sparse \(COO or CSR\) \[B, I\]"):
-        PooledRows(torch.ones(3, 4), torch.ones(4, 2), torch.ones(3))
-    with pytest.raises(ValueError, match=r"'features' \[I, F\] and 'scale' \[B\] \(got \[3, 4\]"):
-        PooledRows(torch.ones(3, 4).to_sparse(), torch.ones(5, 2), torch.ones(3))
+
+
+@pytest.mark.errors
+def test_a_target_of_another_kind_is_refused() -> None:
+    with pytest.raises(
+        TypeError, match=r"'similarity' must be a torch tensor \[B, B\] or an ImplicitSimilarity \(got a list\)"
+    ):
+        similarity_distance(draw(3, 2), [[1.0]])

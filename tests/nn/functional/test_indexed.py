@@ -5,10 +5,7 @@ import torch
 from torch import Tensor
 
 from drepm_pyg.nn.functional import IndexedSimilarity, similarity_distance, similarity_supervised
-
-
-def draw(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+from tests.random_tensors import draw
 
 
 @pytest.fixture

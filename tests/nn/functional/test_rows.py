@@ -5,10 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from drepm_pyg.nn.functional import normalize_rows
-
-
-def draw(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+from tests.random_tensors import draw
 
 
 def test_hand_worked() -> None:

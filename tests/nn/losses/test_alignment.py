@@ -10,10 +10,7 @@ from torch import Tensor
 from drepm_pyg.nn.losses import InfoNCELoss, InterAlignmentLoss, IntraAlignmentLoss
 from tests import cases
 from tests.nn.losses import formulas
-
-
-def draw(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+from tests.random_tensors import draw
 
 
 class TestInfoNCELoss(cases.LossCase):

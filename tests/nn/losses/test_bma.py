@@ -12,15 +12,12 @@ from drepm_pyg.nn.functional import FactoredSimilarity, first_occurrences
 from drepm_pyg.nn.losses import BMALoss, BMALossOutput
 from tests import cases
 from tests.nn.losses import formulas
+from tests.random_tensors import draw
 
 LINES = ("behavior_user", "behavior_item", "modal_user", "modal_item")
 USER = torch.tensor([4, 7, 4, 0, 7, 4])
 ITEM = torch.tensor([1, 1, 5, 2, 9, 5])
 USERS, ITEMS = [0, 1, 3], [0, 2, 3, 4]  # the first row of each distinct id
-
-
-def draw(*shape: int, seed: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def by_id(ids: Tensor, seed: int) -> Tensor:

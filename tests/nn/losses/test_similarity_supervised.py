@@ -11,14 +11,11 @@ from torch.nn import functional as F
 from drepm_pyg.nn.functional import FactoredSimilarity
 from drepm_pyg.nn.losses import SimilaritySupervisedLoss
 from tests import cases
-from tests.conftest import TOLERANCE
 from tests.nn.losses import formulas
+from tests.random_tensors import draw
+from tests.tolerance import TOLERANCE
 
 REDUCTIONS = ("mean", "frobenius", "frobenius_per_row")
-
-
-def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
 
 class TestSimilaritySupervisedLoss(cases.LossCase):

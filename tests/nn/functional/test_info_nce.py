@@ -7,14 +7,11 @@ import torch
 from torch import Tensor
 
 from drepm_pyg.nn.functional import info_nce
-from drepm_pyg.nn.functional.contrast import _plain_info_nce
+from drepm_pyg.nn.functional.info_nce import _plain_info_nce
 from drepm_pyg.nn.functional.rows import normalize_rows
+from tests.random_tensors import draw
 
 ROWS = 7
-
-
-def draw(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def assert_same(value: Tensor, expected: Tensor, found: list[Tensor], plain: list[Tensor]) -> None:

@@ -1,0 +1,77 @@
+"""Shortlists from a k-d tree: of rows of few columns it looks at a small part."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from drepm_pyg.graph.shortlist import Shortlist
+from drepm_pyg.graph.space import Space
+
+__all__ = ["tree_pays", "tree_shortlists"]
+
+_COLUMNS = 10  # of more of them a tree looks at most rows: measured, on two cores
+_CENTRES, _BASE = 64, 256  # for fewer it is not worth building
+_UNIT = 2.0**-51  # more than float64's round-off: distances are summed in another order than products
+_WIDEST = 256  # candidates, at the most, where distances tie
+_ENTRY = 64  # bytes a candidate takes
+
+
+def tree_pays(space: Space, device: torch.device) -> bool:
+    """Whether a tree is the fastest exact way: for distances, or cosines, between many rows of few columns."""
+    measured = space.metric.centred or space.metric.scale_free  # an inner product is no distance
+    few = space.width <= _COLUMNS and device.type == "cpu"
+    return measured and few and len(space.centres) >= _CENTRES and len(space.base) >= _BASE
+
+
+def tree_shortlists(space: Space, count: int, budget: int) -> Iterator[Shortlist]:
+    r"""The ``count`` base rows nearest to every centre, or more where many are equally far; within ``budget`` bytes.
+
+    Unit rows are in the order of their cosines, as :math:`\cos(a, b) = 1 - \lVert a - b \rVert^2 / 2`.
+    """
+    p, q = space.slack(space.norms, _UNIT)
+    p, q = p[space.centres], q[space.base]
+    tree = cKDTree(_points(space, space.base))
+    count, step = min(count, len(space.base)), max(1, budget // (_ENTRY * _WIDEST))
+    for start in range(0, len(space.centres), step):
+        block = slice(start, min(start + step, len(space.centres)))
+        points = _points(space, space.centres[block])
+        distance, index = _nearest(tree, points, count)
+        # One step wider for all, as of a lattice every row is undecided.
+        while start == 0 and count < min(_WIDEST, len(space.base)) and _tied(distance):
+            count = min(4 * count, _WIDEST, len(space.base))
+            distance, index = _nearest(tree, points, count)
+        score = _scores(space, distance, space.base[index], space.centres[block, None])
+        error = p[block, None] * q[index]
+        bound = score[:, -1] + p[block] * q.max()
+        ceiling = bound if count < len(space.base) else np.full(len(score), -np.inf)
+        yield Shortlist(block, index, score, error, ceiling)
+
+
+def _points(space: Space, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Prepared rows; with a column that puts rows without a direction at right angles to all others."""
+    rows = space.prepared(ids)
+    return rows if space.metric.centred else np.column_stack([rows, space.own[ids] == 0])
+
+
+def _scores(
+    space: Space, distance: NDArray[np.float64], base: NDArray[np.int64], centre: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    squares = distance**2
+    if space.metric.centred:
+        return -squares
+    without = (space.own[base] == 0) | (space.own[centre] == 0)  # a direction: 0, whose bound is no error
+    return np.where(without, 0, 1 - squares / 2)
+
+
+def _nearest(tree: cKDTree, points: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    distance, index = tree.query(points, k=np.arange(1, count + 1), workers=torch.get_num_threads())
+    return np.asarray(distance), np.asarray(index, dtype=np.int64)
+
+
+def _tied(distance: NDArray[np.float64]) -> bool:
+    """Whether for many points the last candidates are as near as those that have to be told from them."""
+    before = distance[:, -min(8, distance.shape[1])]
+    return bool(np.mean(distance[:, -1] <= before * (1 + 1e-9)) > 0.1)
