@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
@@ -11,11 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from drepm_pyg.typing import PathLike
+
 __all__ = [
     "CorruptFileError",
     "MissingExtraError",
     "check_at_least",
     "check_choice",
+    "check_device",
     "check_edge_index",
     "check_edge_weight",
     "check_finite",
@@ -29,6 +33,7 @@ __all__ = [
     "check_non_negative",
     "check_number",
     "check_pairs",
+    "check_path",
     "check_positive",
     "check_same_dtype",
     "check_same_shape",
@@ -125,6 +130,13 @@ def check_choice(choices: Collection[str], **values: Any) -> None:
         if value not in known:
             listed = ", ".join(map(repr, known)) or "nothing, as there is none"
             raise ValueError(f"'{name}' must be one of {listed} (got {value!r}).")
+
+
+def check_path(**values: PathLike) -> None:
+    """Every value must be a text or a path."""
+    for name, value in values.items():
+        if not isinstance(value, str | os.PathLike):
+            raise TypeError(f"'{name}' must be a path (got {value!r}, a {type(value).__name__}).")
 
 
 def check_list(**values: Any) -> None:
@@ -241,6 +253,21 @@ def check_edge_weight(edge_weight: Tensor, num_edges: int, *, name: str = "edge_
         )
     if edge_weight.is_complex():
         raise TypeError(f"'{name}' must hold real numbers (got {edge_weight.dtype}).")
+
+
+def check_device(device: torch.device | str) -> None:
+    """Tensors can be made on the device.
+
+    Raises:
+        ValueError: if they cannot.
+    """
+    try:
+        usable = torch.empty(0, device=device).device.type != "meta"
+        reason = "holds no values"
+    except (AssertionError, RuntimeError, TypeError) as error:
+        usable, reason = False, str(error).splitlines()[0].split(". ")[0].rstrip(".")
+    if not usable:
+        raise ValueError(f"'device' must be one that this torch can use, such as 'cpu' (got '{device}': {reason}).")
 
 
 @contextmanager

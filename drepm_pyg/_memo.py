@@ -58,9 +58,12 @@ def memoize(key: Hashable, compute: Callable[[], T], anchor: Tensor, *others: Te
     return found
 
 
-@torch.compiler.disable  # once per data set, and by SciPy in places: nothing to trace
-def _untraced(compute: Callable[[], T]) -> T:
+def _run(compute: Callable[[], T]) -> T:
     return compute()
+
+
+# Once per data set, and by SciPy in places: nothing to trace.
+_untraced: Callable[[Callable[[], T]], T] = torch.compiler.disable(_run)
 
 
 def _versions(anchor: Tensor, others: tuple[Tensor, ...]) -> tuple[int, ...]:

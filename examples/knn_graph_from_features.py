@@ -30,7 +30,8 @@ print(
 print("nearest to item 0:", edge_index[0, :10].tolist(), "cosine of the first:", round(float(cosine[0]), 3))
 if path is None:
     print(f"edges within one topic: {(topic[edge_index[0]] == topic[edge_index[1]]).mean():.1%}")
-print(f"mutual edges: {mutual_share(edge_index):.1%}, skewness of the in-degree: {hubness(edge_index, num_items):.2f}")
+print(f"mutual edges: {mutual_share(edge_index):.1%}")
+print(f"hubness (skewness of times a neighbour): {hubness(edge_index, num_items):.2f}")
 
 # Weights of the symmetric normalisation: 1/k for every edge of a binary k-graph.
 _, weight = normalize_graph(edge_index, num_nodes=num_items)

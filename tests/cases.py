@@ -15,7 +15,7 @@ from drepm_pyg.evaluation import topk
 from drepm_pyg.models import RecommenderModel, Triples
 from drepm_pyg.nn import losses
 from tests import toy
-from tests.conftest import TOLERANCE
+from tests.tolerance import TOLERANCE
 
 __all__ = ["LossCase", "ModelCase", "TrainedModelCase"]
 

@@ -1,4 +1,8 @@
-"""Settings that every test shares: invariants on, device and tolerances in one place."""
+"""What tests share: invariants on, a generator, a data set on disk."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,23 +11,20 @@ import torch
 torch.sparse.check_sparse_tensor_invariants.enable()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--device", default="cpu", help="the device that the `device` fixture gives")
-
-
-@pytest.fixture
-def device(request: pytest.FixtureRequest) -> torch.device:
-    return torch.device(request.config.getoption("--device"))
-
-
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-TOLERANCE = {
-    torch.float64: {"rtol": 1e-10, "atol": 1e-12},
-    torch.float32: {"rtol": 1e-5, "atol": 1e-5},
-    torch.bfloat16: {"rtol": 2e-2, "atol": 2e-2},
-    torch.float16: {"rtol": 2e-2, "atol": 2e-2},
-}
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The folder of a synthetic data set to read, ``written("toy", num_users=60, num_items=40)``; each is made once."""
+    from drepm_pyg.data import SyntheticMultimodal, write_mmrec  # not before the jaxtyping hook is there
+
+    @cache
+    def folder(name: str = "toy", num_users: int = 60, num_items: int = 40) -> Path:
+        path = tmp_path_factory.mktemp("data") / name
+        write_mmrec(SyntheticMultimodal(num_users=num_users, num_items=num_items, seed=0)[0], path)
+        return path
+
+    return folder

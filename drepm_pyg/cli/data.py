@@ -118,16 +118,14 @@ def _info(args: Namespace) -> int:
 
 
 def _validate(args: Namespace) -> int:
-    from drepm_pyg.data import validate
+    from drepm_pyg.data.validate import find_faults, find_warnings
     from drepm_pyg.experiments.sources import read_data
 
     data = read_data(args.data)
-    try:
-        found = [{"level": "warning", "message": warning} for warning in [*validate(data), *_missed_pairs(data)]]
-    except ValueError as error:
-        faults = str(error).split("\n  - ")[1:]
+    if faults := find_faults(data):
         show([{"level": "fault", "message": fault} for fault in faults], args.format)
-        raise ValueError(f"'{args.data}' has faults: they are listed above ({len(faults)}).") from error
+        raise ValueError(f"'{args.data}' has faults: they are listed above ({len(faults)}).")
+    found = [{"level": "warning", "message": warning} for warning in [*find_warnings(data), *_missed_pairs(data)]]
     if args.format == "table" and not found:
         print(f"'{args.data}' has no fault, and nothing to warn of.")
     else:
@@ -137,24 +135,20 @@ def _validate(args: Namespace) -> int:
 
 def _missed_pairs(data: Any) -> Iterator[str]:
     """Data without held-out pairs are data, too, but not for every command."""
-    counts = _counts(data)
+    from drepm_pyg.data.schema import pair_counts
+
+    counts = pair_counts(data)
     for split, pairs, command in (("val", "validation", "drepm fit"), ("test", "test", "drepm evaluate")):
-        if not counts[split]:
+        if not counts.get(split):
             yield f"There are no {pairs} pairs, which '{command}' needs. Deal them with 'drepm data split'."
-
-
-def _counts(data: Any) -> dict[str, int]:
-    from drepm_pyg.data import SPLIT_INDEX, USER_ITEM
-
-    pairs = {split: data[USER_ITEM].get(name) for split, name in SPLIT_INDEX.items()}
-    return {split: 0 if edge_index is None else edge_index.size(1) for split, edge_index in pairs.items()}
 
 
 def _describe(place: dict[str, str], data: Any, form: str) -> None:
     """Print what the data in a place are: a table in words, anything else in numbers."""
     from drepm_pyg.data import modalities, modality_mask
+    from drepm_pyg.data.schema import SPLIT_INDEX, pair_counts
 
-    counts = _counts(data)
+    counts = {**dict.fromkeys(SPLIT_INDEX, 0), **pair_counts(data)}
     num_users, num_items, total = data["user"].num_nodes, data["item"].num_nodes, sum(counts.values())
     density, in_words = total / num_users / num_items, form == "table"
     description = {**place, "users": num_users, "items": num_items, "interactions": total, **counts}

@@ -1,7 +1,7 @@
 """``drepm evaluate``."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from jsonargparse import Namespace
 
@@ -31,25 +31,18 @@ def parser(argv: Sequence[str]) -> Parser:
 
 def run(args: Namespace) -> None:
     """Print a record, or a row per line."""
+    from drepm_pyg.evaluation import evaluate
+    from drepm_pyg.evaluation.scoring import ranked_by
     from drepm_pyg.experiments import load_trained
+    from drepm_pyg.models import Representations
 
     model, data = load_trained(args.run, source=args.data)
-    tables = _lines(model, data) if args.lines else {"general": model}
-    from drepm_pyg.evaluation import evaluate
-
+    ranked = ranked_by(model, data)
+    lines = ranked.lines() if args.lines and isinstance(ranked, Representations) else {"general": ranked}
     options = {"split": args.split, "ks": args.ks, "metrics": args.metrics, "exclude": args.exclude}
-    rows = [{"line": name, "split": args.split, **evaluate(table, data, **options)} for name, table in tables.items()]
+    rows = [{"line": name, "split": args.split, **evaluate(line, data, **options)} for name, line in lines.items()]
     if args.lines:
         show(rows, args.format)
     else:
         del rows[0]["line"]
         show(rows[0], args.format)
-
-
-def _lines(model: Any, data: Any) -> dict[str, Any]:
-    import torch
-
-    with torch.no_grad():
-        tables = model(data)
-    lines = {"general": tables, "behavior": tables.behavior, "modal": tables.modal}
-    return {name: table for name, table in lines.items() if table is not None}

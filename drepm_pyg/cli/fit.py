@@ -12,9 +12,6 @@ from drepm_pyg.cli.output import show
 
 __all__ = ["parser", "run"]
 
-#: Arguments of Lightning's trainer that ``fit`` sets by itself.
-_TRAINER_OWN = ("callbacks", "max_epochs", "default_root_dir", "enable_progress_bar")
-
 
 def parser(argv: Sequence[str]) -> Parser:
     """The options of ``drepm fit``: the model's, the graphs', those of ``fit``, and those of Lightning's trainer."""
@@ -24,6 +21,7 @@ def parser(argv: Sequence[str]) -> Parser:
     from drepm_pyg.experiments.experiment import DERIVED
     from drepm_pyg.models import RecommenderModel
     from drepm_pyg.training import fit
+    from drepm_pyg.training.trainer_options import OWN
 
     parser = Parser("fit", "Train a model; 'drepm fit --model.help LightGCN' lists the arguments of a model.")
     text = "the model by its name ('drepm models' lists them); its arguments follow as --model.NAME"
@@ -36,7 +34,7 @@ def parser(argv: Sequence[str]) -> Parser:
     add_graphs(parser, argv)
     parser.add_class_arguments(BMAOptions, "bma")
     parser.add_function_arguments(fit, skip={"model", "data", "init_args", "config", "trainer"})
-    parser.add_class_arguments(lightning.Trainer, "trainer", skip=set(_TRAINER_OWN), instantiate=False)
+    parser.add_class_arguments(lightning.Trainer, "trainer", skip={"callbacks", *OWN}, instantiate=False)
     add_format(parser)
     return parser
 

@@ -4,16 +4,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from jsonargparse import Namespace
 
 from drepm_pyg.cli.arguments import Parser, add_format
 from drepm_pyg.cli.output import show
 from drepm_pyg.cli.stages import Stages
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = ["parser", "run"]
 
@@ -74,13 +71,14 @@ def run(args: Namespace) -> None:
     _check_outputs(out, args.plot)
     from drepm_pyg._checks import said_of
     from drepm_pyg.cli.graph_summary import homophily, read_interactions, summary, taking_part
+    from drepm_pyg.data.npy_file import map_array
     from drepm_pyg.graph import knn_graph, write_graph
     from drepm_pyg.graph.progress import watching
     from drepm_pyg.graph.rows import check_matrix
 
     with Stages(4 + (args.interactions is not None) + (args.plot is not None)) as stage:
         stage(f"reading {args.features}")
-        x, mask = _load(args.features), None if args.mask is None else _load(args.mask)
+        x, mask = map_array(args.features), None if args.mask is None else map_array(args.mask)
         with said_of(args.features):
             check_matrix(x, "x")
         interactions = None
@@ -138,26 +136,3 @@ def _check_folder(option: str, path: Path) -> None:
         raise PermissionError(
             f"'{option}' names a folder that takes no files ('{path.parent}': {error.strerror}). Take another one."
         ) from error
-
-
-def _load(path: str) -> "NDArray[Any]":
-    import numpy as np
-
-    from drepm_pyg._checks import CorruptFileError
-
-    if not Path(path).is_file():
-        reason = "is a folder" if Path(path).is_dir() else "does not exist"
-        raise FileNotFoundError(f"'{path}' {reason}. Pass a .npy file.")
-    with open(path, "rb") as file:
-        if file.read(6) != np.lib.format.MAGIC_PREFIX:
-            raise CorruptFileError(f"'{path}' is no .npy file. Pass one array, as numpy.save writes it.")
-    try:
-        # Writable (copy on write), so that products may take it as it lies.
-        array: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
-        return array
-    except (ValueError, EOFError, OSError, TypeError) as error:
-        if "Python objects" in str(error):
-            raise CorruptFileError(
-                f"'{path}' holds Python objects. Save numbers: numpy.save(..., x.astype('f4'))."
-            ) from error
-        raise CorruptFileError(f"'{path}' cannot be read as a .npy array ({error}). Was the file truncated?") from error

@@ -37,7 +37,7 @@ def summary(
         "mean distance" if metric == "l2" else "mean similarity": float(weight.mean()) if weight.numel() else None,
         "nodes by times a neighbour": _doubling(nodes),
         "most often a neighbour": max(0, len(nodes) - 1),
-        "in-degree skewness": hubness(edge_index, num_nodes),
+        "hubness (skewness of times a neighbour)": hubness(edge_index, num_nodes),
         "mutual edges": mutual_share(edge_index) if weight.numel() else None,
         "connected components": connected_components(edge_index, num_nodes),
     }

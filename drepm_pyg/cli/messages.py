@@ -43,7 +43,7 @@ def naming(**options: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        told = re.sub(r"'([\w=]+)'", lambda name: f"'{options.get(name[1], name[1])}'", str(error))
+        told = re.sub(r"'(\w+)'", lambda name: f"'{options.get(name[1], name[1])}'", str(error))
         raise type(error)(told) from error
 
 

@@ -41,7 +41,7 @@ def parser(argv: Sequence[str]) -> Parser:
 
 def run(args: Namespace) -> None:
     """Print a row per recommendation."""
-    from drepm_pyg.recommend.service import item_numbers, user_numbers
+    from drepm_pyg.recommend.answers import item_numbers, user_numbers
 
     if args.users is args.history is args.similar is args.save is None:
         raise ValueError("Nothing to do: pass '--users', '--history', '--similar' or '--save'.")
@@ -53,21 +53,21 @@ def run(args: Namespace) -> None:
         with naming(path="--save"):
             recommender.save(args.save)
     rows: list[dict[str, Any]] = []
-    asked = {"k": "--k", "original_ids=true": "--original_ids true"}
+    typed: dict[str, Any] = {"original": args.original_ids, "way": "--original_ids true"}
     if args.users is not None:
-        with naming(user_ids="--users", **asked):
-            numbers = user_numbers(recommender, args.users, original=args.original_ids)
+        with naming(user_ids="--users", k="--k"):
+            numbers = user_numbers(recommender, args.users, **typed)
             best = recommender.recommend(numbers, args.k, exclude_seen=args.exclude_seen)
         for user, *found in zip(args.users, *best, strict=True):
             rows += _rows(f"user {user}", recommender, *found)
     if args.history is not None:
-        with naming(item_ids="--history", **asked):
-            numbers = item_numbers(recommender, args.history, original=args.original_ids)
+        with naming(item_ids="--history", k="--k"):
+            numbers = item_numbers(recommender, args.history, **typed)
             best = recommender.recommend_for_history(numbers, args.k)
         rows += _rows("history", recommender, *best)
     if args.similar is not None:
-        with naming(item_ids="--similar", **asked):
-            numbers = item_numbers(recommender, args.similar, original=args.original_ids)
+        with naming(item_ids="--similar", k="--k"):
+            numbers = item_numbers(recommender, args.similar, **typed)
             best = recommender.similar_items(numbers, args.k)
         for item, *found in zip(args.similar, *best, strict=True):
             rows += _rows(f"item {item}", recommender, *found)
@@ -91,7 +91,7 @@ def open_recommender(path: str, source: str | None) -> "Recommender":
 
 
 def _rows(asked: str, recommender: "Recommender", scores: "Tensor", ids: "Tensor") -> list[dict[str, Any]]:
-    from drepm_pyg.recommend.service import described_items
+    from drepm_pyg.recommend.answers import described_items
 
     items = described_items(recommender, scores, ids)
     return [{"for": asked, "rank": rank, **item} for rank, item in enumerate(items, start=1)]

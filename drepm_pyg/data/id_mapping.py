@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from drepm_pyg._checks import CorruptFileError
+from drepm_pyg._files import replaced
 from drepm_pyg.data.table_checks import check_cells
 
 __all__ = ["IdMapping", "read_mapping", "write_mapping"]
@@ -75,6 +76,5 @@ def write_mapping(path: Path, id_column: str, store: Any) -> None:
     for name in ("user_id", "item_id", "title"):
         if store.get(name) is not None:
             columns[name] = store[name]
-    partial = path.with_name(f".{path.name}")
-    pd.DataFrame(columns).to_csv(partial, sep="\t", index=False)
-    partial.replace(path)
+    with replaced(path) as file:
+        pd.DataFrame(columns).to_csv(file, sep="\t", index=False)

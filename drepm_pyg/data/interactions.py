@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg.data.schema import ITEM_USER, PAIR_VALUES, SPLIT_INDEX, USER_ITEM, knows_pairs, pair_attribute
+from drepm_pyg.data.schema import (
+    ITEM_USER,
+    PAIR_VALUES,
+    SPLIT_INDEX,
+    USER_ITEM,
+    knows_pairs,
+    pair_attribute,
+    split_pairs,
+)
 from drepm_pyg.typing import Bool, Int, Tensor
 
 if TYPE_CHECKING:
@@ -42,14 +50,13 @@ class Interactions:
     @classmethod
     def of(cls, data: HeteroData) -> "Interactions":
         """Gather what ``data`` holds: the pairs, and every value that no split lacks."""
-        # Asking for an edge type that is not there makes one.
-        store = data[USER_ITEM] if USER_ITEM in data.edge_types else {}
-        pairs = {split: store[index] for split, index in SPLIT_INDEX.items() if store.get(index) is not None}
+        pairs = {split: part for split in SPLIT_INDEX if (part := split_pairs(data, split)) is not None}
         if not pairs:
             raise ValueError(
                 f"'data' must have interactions in {list(USER_ITEM)}.edge_index (got the edge types "
                 f"{[list(kind) for kind in data.edge_types]})."
             )
+        store = data[USER_ITEM]
         filled = [split for split, part in pairs.items() if part.size(1)]  # a split without pairs needs no values
         values = {}
         for name in _value_names(store):

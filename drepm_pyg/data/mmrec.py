@@ -10,8 +10,10 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import CorruptFileError, check_choice
+from drepm_pyg._files import replaced
 from drepm_pyg.data.id_mapping import read_mapping, write_mapping
 from drepm_pyg.data.interactions import Interactions, assign_split, latest_rows
+from drepm_pyg.data.npy_file import map_array
 from drepm_pyg.data.schema import build_data, modalities, modality_mask
 from drepm_pyg.data.splits import Split, check_split, deal
 from drepm_pyg.data.table_checks import check_cells
@@ -79,12 +81,11 @@ def read_mmrec(
     num_items = max(items.size, _count_items(inter, int(columns["itemID"].max()), features))
     for mapping, size in ((users, num_users), (items, num_items)):
         mapping.check_covers(size)
-    for name, table in (*features.items(), *masks.items()):
+    tables = {f"{name}{_FEATURES}": x for name, x in features.items()}
+    tables |= {f"{name}{_MASK}": mask for name, mask in masks.items()}
+    for file, table in tables.items():
         if len(table) != num_items:
-            kind = _MASK if name in masks and table is masks[name] else _FEATURES
-            raise CorruptFileError(
-                f"'{name}{kind}' has {len(table):,} rows for {num_items:,} items. Was the file truncated?"
-            )
+            raise CorruptFileError(f"'{file}' has {len(table):,} rows for {num_items:,} items. Was the file truncated?")
 
     data = build_data(
         num_users,
@@ -204,18 +205,8 @@ def _first(column: "pd.Series[Any]", *, whole: bool = False) -> str:
     return f"'{column.iloc[place]}' in line {place + 2}"
 
 
-def _load(file: Path) -> "np.ndarray[tuple[int, ...], np.dtype[np.generic]]":
-    try:
-        array = np.load(file, mmap_mode="c", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise CorruptFileError(
-            f"'{file.name}' cannot be mapped as a .npy array ({error}). Was the file truncated?"
-        ) from error
-    return array
-
-
 def _map_features(file: Path) -> Float[Tensor, "I F"]:
-    array = _load(file)
+    array = map_array(file)
     if array.ndim != 2 or array.dtype not in (np.float16, np.float32, np.float64):
         raise CorruptFileError(
             f"'{file.name}' must hold a float array [items, width] (got {array.dtype}, {list(array.shape)})."
@@ -224,7 +215,7 @@ def _map_features(file: Path) -> Float[Tensor, "I F"]:
 
 
 def _read_mask(file: Path) -> Tensor:
-    array = _load(file)
+    array = map_array(file)
     if array.ndim != 1 or array.dtype != np.bool_:
         raise CorruptFileError(
             f"'{file.name}' must hold a bool array [items] (got {array.dtype}, {list(array.shape)})."
@@ -276,9 +267,8 @@ def write_mmrec(data: HeteroData, path: str | os.PathLike[str]) -> None:
             raise TypeError(
                 f"'{name}' cannot be written as bfloat16, which NumPy does not have. Convert it with .float()."
             )
-        partial = folder / f".{name}"
-        np.save(partial, tensor.detach().cpu().numpy())
-        partial.replace(folder / name)
+        with replaced(folder / name) as file:
+            np.save(file, tensor.detach().cpu().numpy())
     _write_inter(data, inter)
     write_mapping(folder / "u_id_mapping.csv", "userID", data["user"])
     write_mapping(folder / "i_id_mapping.csv", "itemID", data["item"])
@@ -292,8 +282,6 @@ def _write_inter(data: HeteroData, path: Path) -> None:
     columns |= {} if pooled.rating is None else {"rating": pooled.rating}
     columns |= {} if pooled.time is None else {"timestamp": pooled.time}
     columns |= {"x_label": pooled.label}
-    partial = path.with_name(f".{path.name}")
-    pd.DataFrame({name: column.cpu().numpy() for name, column in columns.items()}).to_csv(
-        partial, sep="\t", index=False
-    )
-    partial.replace(path)
+    frame = pd.DataFrame({name: column.cpu().numpy() for name, column in columns.items()})
+    with replaced(path) as file:
+        frame.to_csv(file, sep="\t", index=False)

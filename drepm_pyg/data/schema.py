@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.storage import NodeStorage
 
 from drepm_pyg._checks import check_at_least, check_pairs
-from drepm_pyg.typing import Bool, Float, Int, Tensor
+from drepm_pyg.typing import Bool, Float, Int, OptTensor, Tensor
 
 __all__ = [
     "ITEM_USER",
@@ -19,15 +19,19 @@ __all__ = [
     "SPLIT_INDEX",
     "USER_ITEM",
     "build_data",
+    "check_data",
     "check_modality_name",
     "graph_modalities",
     "knows_pairs",
     "modalities",
     "modality_mask",
+    "node_count",
     "pair_attribute",
     "pair_counts",
     "similar",
     "split_pairs",
+    "stored_graph",
+    "training_pairs",
 ]
 
 USER_ITEM = ("user", "interacts", "item")
@@ -60,6 +64,44 @@ def pair_counts(data: HeteroData) -> dict[str, int]:
     return {split: pairs.size(1) for split, pairs in found.items() if pairs is not None}
 
 
+def check_data(data: HeteroData, need: str) -> None:
+    """Data with users and items; ``need`` says who asks for it."""
+    if not isinstance(data, HeteroData):
+        raise TypeError(
+            f"{need} needs a HeteroData with data['item'] (got {type(data).__name__}). For one matrix call knn_graph."
+        )
+
+
+def training_pairs(data: HeteroData, need: str) -> Int[Tensor, "2 E"]:
+    """The training pairs, ``data['user', 'interacts', 'item'].edge_index``; ``need`` says who asks for them.
+
+    Raises:
+        TypeError: if ``data`` is no HeteroData.
+        ValueError: if it has no such pairs.
+    """
+    check_data(data, need)
+    pairs = split_pairs(data, "train")
+    if pairs is None:
+        raise ValueError(f"{need} needs the training pairs, data{list(USER_ITEM)}.edge_index, which are not there.")
+    return pairs
+
+
+def node_count(data: HeteroData, node: str) -> int:
+    """The number of nodes, which must be told: where only edges are known, isolated nodes at the end are not.
+
+    Raises:
+        ValueError: if nothing tells it.
+    """
+    store = data[node] if node in data.node_types else {}  # asking for a store that is not there makes one
+    count = store.get("num_nodes")
+    if count is None:
+        sizes = {value.size(0) for value in store.values() if isinstance(value, Tensor) and value.ndim > 0}
+        if len(sizes) != 1:
+            raise ValueError(f"data['{node}'].num_nodes is not set. Set it to the number of {node}s.")
+        count = sizes.pop()
+    return int(count)
+
+
 def similar(node: str, modality: str) -> tuple[str, str, str]:
     """The edge type of the similarity graph of ``modality`` over the nodes of type ``node``."""
     return (node, f"{_SIMILAR}{modality}", node)
@@ -72,6 +114,12 @@ def graph_modalities(data: HeteroData, node: str) -> list[str]:
         for source, relation, target in data.edge_types
         if source == target == node and relation.startswith(_SIMILAR)
     )
+
+
+def stored_graph(data: HeteroData, node: str, modality: str) -> tuple[Int[Tensor, "2 E"], OptTensor]:
+    """A similarity graph that is there: ``edge_index``, and ``edge_weight`` or None where every edge weighs 1."""
+    store = data[similar(node, modality)]
+    return store.edge_index, store.get("edge_weight")
 
 
 def knows_pairs(kind: tuple[str, str, str]) -> bool:

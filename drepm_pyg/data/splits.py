@@ -22,8 +22,9 @@ def random_split(data: HeteroData, *, seed: int = 0, held_out: float = 0.2, min_
     r"""Deal every user's interactions at random: the field's "8:1:1" (MMRec's rule).
 
     A user with fewer than ``min_history`` interactions gives one to validation and one to test. Any other user with
-    :math:`n` interactions gives :math:`h = \lfloor 0.2\, n \rfloor`: :math:`\lfloor h / 2 \rfloor` to validation, the
-    rest to test. A user with fewer than 3 interactions keeps them all for training, so no user becomes unknown.
+    :math:`n` interactions gives :math:`h = \lfloor s\, n \rfloor` with :math:`s` = ``held_out``:
+    :math:`\lfloor h / 2 \rfloor` to validation, the rest to test. A user with fewer than 3 interactions keeps them all
+    for training, so no user becomes unknown.
 
     The result depends on the set of pairs and the seed, not on the order of the pairs.
 

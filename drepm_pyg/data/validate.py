@@ -10,10 +10,10 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import list_faults
 from drepm_pyg.data.feature_checks import feature_faults, feature_warnings
-from drepm_pyg.data.schema import ITEM_USER, PAIR_VALUES, SPLIT_INDEX, USER_ITEM, pair_attribute
+from drepm_pyg.data.schema import ITEM_USER, PAIR_VALUES, SPLIT_INDEX, USER_ITEM, pair_attribute, split_pairs
 from drepm_pyg.typing import Int, Tensor
 
-__all__ = ["validate"]
+__all__ = ["find_faults", "find_warnings", "validate"]
 
 
 def validate(data: HeteroData) -> list[str]:
@@ -36,26 +36,36 @@ def validate(data: HeteroData) -> list[str]:
     Raises:
         ValueError: there are faults; the message lists all of them.
     """
-    faults = list(_size_faults(data))
-    list_faults("The data set", faults)  # nothing else can be judged without the two counts
-    splits = {name: data[USER_ITEM].get(index) for name, index in SPLIT_INDEX.items() if USER_ITEM in data.edge_types}
+    list_faults("The data set", find_faults(data))
+    return find_warnings(data)
+
+
+def find_faults(data: HeteroData) -> list[str]:
+    """What :func:`validate` refuses, each a sentence; empty for sound data."""
+    if faults := list(_size_faults(data)):
+        return faults  # nothing else can be judged without the two counts
     sizes = (data["user"].num_nodes, data["item"].num_nodes)
     sound: dict[str, Tensor] = {}
-    for name, pairs in splits.items():
+    for split, index in SPLIT_INDEX.items():
+        pairs = split_pairs(data, split)
         if pairs is not None:
-            found = [*_pair_faults(SPLIT_INDEX[name], pairs, sizes, ("users", "items"))]
-            faults += found or _duplicate_faults(SPLIT_INDEX[name], pairs, sizes[1])
+            found = [*_pair_faults(index, pairs, sizes, ("users", "items"))]
+            faults += found or _duplicate_faults(index, pairs, sizes[1])
             if not found:
-                sound[name] = pairs
-    faults += _training_faults(data, splits.get("train"))
+                sound[split] = pairs
+    faults += _training_faults(data)
     faults += _overlap_faults(sound, sizes[1])
     faults += _reverse_faults(data, sound.get("train"))
     faults += _graph_faults(data)
     faults += _name_faults(data)
     faults += _value_faults(data)
     faults += feature_faults(data)
-    list_faults("The data set", faults)
-    return [*_user_warnings(sound, sizes[0]), *feature_warnings(data)]
+    return faults
+
+
+def find_warnings(data: HeteroData) -> list[str]:
+    """What :func:`validate` warns of in ``data`` without faults."""
+    return [*_user_warnings(data), *feature_warnings(data)]
 
 
 def _size_faults(data: HeteroData) -> Iterator[str]:
@@ -110,7 +120,8 @@ def _pairs_of(keys: Int[Tensor, " E"], stride: int) -> list[tuple[int, int]]:
     return [divmod(key, stride) for key in keys[:5].tolist()]
 
 
-def _training_faults(data: HeteroData, pairs: Any) -> Iterator[str]:
+def _training_faults(data: HeteroData) -> Iterator[str]:
+    pairs = split_pairs(data, "train")
     if pairs is None:
         yield f"data[{USER_ITEM}].edge_index, the training pairs, is missing."
     elif isinstance(pairs, Tensor) and pairs.numel() == 0:
@@ -192,7 +203,7 @@ def _value_faults(data: HeteroData) -> Iterator[str]:
     for split, index in SPLIT_INDEX.items():
         for value_name in PAIR_VALUES:
             name = pair_attribute(value_name, split)
-            value, pairs = store.get(name), store.get(index)
+            value, pairs = store.get(name), split_pairs(data, split)
             if value is None or not isinstance(pairs, Tensor):
                 continue
             if not isinstance(value, Tensor) or value.ndim != 1:
@@ -205,13 +216,16 @@ def _value_faults(data: HeteroData) -> Iterator[str]:
                 yield f"'{name}' holds NaN or infinite values in {int((~torch.isfinite(value)).sum()):,} pairs."
 
 
-def _user_warnings(splits: dict[str, Tensor], num_users: int) -> Iterator[str]:
+def _user_warnings(data: HeteroData) -> Iterator[str]:
+    num_users = data["user"].num_nodes
+    found = {split: split_pairs(data, split) for split in SPLIT_INDEX}
+    users = {split: pairs[0] for split, pairs in found.items() if pairs is not None}
     active = torch.zeros(num_users, dtype=torch.bool)
-    active[splits["train"][0]] = True
+    active[users["train"]] = True
     silent = (~active).nonzero().flatten()
     if len(silent) == 0:
         return
-    held_out = torch.cat([pairs[0] for name, pairs in splits.items() if name != "train"] or [silent[:0]]).unique()
+    held_out = torch.cat([row for split, row in users.items() if split != "train"] or [silent[:0]]).unique()
     evaluated = int((~active[held_out]).sum())
     yield f"{len(silent):,} of {num_users:,} users have no training pair (first: {silent[:5].tolist()})." + (
         f" {evaluated:,} of them have held-out pairs and would be evaluated as unknown users; readers and splits leave "

@@ -2,8 +2,8 @@
 
 from drepm_pyg.experiments.experiment import Experiment, GraphOptions
 from drepm_pyg.experiments.reproduction import Reproduction, reproduce
+from drepm_pyg.experiments.search import Sweep, sweep
 from drepm_pyg.experiments.sources import load_data
-from drepm_pyg.experiments.sweep import Sweep, sweep
 from drepm_pyg.experiments.trained import load_trained
 
 __all__ = [

@@ -1,5 +1,7 @@
 """What every figure shares: colours and strokes that differ in grey, axes without clutter, files written whole."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,10 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 HATCHES = ("", "//", "..", "xx")
 
 
-class canvas:
+@contextmanager
+def canvas(
+    path: Path, *, columns: int = 1, rows: int = 1, size: tuple[float, float] | None = None
+) -> "Iterator[list[Axes]]":
     """Sets of axes side by side, written when the block ends; matplotlib's global state is left alone.
 
     Args:
@@ -25,34 +30,26 @@ class canvas:
         columns: sets of axes in a row.
         rows: rows of them.
         size: width and height in inches; None: by the number of axes.
+
+    Raises:
+        MissingExtraError: where matplotlib is not installed.
     """
+    require("matplotlib", extra="plot", purpose="Drawing figures")
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
-    def __init__(self, path: Path, *, columns: int = 1, rows: int = 1, size: tuple[float, float] | None = None) -> None:
-        self.path, self.columns, self.rows = path, columns, rows
-        self.size = size or (6.0 if columns == 1 else 4.2 * columns, 3.7 * rows)
-
-    def __enter__(self) -> "list[Axes]":
-        require("matplotlib", extra="plot", purpose="Drawing figures")
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        self.figure = Figure(figsize=self.size, layout="constrained")
-        FigureCanvasAgg(self.figure)
-        drawn: list[Axes] = self.figure.subplots(self.rows, self.columns, squeeze=False).flatten().tolist()
-        for axes in drawn:
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.grid(axis="y", color="0.9", linewidth=0.8)
-            axes.set_axisbelow(True)
-        return drawn
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is not None:
-            return
-        from matplotlib import rc_context
-
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        named = self.path.suffix in (".png", ".svg")
-        files = [self.path] if named else [self.path.with_name(self.path.name + suffix) for suffix in (".png", ".svg")]
-        with rc_context({"svg.hashsalt": "drepm_pyg"}):  # equal content, equal file
-            for file in files:
-                self.figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
+    figure = Figure(figsize=size or (6.0 if columns == 1 else 4.2 * columns, 3.7 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    drawn: list[Axes] = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
+    for axes in drawn:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="0.9", linewidth=0.8)
+        axes.set_axisbelow(True)
+    yield drawn
+    path.parent.mkdir(parents=True, exist_ok=True)
+    named = path.suffix in (".png", ".svg")
+    files = [path] if named else [path.with_name(path.name + suffix) for suffix in (".png", ".svg")]
+    with rc_context({"svg.hashsalt": "drepm_pyg"}):  # equal content, equal file
+        for file in files:
+            figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)

@@ -2,23 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import yaml
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import require
-from drepm_pyg.data import USER_ITEM, validate
+from drepm_pyg.data import USER_ITEM
 from drepm_pyg.evaluation import evaluate
+from drepm_pyg.evaluation.scoring import ranked_by
 from drepm_pyg.experiments.experiment import Experiment
 from drepm_pyg.experiments.figures import draw_cosine_distance, draw_learning_curves, draw_lines
 from drepm_pyg.experiments.markdown import markdown_table
 from drepm_pyg.experiments.reproduction.output import SHORT
+from drepm_pyg.experiments.reproduction.users_file import LINES
 from drepm_pyg.experiments.sources import load_data
-from drepm_pyg.models import Representations
+from drepm_pyg.experiments.yaml_file import read_yaml
 from drepm_pyg.recommend import Recommender
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ def demo_settings(model: str) -> Experiment:
         >>> demo_settings("LightGCN").data
         'movielens'
     """
-    path = files("drepm_pyg.experiments") / "settings" / "movielens" / f"{model}.yaml"
-    return Experiment.from_config(yaml.safe_load(path.read_text(encoding="utf-8")))
+    with as_file(files("drepm_pyg.experiments") / "settings" / "movielens" / f"{model}.yaml") as path:
+        return Experiment.from_config(read_yaml(path))
 
 
 def demo(
@@ -80,19 +81,19 @@ def demo(
     require("matplotlib", extra="plot", purpose="The demo's report")
     source = "synthetic" if offline else "movielens"
     place = f"{source}-short" if short else source
+    cache = Path(root) / ".cache"
     try:
-        data = load_data(source, cache=Path(root) / ".cache")
+        data = load_data(source, cache=cache)
     except OSError as error:
         raise OSError(f"{error} Pass --offline to take synthetic data instead.") from error
-    validate(data)
 
     results = {}
     for name in MODELS:
         settings = replace(demo_settings(name), data=source)
-        ready = settings.graphs.add(data, settings.model_class.graph_nodes, Path(root) / ".cache" / "graphs")
+        data = settings.with_graphs(data, cache)  # the graphs that one model reads do not disturb the next
         options = {"max_epochs": 2} if short else {}
         results[name] = settings.run(
-            ready,
+            data,
             root=root,
             name=f"{place}/{name}",
             seed=seed,
@@ -101,7 +102,6 @@ def demo(
             progress=progress,
             **options,
         )
-        data = ready  # the graphs that one model reads do not disturb the next
     table = [_row(name, result) for name, result in results.items()]
     return Demo(results, table, _write_report(Path(root) / place, data, results, table, short=short))
 
@@ -116,10 +116,8 @@ def _write_report(
     folder: Path, data: HeteroData, results: "Mapping[str, FitResult]", table: list[dict[str, Any]], *, short: bool
 ) -> Path:
     ours = results["DRepMRec"]
-    with torch.no_grad():
-        tables = ours.model.eval()(data)
-    lines: dict[str, Representations | None] = {"behaviour": tables.behavior, "modal": tables.modal, "general": tables}
-    apart = {name: evaluate(line, data) for name, line in lines.items() if line is not None}
+    lines = ranked_by(ours.model, data).lines()
+    apart = {shown: evaluate(lines[line], data) for line, shown in LINES.items()}
     draw_learning_curves(folder / "learning_curves.png", {name: r.path for name, r in results.items()})
     draw_lines(folder / "representations.png", apart)
     draw_cosine_distance(folder / "cosine_distance.png", ours.path)

@@ -183,8 +183,18 @@ class Experiment:
         Args:
             data: the data set where it is in memory already; it is not changed.
         """
-        data = load_data(self.data, modalities=self.modalities, cache=self.cache) if data is None else copy.copy(data)
-        return self.graphs.add(data, self.model_class.graph_nodes, self.cache / "graphs")
+        if data is None:
+            data = load_data(self.data, modalities=self.modalities, cache=self.cache)
+        return self.with_graphs(data, self.cache)
+
+    def with_graphs(self, data: HeteroData, cache: Path) -> HeteroData:
+        """A copy of ``data`` with the graphs that the model reads.
+
+        Args:
+            data: the data set; it is not changed.
+            cache: where downloads and graphs are kept.
+        """
+        return self.graphs.add(copy.copy(data), self.model_class.graph_nodes, cache / "graphs")
 
     def build(self, data: HeteroData) -> RecommenderModel:
         """The model with the weights that the seed gives."""

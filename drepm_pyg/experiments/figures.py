@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from drepm_pyg.experiments.canvas import COLORS, HATCHES, STYLES, canvas
-from drepm_pyg.training import read_metrics
+from drepm_pyg.training import read_result
+from drepm_pyg.training.metrics_file import read_numbers
+from drepm_pyg.training.run import METRICS
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["draw_cosine_distance", "draw_learning_curves", "draw_lines", "draw_similarity_graph"]
@@ -18,17 +20,15 @@ def draw_learning_curves(path: Path, runs: Mapping[str, Path], *, metric: str = 
         runs: folder of each run.
         metric: a column of ``metrics.csv`` and a key of ``result.json``.
     """
-    from drepm_pyg.training import read_result
-
     with canvas(path) as (axes,):
         for place, (name, folder) in enumerate(runs.items()):
             color, style = COLORS[place % len(COLORS)], STYLES[place % len(STYLES)]
-            rows = [row for row in read_metrics(folder / "metrics.csv") if row.get(metric)]
+            rows = [row for row in read_numbers(folder / METRICS) if metric in row]
             if not rows:
                 level = read_result(folder)["metrics"][metric]
                 axes.axhline(level, color=color, linestyle=style, label=name, linewidth=1.6)
                 continue
-            epochs, values = [int(row["epoch"]) for row in rows], [float(row[metric]) for row in rows]
+            epochs, values = [int(row["epoch"]) for row in rows], [row[metric] for row in rows]
             axes.plot(epochs, values, color=color, linestyle=style, label=name, linewidth=1.6)
             best = max(range(len(values)), key=values.__getitem__)
             axes.plot(epochs[best], values[best], "o", color=color, markersize=5)
@@ -77,10 +77,10 @@ def draw_cosine_distance(path: Path, run: Path) -> None:
     with canvas(path) as (axes,):
         for place, node in enumerate(("user", "item")):
             column = f"val/cosine_distance_{node}"
-            rows = [row for row in read_metrics(run / "metrics.csv") if row.get(column)]
+            rows = [row for row in read_numbers(run / METRICS) if column in row]
             axes.plot(
                 [int(row["epoch"]) for row in rows],
-                [float(row[column]) for row in rows],
+                [row[column] for row in rows],
                 color=COLORS[place],
                 linestyle=STYLES[place],
                 label=f"{node}s",

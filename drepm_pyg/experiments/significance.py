@@ -1,29 +1,13 @@
-"""Two models over several seeds, compared user by user.
+"""Two models over several seeds, compared user by user."""
 
-``python -m drepm_pyg.experiments.significance one.yaml other.yaml`` trains both runs with each seed (a seed that is
-finished is not trained again) and prints a row per metric.
-"""
-
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import check_at_least
-from drepm_pyg.evaluation import evaluate_users
-from drepm_pyg.experiments.experiment import Experiment
-from drepm_pyg.experiments.markdown import markdown_table
-from drepm_pyg.experiments.sources import load_data
-from drepm_pyg.experiments.yaml_file import read_yaml
-
-__all__ = ["Comparison", "Pair", "compare", "holm", "paired_tests", "pairwise_tests"]
+__all__ = ["Comparison", "Pair", "holm", "paired_tests", "pairwise_tests", "seed_deviation"]
 
 
 @dataclass(frozen=True)
@@ -33,9 +17,9 @@ class Comparison:
     Attributes:
         metric: such as 'recall@20'.
         one: mean of the first model over users and seeds.
-        one_deviation: standard deviation of its mean over the seeds.
+        one_deviation: standard deviation of its mean over the seeds; None for one seed.
         other: mean of the other model.
-        other_deviation: standard deviation of its mean over the seeds.
+        other_deviation: standard deviation of its mean over the seeds; None for one seed.
         difference: ``one - other``.
         low: lower end of the 95% confidence interval of the difference, over users.
         high: its upper end.
@@ -47,9 +31,9 @@ class Comparison:
 
     metric: str
     one: float
-    one_deviation: float
+    one_deviation: float | None
     other: float
-    other_deviation: float
+    other_deviation: float | None
     difference: float
     low: float
     high: float
@@ -91,9 +75,9 @@ def paired_tests(metric: str, one: NDArray[np.float64], other: NDArray[np.float6
     return Comparison(
         metric=metric,
         one=float(one.mean()),
-        one_deviation=_deviation(one),
+        one_deviation=seed_deviation(one),
         other=float(other.mean()),
-        other_deviation=_deviation(other),
+        other_deviation=seed_deviation(other),
         difference=float(difference.mean()),
         low=float(low),
         high=float(high),
@@ -165,92 +149,10 @@ def pairwise_tests(metric: str, values: Mapping[str, NDArray[np.float64]]) -> li
     ]
 
 
-def compare(
-    one: Experiment,
-    other: Experiment,
-    root: str | Path,
-    *,
-    seeds: int = 5,
-    split: str = "test",
-    ks: Sequence[int] = (10, 20),
-    metrics: Sequence[str] = ("recall", "ndcg"),
-) -> list[Comparison]:
-    """Train both with ``seeds`` seeds from 0 on, and compare every metric.
+def seed_deviation(values: NDArray[np.float64]) -> float | None:
+    """The standard deviation of the seeds' means; None for one seed.
 
-    Args:
-        one: the first run.
-        other: the run it is compared with, on the same data.
-        root: where the runs stand.
-        seeds: how many.
-        split: whose held-out pairs are ranked.
-        ks: cut-offs.
-        metrics: names of the metrics.
-
-    Raises:
-        ValueError: where the runs are not on the same data.
+    Shapes:
+        values: float ``[S, U]`` of S seeds and U users
     """
-    check_at_least(1, seeds=seeds)
-    if one.data != other.data:
-        raise ValueError(f"'other' must run on the data of 'one' (got '{other.data}' and '{one.data}').")
-    values: list[dict[str, NDArray[np.float64]]] = []
-    for experiment in (one, other):
-        source = load_data(experiment.data, modalities=experiment.modalities, cache=Path(root) / ".cache")
-        data = experiment.load(source)
-        per_seed = []
-        for seed in range(seeds):
-            model = _trained(experiment, data, Path(root), seed)
-            per_seed.append(evaluate_users(model, data, split=split, ks=ks, metrics=metrics).values)
-        values.append({name: np.stack([row[name].double().numpy() for row in per_seed]) for name in per_seed[0]})
-    return [paired_tests(name, values[0][name], values[1][name]) for name in values[0]]
-
-
-def _trained(experiment: Experiment, data: HeteroData, root: Path, seed: int) -> Any:
-    from drepm_pyg.training import load_run
-
-    # Two runs of one model must not share a folder, and a changed run must not find the old one's result.
-    key = hashlib.sha256(json.dumps(experiment.to_config(), sort_keys=True).encode()).hexdigest()[:8]
-    name = f"{experiment.model_class.__name__.lower()}-{key}-seed{seed}"
-    if (root / name / "result.json").exists():
-        return load_run(root / name, data)
-    seeded = Experiment.from_config({**experiment.to_config(), "seed": seed, "root": str(root), "name": name})
-    return seeded.run(data, resume=True, progress=False).model
-
-
-def _deviation(values: NDArray[np.float64]) -> float:
-    return float(values.mean(axis=1).std(ddof=1)) if len(values) > 1 else float("nan")
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """The command line."""
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser(prog="python -m drepm_pyg.experiments.significance", description="Paired tests over users.")
-    parser.add_argument("one", type=str, help="the YAML file of a run")
-    parser.add_argument("other", type=str, help="the YAML file of the run it is compared with")
-    parser.add_argument("--root", type=str, default="runs/significance", help="where the runs stand")
-    parser.add_argument("--seeds", type=int, default=5, help="how many")
-    args = parser.parse_args(argv)
-    one, other = (Experiment.from_config(read_yaml(path)) for path in (args.one, args.other))
-    rows = compare(one, other, args.root, seeds=args.seeds)
-    print(_table(rows, one.model_class.__name__, other.model_class.__name__))
-
-
-def _table(rows: Sequence[Comparison], one: str, other: str) -> str:
-    header = ["metric", one, other, "difference (95% interval)", "t-test p", "Wilcoxon p", "users"]
-    cells = [
-        [
-            row.metric,
-            f"{row.one:.4f} ± {row.one_deviation:.4f}",
-            f"{row.other:.4f} ± {row.other_deviation:.4f}",
-            f"{row.difference:+.4f} ({row.low:+.4f} to {row.high:+.4f})",
-            f"{row.t_test:.2g}",
-            f"{row.wilcoxon:.2g}",
-            row.users,
-        ]
-        for row in rows
-    ]
-    return markdown_table(header, cells)
-
-
-if __name__ == "__main__":
-    main()
+    return float(values.mean(axis=1).std(ddof=1)) if len(values) > 1 else None

@@ -25,12 +25,13 @@ def load_trained(folder: str | Path, *, source: str | None = None) -> tuple[Reco
             model is built.
     """
     from drepm_pyg.training import load_run, read_result
+    from drepm_pyg.training.run import CONFIG
 
     folder = Path(folder)
-    if not (folder / "config.yaml").exists():
-        raise FileNotFoundError(f"'{folder}' is no run: it has no config.yaml. Train one with 'drepm fit'.")
+    if not (folder / CONFIG).exists():
+        raise FileNotFoundError(f"'{folder}' is no run: it has no {CONFIG}. Train one with 'drepm fit'.")
     read_result(folder)  # before the data are read: an unfinished run has no model
-    config = read_yaml(folder / "config.yaml")
+    config = read_yaml(folder / CONFIG)
     experiment = Experiment.from_config(config if source is None else {**config, "data": source})
     data = experiment.load()
     return load_run(folder, data, _own_model(experiment, data)), data

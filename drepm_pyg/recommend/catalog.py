@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.data import USER_ITEM, modalities, modality_mask
+from drepm_pyg.data.schema import split_pairs
 from drepm_pyg.typing import Bool, Float, Int, Tensor
 
 __all__ = ["Catalog", "Tables"]
@@ -67,7 +68,8 @@ class Catalog:
     @classmethod
     def of(cls, data: HeteroData) -> Self:
         """The catalog of the schema's HeteroData, all copied but the features: those may lie on disk, memory-mapped."""
-        if USER_ITEM not in data.edge_types or "edge_index" not in data[USER_ITEM]:  # data[...] makes what is missing
+        seen = split_pairs(data, "train")
+        if seen is None:
             raise ValueError(f"'data' must have training pairs, data{list(USER_ITEM)}.edge_index (they are missing).")
         names = modalities(data)
         masks = {name: modality_mask(data, name) for name in names}
@@ -76,7 +78,7 @@ class Catalog:
             num_users=data["user"].num_nodes,
             num_items=num_items,
             num_trained=num_items,
-            seen=data[USER_ITEM].edge_index.clone(),
+            seen=seen.clone(),
             features={name: data["item"][name] for name in names},
             masks={name: mask.clone() for name, mask in masks.items() if mask is not None},
             titles=_strings(data["item"].get("title")),

@@ -1,18 +1,18 @@
 """A recommender behind HTTP: its questions as paths, its answers as JSON."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
-
 from drepm_pyg._checks import require
+from drepm_pyg.recommend.answers import described_items, item_numbers, user_numbers
 from drepm_pyg.recommend.recommender import Recommender
-from drepm_pyg.typing import Int, Tensor
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["described_items", "item_numbers", "service", "user_numbers"]
+__all__ = ["service"]
+
+#: How original ids are asked for.
+_WAY = "original_ids=true"
 
 
 def service(recommender: Recommender) -> "FastAPI":
@@ -52,7 +52,7 @@ def service(recommender: Recommender) -> "FastAPI":
     def recommend(
         user: ids, k: int = 10, exclude_seen: bool = True, original_ids: bool = False
     ) -> list[dict[str, Any]]:
-        users = user_numbers(recommender, user, original=original_ids)
+        users = user_numbers(recommender, user, original=original_ids, way=_WAY)
         best = recommender.recommend(users, k, exclude_seen=exclude_seen)
         return [
             {"user": one, "items": described_items(recommender, *row)}
@@ -61,13 +61,13 @@ def service(recommender: Recommender) -> "FastAPI":
 
     @app.get("/recommend_for_history")
     def recommend_for_history(item: ids, k: int = 10, original_ids: bool = False) -> list[dict[str, Any]]:
-        items = item_numbers(recommender, item, original=original_ids)
+        items = item_numbers(recommender, item, original=original_ids, way=_WAY)
         best = recommender.recommend_for_history(items, k)
         return [{"history": item if original_ids else items.tolist(), "items": described_items(recommender, *best)}]
 
     @app.get("/similar_items")
     def similar_items(item: ids, k: int = 10, original_ids: bool = False) -> list[dict[str, Any]]:
-        items = item_numbers(recommender, item, original=original_ids)
+        items = item_numbers(recommender, item, original=original_ids, way=_WAY)
         best = recommender.similar_items(items, k)
         return [
             {"item": one, "items": described_items(recommender, *row)}
@@ -80,36 +80,3 @@ def service(recommender: Recommender) -> "FastAPI":
         return JSONResponse({"error": str(error)}, status_code=400)
 
     return app
-
-
-def described_items(recommender: Recommender, scores: Tensor, ids: Tensor) -> list[dict[str, Any]]:
-    """The items of one answer, best first: number, original id and title where the data have them, score.
-
-    Where there are fewer candidates than asked for, the answer ends in -1, and the list before it.
-    """
-    names = {"item_id": recommender.item_ids, "title": recommender.titles}
-    known = {key: values for key, values in names.items() if values is not None}
-    return [
-        {"item": item, **{key: values[item] for key, values in known.items()}, "score": score}
-        for score, item in zip(scores.tolist(), ids.tolist(), strict=True)
-        if item >= 0
-    ]
-
-
-def user_numbers(recommender: Recommender, users: Sequence[str], *, original: bool) -> Int[Tensor, " B"]:
-    """Users as somebody typed them: by number, or by original id."""
-    return recommender.user_numbers(users) if original else _whole_numbers(users, "user_ids")
-
-
-def item_numbers(recommender: Recommender, items: Sequence[str], *, original: bool) -> Int[Tensor, " B"]:
-    """Items as somebody typed them: by number, or by original id."""
-    return recommender.item_numbers(items) if original else _whole_numbers(items, "item_ids")
-
-
-def _whole_numbers(typed: Sequence[str], name: str) -> Int[Tensor, " B"]:
-    try:
-        return torch.tensor([int(number) for number in typed], dtype=torch.long)
-    except ValueError as error:
-        raise ValueError(
-            f"'{name}' must be whole numbers (got {list(typed)[:5]}). Original ids are taken with 'original_ids=true'."
-        ) from error

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from drepm_pyg import __version__
 from drepm_pyg._checks import CorruptFileError
+from drepm_pyg._files import replaced
 from drepm_pyg.recommend.catalog import Catalog, Tables
 from drepm_pyg.typing import Tensor
 
@@ -38,24 +39,23 @@ def write_recommender(path: str | os.PathLike[str], tables: Tables, catalog: Cat
         **{f"feature.{name}": x for name, x in catalog.features.items()},
         **{f"mask.{name}": mask for name, mask in catalog.masks.items()},
     }
-    partial = folder / f".{TENSORS}"
     held: set[int] = set()  # safetensors refuses tensors that share memory, as one mask for two modalities
     for name, tensor in tensors.items():
         plain = tensor.detach().cpu().contiguous()
         tensors[name] = plain.clone() if plain.untyped_storage().data_ptr() in held else plain
         held.add(tensors[name].untyped_storage().data_ptr())
-    save_file(tensors, partial)
+    with replaced(folder / TENSORS) as file:
+        save_file(tensors, file)
+        checksum = _checksum(file)
     header = {
         "format": _FORMAT,
         "version": _VERSION,
         "library": __version__,
-        "checksum": _checksum(partial),
+        "checksum": checksum,
         **{name: getattr(catalog, name) for name in (*_SIZES, *_NAMES)},
     }
-    partial.replace(folder / TENSORS)
-    partial = folder / f".{HEADER}"
-    partial.write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
-    partial.replace(folder / HEADER)
+    with replaced(folder / HEADER) as file:
+        file.write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
 
 
 def _check_own(folder: Path) -> None:

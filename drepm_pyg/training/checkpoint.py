@@ -10,9 +10,8 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 
 from drepm_pyg._checks import CorruptFileError
-from drepm_pyg.models import RecommenderModel
+from drepm_pyg._files import replaced
 from drepm_pyg.training import run
-from drepm_pyg.training.arguments import all_arguments
 from drepm_pyg.training.metrics_file import MetricsFile
 from drepm_pyg.training.module import RecommenderModule
 
@@ -49,16 +48,14 @@ class RunCheckpoint(Checkpoint):
         if self.stopping.wait_count == 0 and pl_module.validates:
             self.best_epoch = trainer.current_epoch
             run.write_weights(self.folder, pl_module.model)
-        last = self.folder / run.LAST
-        waiting = last.with_suffix(".tmp")
-        trainer.save_checkpoint(waiting)
-        waiting.replace(last)
+        with replaced(self.folder / run.LAST) as file:
+            trainer.save_checkpoint(file)
 
     def state_dict(self) -> dict[str, Any]:
         """The best epoch, and under which settings it was found."""
         return {"best_epoch": self.best_epoch, "settings": self.settings}
 
-    def go_on(self, last: Path, model: RecommenderModel) -> None:
+    def go_on(self, last: Path) -> None:
         """Take up the rows of the epochs that are done; under the same settings, or the end equals no whole run.
 
         Lightning would load the weights first, and speak of those that another model lacks.
@@ -76,8 +73,6 @@ class RunCheckpoint(Checkpoint):
                 f"'{last}' is no checkpoint ({str(error).partition('. ')[0]}). Was it truncated? Delete the folder, or "
                 "choose another 'name'."
             ) from error
-        if "init_args" in before:  # an earlier version kept no defaults
-            before["init_args"] = all_arguments(model, before["init_args"])
         self._compare(before)
         self.record.start(done)
 
@@ -86,8 +81,7 @@ class RunCheckpoint(Checkpoint):
         self.best_epoch = state_dict["best_epoch"]
 
     def _compare(self, before: Mapping[str, Any]) -> None:
-        now = {name: self.settings.get(name) for name in before}  # an earlier version may have kept fewer
-        changed = list(_differences(now, before))
+        changed = list(_differences(self.settings, before))
         if changed:
             raise ValueError(
                 f"'{self.folder}' can only go on as it began, with 'max_epochs' as the one exception (got "

@@ -6,20 +6,21 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._arrays import kept_memory
 from drepm_pyg._checks import check_at_least, check_choice, check_flag, check_positive, check_seed
-from drepm_pyg.data import USER_ITEM
+from drepm_pyg.data.schema import SPLIT_INDEX, USER_ITEM, pair_counts
 from drepm_pyg.evaluation import evaluate
 from drepm_pyg.evaluation.evaluate import check_request
 from drepm_pyg.models import RecommenderModel
 from drepm_pyg.training import run
 from drepm_pyg.training.arguments import all_arguments
 from drepm_pyg.training.metrics_file import read_metrics
+from drepm_pyg.training.settings import Settings
 from drepm_pyg.training.trainer_options import check_trainer, plain_options
 
 __all__ = ["FitResult", "check_options", "fit"]
@@ -125,34 +126,7 @@ def fit(
         FloatingPointError: where a part of the loss becomes NaN or infinite.
         KeyboardInterrupt: after Ctrl-C; the last finished epoch is kept.
     """
-    _check_model(model)
-    check_positive(lr=lr, lr_decay=lr_decay)
-    check_seed(seed=seed)
-    check_flag(resume=resume, track_lines=track_lines, progress=progress, tensorboard=tensorboard)
-    check_options(
-        data,
-        max_epochs=max_epochs,
-        batch_size=batch_size,
-        patience=patience,
-        monitor=monitor,
-        validate_every=validate_every,
-        ks=ks,
-        metrics=metrics,
-    )
-    if isinstance(compile, str):
-        check_choice(torch.compiler.list_backends(exclude_tags=()), compile=compile)
-    else:
-        check_flag(compile=compile)
-    if model.trainable:
-        _check_pairs(data, "edge_index", "training")
-    options = check_trainer(trainer)
-    # Files take Python's numbers alone, and callers have NumPy's.
-    max_epochs, batch_size, patience, validate_every, seed = map(
-        int, (max_epochs, batch_size, patience, validate_every, seed)
-    )
-    lr, lr_decay, ks = float(lr), float(lr_decay), [int(k) for k in ks]
-    built: dict[str, Any] = {"model": type(model).__name__, "init_args": _plain(init_args)}
-    settings: dict[str, Any] = {
+    given: dict[str, Any] = {
         "batch_size": batch_size,
         "lr": lr,
         "lr_decay": lr_decay,
@@ -161,90 +135,23 @@ def fit(
         "validate_every": validate_every,
         "seed": seed,
         "ks": ks,
-        "metrics": list(metrics),
+        "metrics": metrics,
         "track_lines": track_lines,
     }
-    fingerprint = run.fingerprint(data)
-    folder = run.open_folder(Path(root), name, f"{type(model).__name__.lower()}-seed{seed}", resume=resume)
+    _check_call(model, data, given, max_epochs=max_epochs, compile=compile)
+    check_flag(resume=resume, progress=progress, tensorboard=tensorboard)
+    options = check_trainer(trainer)
+    settings, init_args, fingerprint = Settings(**given), _plain(init_args), run.fingerprint(data)
+    folder = run.open_folder(Path(root), name, f"{type(model).__name__.lower()}-seed{settings.seed}", resume=resume)
+    task = _Task(model, data, settings, int(max_epochs), init_args, fingerprint, folder)
     if config is None:
         others = {"root": str(root), "name": name, "compile": compile, "trainer": plain_options(options)}
-        asked = {"max_epochs": max_epochs, **settings, **{key: value for key, value in others.items() if value}}
-        config = run.flat_config(model, built["init_args"], asked)
+        config = _config_of(task, others)
     if not (folder / run.LAST).exists():
         run.write_config(folder, config)
-
-    best_epoch = -1
-    if model.trainable:
-        # Lightning takes seconds to import: who only reads a run does not pay for it.
-        from drepm_pyg.training.loop import train
-        from drepm_pyg.training.module import RecommenderModule
-
-        if not model.training:  # not always: parts of it may be frozen by eval() while it trains
-            model.train()
-        torch.manual_seed(seed)
-        with kept_memory:
-            best_epoch = train(
-                RecommenderModule(
-                    model,
-                    data,
-                    batch_size=batch_size,
-                    lr=lr,
-                    lr_decay=lr_decay,
-                    seed=seed,
-                    ks=ks,
-                    metrics=metrics,
-                    validate_every=validate_every,
-                    compiler=compile,
-                ),
-                folder,
-                max_epochs=max_epochs,
-                patience=patience,
-                monitor=monitor,
-                settings={
-                    **built,
-                    "init_args": all_arguments(model, built["init_args"]),
-                    **settings,
-                    "data": fingerprint,
-                },
-                track_lines=track_lines,
-                progress=progress,
-                tensorboard=tensorboard,
-                options=options,
-            )
-        run.read_weights(folder, model)
-    else:
-        run.write_weights(folder, model)
-    model.eval()
-
-    started = time.perf_counter()
-    results = {f"val/{key}": value for key, value in evaluate(model, data, split="val", ks=ks, metrics=metrics).items()}
-    test = data[USER_ITEM].get("test_edge_label_index")
-    if test is not None and test.size(1) > 0:
-        results |= {f"test/{key}": value for key, value in evaluate(model, data, ks=ks, metrics=metrics).items()}
-    rows = read_metrics(folder / run.METRICS)
-    costs: dict[str, Any] = {
-        "epochs": len(rows),
-        "seconds": sum(float(row["seconds"]) for row in rows) + time.perf_counter() - started,
-        "seconds_per_epoch": sum(float(row["train/seconds"]) for row in rows) / max(1, len(rows)),
-        "peak_memory": _peak_memory(),
-        "peak_device_memory": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
-    }
+    best_epoch = _train(task, progress=progress, tensorboard=tensorboard, compile=compile, options=options)
     run.write_config(folder, config)
-    run.write_result(
-        folder,
-        {
-            **built,
-            "metrics": results,
-            "best_epoch": best_epoch,
-            **costs,
-            "num_parameters": sum(p.numel() for p in model.parameters()),
-            "seed": seed,
-            "settings": {"max_epochs": max_epochs, **settings},
-            "fingerprint": fingerprint,
-            "versions": run.versions(),
-        },
-    )
-    return FitResult(model, results, best_epoch, folder, **costs)
+    return _finish(task, best_epoch)
 
 
 def check_options(
@@ -269,7 +176,113 @@ def check_options(
         if not value:
             raise ValueError(f"'{name}' must name at least one (got {value!r}).")
     check_choice([f"val/{metric}@{k}" for k in ks for metric in metrics], monitor=monitor)
-    _check_pairs(data, "val_edge_label_index", "validation")
+    _check_pairs(data, "val")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A call of ``fit`` that was found right, and the folder of its run."""
+
+    model: RecommenderModel
+    data: HeteroData
+    settings: Settings
+    max_epochs: int
+    init_args: dict[str, Any] | None
+    fingerprint: str
+    folder: Path
+
+
+def _config_of(task: _Task, others: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of the call; of the ``others``, those that say something."""
+    asked = {"max_epochs": task.max_epochs, **task.settings.plain()}
+    asked |= {name: value for name, value in others.items() if value}
+    return run.flat_config(task.model, task.init_args, asked)
+
+
+def _train(task: _Task, *, progress: bool, tensorboard: bool, compile: bool | str, options: Mapping[str, Any]) -> int:
+    """Train the model, load its best weights, and return their epoch; -1 where there is nothing to train."""
+    model, settings = task.model, task.settings
+    if not model.trainable:
+        run.write_weights(task.folder, model)
+        return -1
+    # Lightning takes seconds to import: who only reads a run does not pay for it.
+    from drepm_pyg.training.loop import train
+    from drepm_pyg.training.module import RecommenderModule
+
+    if not model.training:  # not always: parts of it may be frozen by eval() while it trains
+        model.train()
+    fixed = {
+        "model": type(model).__name__,
+        "init_args": all_arguments(model, task.init_args),
+        **settings.plain(),
+        "data": task.fingerprint,
+    }
+    torch.manual_seed(settings.seed)
+    with kept_memory:
+        best_epoch = train(
+            RecommenderModule(model, task.data, settings, compiler=compile),
+            task.folder,
+            max_epochs=task.max_epochs,
+            fixed=fixed,
+            progress=progress,
+            tensorboard=tensorboard,
+            options=options,
+        )
+    run.read_weights(task.folder, model)
+    return best_epoch
+
+
+def _finish(task: _Task, best_epoch: int) -> FitResult:
+    """Rank by the best weights, and write what came out."""
+    model, data, settings = task.model.eval(), task.data, task.settings
+    started = time.perf_counter()
+    results: dict[str, float] = {}
+    for split in ("val", "test"):
+        if pair_counts(data).get(split):
+            values = evaluate(model, data, split=split, ks=settings.ks, metrics=settings.metrics)
+            results |= {f"{split}/{key}": value for key, value in values.items()}
+    rows = read_metrics(task.folder / run.METRICS)
+    costs: dict[str, Any] = {
+        "epochs": len(rows),
+        "seconds": sum(float(row["seconds"]) for row in rows) + time.perf_counter() - started,
+        "seconds_per_epoch": sum(float(row["train/seconds"]) for row in rows) / max(1, len(rows)),
+        "peak_memory": _peak_memory(),
+        "peak_device_memory": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
+    }
+    run.write_result(
+        task.folder,
+        {
+            "model": type(model).__name__,
+            "init_args": task.init_args,
+            "metrics": results,
+            "best_epoch": best_epoch,
+            **costs,
+            "num_parameters": sum(p.numel() for p in model.parameters()),
+            "seed": settings.seed,
+            "settings": {"max_epochs": task.max_epochs, **settings.plain()},
+            "fingerprint": task.fingerprint,
+            "versions": run.versions(),
+        },
+    )
+    return FitResult(model, results, best_epoch, task.folder, **costs)
+
+
+def _check_call(
+    model: Any, data: HeteroData, given: Mapping[str, Any], *, max_epochs: int, compile: bool | str
+) -> None:
+    """What a run would stumble over later, or silently do without; ``given`` are its settings."""
+    _check_model(model)
+    check_positive(lr=given["lr"], lr_decay=given["lr_decay"])
+    check_seed(seed=given["seed"])
+    check_flag(track_lines=given["track_lines"])
+    named = ("batch_size", "patience", "monitor", "validate_every", "ks", "metrics")
+    check_options(data, max_epochs=max_epochs, **{name: given[name] for name in named})
+    if isinstance(compile, str):
+        check_choice(torch.compiler.list_backends(exclude_tags=()), compile=compile)
+    else:
+        check_flag(compile=compile)
+    if model.trainable:
+        _check_pairs(data, "train")
 
 
 def _check_model(model: Any) -> None:
@@ -293,12 +306,12 @@ def _plain(init_args: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return plain
 
 
-def _check_pairs(data: HeteroData, attribute: str, what: str) -> None:
-    pairs = data[USER_ITEM].get(attribute)
-    if pairs is None or pairs.size(1) == 0:
+def _check_pairs(data: HeteroData, split: Literal["train", "val"]) -> None:
+    if not pair_counts(data).get(split):
+        what = {"train": "training", "val": "validation"}[split]
         raise ValueError(
-            f"'data' must have {what} pairs in {list(USER_ITEM)}.{attribute} (got none). Split it first, as by "
-            "drepm_pyg.data.random_split(data)."
+            f"'data' must have {what} pairs in {list(USER_ITEM)}.{SPLIT_INDEX[split]} (got none). Split it first, as "
+            "by drepm_pyg.data.random_split(data)."
         )
 
 

@@ -26,25 +26,37 @@ def train(
     folder: Path,
     *,
     max_epochs: int,
-    patience: int,
-    monitor: str,
-    settings: Mapping[str, Any],
-    track_lines: bool,
+    fixed: Mapping[str, Any],
     progress: bool,
     tensorboard: bool,
     options: Mapping[str, Any],
 ) -> int:
     """Train on, from the folder's last checkpoint if there is one, and return the best epoch.
 
+    Args:
+        module: the model, its data and the settings.
+        folder: the run's folder.
+        max_epochs: epochs at most.
+        fixed: what must not change when the run goes on.
+        progress: whether to tell of the epochs on stderr.
+        tensorboard: whether to write the numbers for TensorBoard, too.
+        options: further arguments of Lightning's trainer.
+
     Raises:
         ValueError: where ``options`` ask for several devices, or ended the training before any epoch was validated.
         KeyboardInterrupt: after Ctrl-C, in words that say how to go on.
     """
     # A metric that stands still between two validations is not larger either: patience counts epochs, not validations.
-    stopping = EarlyStopping(monitor, patience=patience, mode="max", strict=False, check_on_train_epoch_end=True)
-    keeper = RunCheckpoint(folder, stopping, settings)
+    stopping = EarlyStopping(
+        module.settings.monitor,
+        patience=module.settings.patience,
+        mode="max",
+        strict=False,
+        check_on_train_epoch_end=True,
+    )
+    keeper = RunCheckpoint(folder, stopping, fixed)
     callbacks: list[lightning.Callback] = [GeneratorState(), stopping, keeper]
-    callbacks += [RepresentationMonitor()] if track_lines else []
+    callbacks += [RepresentationMonitor()] if module.settings.track_lines else []
     callbacks += [RunProgress(stopping)] if progress else []
     defaults: dict[str, Any] = {
         "accelerator": "auto",
@@ -69,7 +81,7 @@ def train(
                 "triples. Leave 'devices' out."
             )
         if last.exists():
-            keeper.go_on(last, module.model)
+            keeper.go_on(last)
         try:
             trainer.fit(module, ckpt_path=last if last.exists() else None)
         except SystemExit as stop:  # how Lightning ends after Ctrl-C

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from drepm_pyg._checks import CorruptFileError
+from drepm_pyg._files import replaced
 
-__all__ = ["MetricsFile", "read_metrics"]
+__all__ = ["MetricsFile", "read_metrics", "read_numbers"]
 
 
 def read_metrics(path: str | Path) -> list[dict[str, str]]:
@@ -16,6 +17,11 @@ def read_metrics(path: str | Path) -> list[dict[str, str]]:
         return []
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def read_numbers(path: str | Path) -> list[dict[str, float]]:
+    """The rows of :func:`read_metrics` as numbers, each without the columns that it has no value in."""
+    return [{name: float(value) for name, value in row.items() if value} for row in read_metrics(path)]
 
 
 class MetricsFile:
@@ -47,9 +53,7 @@ class MetricsFile:
         """Add the row of an epoch."""
         self.rows.append(row)
         names = list(dict.fromkeys(name for entry in self.rows for name in entry))
-        waiting = self.path.with_suffix(".tmp")
-        with waiting.open("w", newline="") as file:
+        with replaced(self.path) as whole, whole.open("w", newline="") as file:
             writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows(self.rows)
-        waiting.replace(self.path)

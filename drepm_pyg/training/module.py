@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import lightning
@@ -11,8 +11,9 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.evaluation import evaluate
-from drepm_pyg.evaluation.evaluation_mode import evaluation_mode
+from drepm_pyg.evaluation.scoring import ranked_by
 from drepm_pyg.models import RecommenderModel, Triples
+from drepm_pyg.training.settings import Settings
 from drepm_pyg.training.triples import EpochTriples, epoch_generator
 
 __all__ = ["RecommenderModule"]
@@ -38,13 +39,7 @@ class RecommenderModule(lightning.LightningModule):
     Args:
         model: the model to train.
         data: the schema's HeteroData.
-        batch_size: triples per batch.
-        lr: learning rate of Adam.
-        lr_decay: factor per 50 epochs, applied each epoch as ``lr_decay ** (epoch / 50)``; 1 keeps it constant.
-        seed: of the triples.
-        ks: cut-offs of the validation metrics.
-        metrics: names of the validation metrics.
-        validate_every: epochs from one validation to the next; the last epoch is always validated.
+        settings: of the triples, of Adam and of the validations.
         compiler: what compiles the loss, see :func:`drepm_pyg.training.fit`.
 
     Attributes:
@@ -55,21 +50,13 @@ class RecommenderModule(lightning.LightningModule):
         self,
         model: RecommenderModel,
         data: HeteroData,
+        settings: Settings,
         *,
-        batch_size: int,
-        lr: float,
-        lr_decay: float,
-        seed: int,
-        ks: Sequence[int],
-        metrics: Sequence[str],
-        validate_every: int = 1,
         compiler: bool | str = False,
     ) -> None:
         super().__init__()
-        self.model, self.data = model, data
-        self.batch_size, self.lr, self.lr_decay, self.seed = batch_size, lr, lr_decay, seed
-        self.ks, self.metric_names, self.validate_every = tuple(ks), tuple(metrics), validate_every
-        self.triples = EpochTriples(data, batch_size=batch_size, seed=seed)
+        self.model, self.data, self.settings = model, data, settings
+        self.triples = EpochTriples(data, batch_size=settings.batch_size, seed=settings.seed)
         self.row: dict[str, float] = {}
         self._compiler = compiler
         self._loss = model.loss
@@ -82,7 +69,7 @@ class RecommenderModule(lightning.LightningModule):
         """Bring the data to the trainer's device, in a copy: the caller's stays where it is."""
         if self.device.type != "cpu":
             self.data = copy.copy(self.data).to(self.device)
-            self.triples = EpochTriples(self.data, batch_size=self.batch_size, seed=self.seed)
+            self.triples = EpochTriples(self.data, batch_size=self.settings.batch_size, seed=self.settings.seed)
         if isinstance(self._compiler, str):
             self._loss = torch.compile(self.model.loss, backend=self._compiler)
         elif self._compiler:
@@ -103,7 +90,8 @@ class RecommenderModule(lightning.LightningModule):
         self._started, self._sums, self._seen, self._ranked = time.perf_counter(), {}, 0, None
         self.row = {"epoch": self.current_epoch}
         # Another stream than that of this run's triples: what a model draws must not depend on how many were drawn.
-        self.model.before_epoch(self.data, epoch_generator(self.seed + 1, self.current_epoch, self.device))
+        generator = epoch_generator(self.settings.seed + 1, self.current_epoch, self.device)
+        self.model.before_epoch(self.data, generator)
 
     def training_step(self, batch: Triples, batch_idx: int) -> torch.Tensor:
         """The loss of a batch; its parts are summed on the device, so that no step waits for the host."""
@@ -119,7 +107,7 @@ class RecommenderModule(lightning.LightningModule):
         """Whether the current epoch ends with a validation."""
         done = self.current_epoch + 1
         last = done == self.trainer.max_epochs or 0 < self.trainer.max_steps <= self.trainer.global_step
-        return last or done % self.validate_every == 0
+        return last or done % self.settings.validate_every == 0
 
     def ranked(self) -> Any:
         """What ranks the items when the epoch ends: its tables, made once for all who ask, or the model if it has none.
@@ -129,15 +117,15 @@ class RecommenderModule(lightning.LightningModule):
         """
         self._close_training()
         if self._ranked is None:
-            with evaluation_mode(self.model), torch.no_grad():
-                self._ranked = self.model(self.data) if self.model.factorized else self.model
+            self._ranked = ranked_by(self.model, self.data)
         return self._ranked
 
     def on_train_epoch_end(self) -> None:
         """Validate, and hand the row on to Lightning; it comes after the callbacks' hook of the same name."""
         self._close_training()
         if self.validates:
-            values = evaluate(self.ranked(), self.data, split="val", ks=self.ks, metrics=self.metric_names)
+            ks, metrics = self.settings.ks, self.settings.metrics
+            values = evaluate(self.ranked(), self.data, split="val", ks=ks, metrics=metrics)
             self.row |= {f"val/{name}": value for name, value in values.items()}
         self.row["seconds"] = time.perf_counter() - self._started
         numbers = {name: value for name, value in self.row.items() if name != "epoch"}  # which Lightning adds itself
@@ -159,9 +147,9 @@ class RecommenderModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Adam in one fused pass over the tables; the decay as a factor per epoch."""
-        optimizer = torch.optim.Adam(self.model.parameters(), lr=self.lr, fused=True)
-        if self.lr_decay == 1:
+        optimizer = torch.optim.Adam(self.model.parameters(), lr=self.settings.lr, fused=True)
+        decay = self.settings.lr_decay
+        if decay == 1:
             return optimizer
-        decay = self.lr_decay
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: decay ** (epoch / 50))
         return [optimizer], [schedule]

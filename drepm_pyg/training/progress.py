@@ -43,9 +43,8 @@ class RunProgress(lightning.Callback):
         """Tell of the epoch before, now that it is validated; then from the first step again."""
         self._tell(pl_module)
         steps = trainer.num_training_batches
-        self.bar.reset(
-            self.task, total=steps, epoch=trainer.current_epoch, news=self.news
-        )  # it forgets what is not said
+        # It forgets what is not said.
+        self.bar.reset(self.task, total=steps, epoch=trainer.current_epoch, news=self.news)
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -68,7 +67,8 @@ class RunProgress(lightning.Callback):
         if not isinstance(module, RecommenderModule) or "seconds" not in module.row:
             return  # before the first epoch
         row, monitor = module.row, self.stopping.monitor
-        parts = [f"{name[6:]} {row[name]:.4f}" for name in row if name.startswith("train/") and name != "train/seconds"]
+        losses = [name for name in row if name.startswith("train/") and name != "train/seconds"]
+        parts = [f"{name.removeprefix('train/')} {row[name]:.4f}" for name in losses]
         best = f"best {float(self.stopping.best_score):.4f}, {self.stopping.wait_count}/{self.stopping.patience}"
         seen = f"{monitor} {row[monitor]:.4f} ({best})" if monitor in row else f"({best})"
         self.news = f"{'  '.join(parts)}  {seen}"

@@ -26,10 +26,10 @@ class RepresentationMonitor(lightning.Callback):
         tables = pl_module.ranked()
         if not isinstance(tables, Representations):
             return
-        lines = {"behavior": tables.behavior, "modal": tables.modal}
-        for name, line in lines.items():
-            if line is not None:
-                values = evaluate(line, pl_module.data, split="val", ks=pl_module.ks, metrics=pl_module.metric_names)
+        ks, metrics = pl_module.settings.ks, pl_module.settings.metrics
+        for name, line in tables.lines().items():
+            if name != "general":  # which validation itself ranks by
+                values = evaluate(line, pl_module.data, split="val", ks=ks, metrics=metrics)
                 pl_module.row |= {f"val/{name}/{metric}": value for metric, value in values.items()}
         pl_module.row |= cosine_distances(tables)
 

@@ -16,6 +16,7 @@ from torch_geometric.data import HeteroData
 
 import drepm_pyg
 from drepm_pyg._checks import CorruptFileError
+from drepm_pyg._files import replaced
 from drepm_pyg.models import RecommenderModel, WithBMA, available_models, get_model
 from drepm_pyg.typing import Tensor
 
@@ -149,14 +150,14 @@ def flat_config(
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:
     """What the run was asked for."""
-    (folder / CONFIG).write_text(yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False))
+    with replaced(folder / CONFIG) as file:
+        file.write_text(yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False))
 
 
 def write_result(folder: Path, result: Mapping[str, Any]) -> None:
     """What came out, written last and at once: a folder with a result is a finished run."""
-    waiting = folder / f"{RESULT}.tmp"
-    waiting.write_text(json.dumps(dict(result), indent=2) + "\n")
-    waiting.replace(folder / RESULT)
+    with replaced(folder / RESULT) as file:
+        file.write_text(json.dumps(dict(result), indent=2) + "\n")
 
 
 def read_result(folder: str | Path) -> dict[str, Any]:
@@ -183,9 +184,8 @@ def write_weights(folder: Path, model: RecommenderModel) -> None:
     """The weights as safetensors: loading them runs no code."""
     # Copies: the format has no place for two names of one memory.
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    waiting = folder / f"{WEIGHTS}.tmp"
-    save_file(tensors, waiting)
-    waiting.replace(folder / WEIGHTS)
+    with replaced(folder / WEIGHTS) as file:
+        save_file(tensors, file)
 
 
 def read_weights(folder: Path, model: RecommenderModel) -> None:

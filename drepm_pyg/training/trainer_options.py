@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["check_trainer", "plain_options"]
+__all__ = ["OWN", "check_trainer", "plain_options"]
 
 #: Arguments of Lightning's trainer that ``fit`` sets by itself, and the argument of ``fit`` that decides.
-_OWN = {
+OWN = {
     "max_epochs": "max_epochs",
     "default_root_dir": "root",
     "enable_progress_bar": "progress",
@@ -30,7 +30,7 @@ def check_trainer(options: Mapping[str, Any] | None) -> dict[str, Any]:
             f"'trainer' must be a mapping of arguments of lightning.Trainer (got a {type(options).__name__})."
         )
     given = dict(options or {})
-    for name, own in _OWN.items():
+    for name, own in OWN.items():
         if name in given:
             raise ValueError(
                 f"'trainer' must not name '{name}', which fit sets by itself (got {given[name]!r}). Pass fit's '{own}'."

@@ -6,7 +6,8 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least
-from drepm_pyg.data import USER_ITEM, NegativeSampler
+from drepm_pyg.data import NegativeSampler
+from drepm_pyg.data.schema import split_pairs
 from drepm_pyg.models import Triples
 
 __all__ = ["EpochTriples", "epoch_generator"]
@@ -34,9 +35,11 @@ class EpochTriples:
 
     def __init__(self, data: HeteroData, *, batch_size: int = 2048, seed: int = 0) -> None:
         check_at_least(1, batch_size=batch_size)
-        self.edge_index = data[USER_ITEM].edge_index
-        if self.edge_index.size(1) == 0:
-            raise ValueError("'data' must have at least one training pair (got an empty edge_index).")
+        edge_index = split_pairs(data, "train")
+        if edge_index is None or edge_index.size(1) == 0:
+            got = "no edge_index" if edge_index is None else "an empty edge_index"
+            raise ValueError(f"'data' must have at least one training pair (got {got}).")
+        self.edge_index = edge_index
         self.batch_size, self.seed = batch_size, seed
         # A pair in one number: to shuffle them, memory is read at random once a pair.
         self._pairs = self.edge_index[0] << _ITEM_BITS | self.edge_index[1]

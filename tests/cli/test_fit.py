@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from drepm_pyg.cli import main
-from drepm_pyg.data import SyntheticMultimodal, write_mmrec
 from drepm_pyg.graph import write_graph
+from drepm_pyg.training.trainer_options import OWN
 
 DREPMREC = ["--model", "DRepMRec"]
 MODELS = "BM3, BPR, DRepMRec, DualGNN, FREEDOM, ItemKNN, LightGCN, MGCN, MMGCN, MostPopular, VBPR"
@@ -126,11 +126,10 @@ def test_a_path_that_cannot_be_written_is_told_with_its_option(
 
 
 @pytest.mark.errors
-def test_a_misspelt_modality_of_a_graph(refused: Refused, tmp_path: Path) -> None:
-    write_mmrec(SyntheticMultimodal(num_users=60, num_items=40, seed=0)[0], tmp_path / "shop")
+def test_a_misspelt_modality_of_a_graph(refused: Refused, tmp_path: Path, written: Callable[..., Path]) -> None:
     graph = str(tmp_path / "graph.npz")
     write_graph(graph, torch.tensor([[0, 1], [1, 0]]))
-    told = refused(["--model", "FREEDOM", "--data", str(tmp_path / "shop"), "--graphs.txt", graph], status=1)
+    told = refused(["--model", "FREEDOM", "--data", str(written()), "--graphs.txt", graph], status=1)
     assert "'txt'" in told
 
 
@@ -141,3 +140,10 @@ def test_help_is_plain_text(command: str, capsys: pytest.CaptureFixture[str]) ->
     assert "`" not in told
     assert ":class:" not in told
     assert ("WithBMA adds to the loss" if command == "fit" else '"tpe" (a tree of Parzen estimators') in told
+
+
+def test_what_fit_sets_by_itself_is_no_option_of_the_trainer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--help"]) == 0
+    told = capsys.readouterr().out
+    assert "--trainer.accelerator" in told
+    assert [name for name in (*OWN, "callbacks") if f"--trainer.{name} " in told] == []

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from drepm_pyg.cli import main
-from drepm_pyg.data import SyntheticMultimodal, read_mmrec, similar, write_mmrec
+from drepm_pyg.data import read_mmrec, similar
 from drepm_pyg.graph import edge_homophily, hubness, knn_graph, mutual_share, read_graph
 
 
@@ -24,6 +25,12 @@ def described(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[st
     assert main(["graph", *map(str, arguments), "--format", "json"]) == 0
     record: dict[str, Any] = json.loads(capsys.readouterr().out)
     return record
+
+
+def test_a_graph_from_a_feature_file(features: Path) -> None:
+    assert main(["graph", str(features), "--k", "3", "--out", str(features.with_suffix(".npz"))]) == 0
+    written = read_graph(features.with_suffix(".npz"), num_nodes=40)
+    assert torch.equal(written, knn_graph(torch.from_numpy(np.load(features)), 3))
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".pt", ".parquet"])
@@ -43,7 +50,7 @@ def test_the_summary_describes_the_graph(features: Path, capsys: pytest.CaptureF
     others = edge_index[0] != edge_index[1]
     assert record["edges"] == 120
     assert record["mean similarity"] == pytest.approx(float(weight[others].double().mean()))
-    assert record["in-degree skewness"] == pytest.approx(hubness(edge_index, 40))
+    assert record["hubness (skewness of times a neighbour)"] == pytest.approx(hubness(edge_index, 40))
     assert record["mutual edges"] == pytest.approx(mutual_share(edge_index))
     assert sum(record["nodes by times a neighbour"].values()) == 40
     assert record["most often a neighbour"] == int(edge_index[0, others].bincount().max())
@@ -121,10 +128,11 @@ def test_nothing_is_left_of_the_graph(features: Path, capsys: pytest.CaptureFixt
     assert plot.stat().st_size > 0
 
 
-def test_homophily_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_homophily_and_a_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], written: Callable[..., Path]
+) -> None:
     pytest.importorskip("matplotlib")
-    shop = tmp_path / "shop"
-    write_mmrec(SyntheticMultimodal(num_users=60, num_items=40, seed=0)[0], shop)
+    shop = written()
     arguments = ["--k", 5, "--out", tmp_path / "g.npz", "--interactions", shop, "--plot", tmp_path / "g.png"]
     record = described(capsys, shop / "text_feat.npy", *arguments)
     data = read_mmrec(shop)
@@ -134,9 +142,10 @@ def test_homophily_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_no_edges_have_no_homophily(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shop = tmp_path / "shop"
-    write_mmrec(SyntheticMultimodal(num_users=60, num_items=40, seed=0)[0], shop)
+def test_no_edges_have_no_homophily(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], written: Callable[..., Path]
+) -> None:
+    shop = written()
     arguments = ["--k", 5, "--out", tmp_path / "g.npz", "--interactions", shop, "--min_similarity", 2]
     assert described(capsys, shop / "text_feat.npy", *arguments)["homophily"] is None
 
@@ -206,9 +215,10 @@ class TestErrors:
             error = self.fails(capsys, features, "--out", features.with_suffix(".npz"), *more)
             assert "'x' must have the shape [N, F] with F of at least 1 (got [])" in error
 
-    def test_interactions_of_other_items(self, features: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        shop = features.parent / "shop"
-        write_mmrec(SyntheticMultimodal(num_users=60, num_items=30, seed=0)[0], shop)
+    def test_interactions_of_other_items(
+        self, features: Path, capsys: pytest.CaptureFixture[str], written: Callable[..., Path]
+    ) -> None:
+        shop = written(num_items=30)
         error = self.fails(capsys, features, "--out", features.with_suffix(".npz"), "--interactions", shop)
         assert "has 30 items, but there are 40 rows of features" in error
         assert not features.with_suffix(".npz").exists()  # said before the search

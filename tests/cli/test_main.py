@@ -4,12 +4,11 @@ import json
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 from packaging.requirements import Requirement
 
 from drepm_pyg import __version__
@@ -17,7 +16,6 @@ from drepm_pyg.cli import main
 from drepm_pyg.cli.arguments import names
 from drepm_pyg.cli.main import COMMANDS
 from drepm_pyg.data import SyntheticMultimodal, write_mmrec
-from drepm_pyg.graph import knn_graph, read_graph
 from drepm_pyg.models import available_models
 
 # Not FAISS, which doctor lets search, and not what only the makers of the library need.
@@ -25,10 +23,8 @@ USERS_EXTRAS = {"sparse", "text", "plot", "tsne", "parquet", "tensorboard", "ser
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "toy"
-    write_mmrec(SyntheticMultimodal(num_users=60, num_items=40, seed=0)[0], path)
-    return path
+def folder(written: Callable[..., Path]) -> Path:
+    return written()
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,10 +66,11 @@ def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_doctor_says_whether_faiss_searches(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor"]) == 0
-    out = capsys.readouterr().out
-    assert "torch" in out
-    assert "faiss" in out.lower()
+    pytest.importorskip("faiss")
+    assert main(["doctor", "--format", "json"]) == 0
+    found = {row["part"]: row for row in json.loads(capsys.readouterr().out)}
+    assert found["FAISS"]["state"] == "ok"
+    assert found["FAISS"]["detail"].endswith("; a search works")
 
 
 def test_doctor_names_every_optional_package(capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,14 +82,6 @@ def test_doctor_names_every_optional_package(capsys: pytest.CaptureFixture[str])
     assert {Requirement(text).name for found in extras.values() for text in found} - parts == set()
 
 
-def test_a_graph_from_a_feature_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    x = np.random.default_rng(0).normal(size=(30, 5)).astype(np.float32)
-    np.save(tmp_path / "x.npy", x)
-    assert main(["graph", str(tmp_path / "x.npy"), "--k", "3", "--out", str(tmp_path / "graph.npz")]) == 0
-    written = read_graph(tmp_path / "graph.npz", num_nodes=30)
-    assert torch.equal(written, knn_graph(torch.from_numpy(x), 3))
-
-
 def test_fit_evaluate_recommend(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fit = ["fit", "--model", "LightGCN", "--model.num_layers", "1", "--data", str(folder), "--max_epochs", "2"]
     fit += ["--root", str(tmp_path), "--name", "one", "--format", "json"]
@@ -100,9 +89,10 @@ def test_fit_evaluate_recommend(folder: Path, tmp_path: Path, capsys: pytest.Cap
     fitted = json.loads(capsys.readouterr().out)
     saved = json.loads((tmp_path / "one" / "result.json").read_text())
     assert saved["init_args"]["num_layers"] == 1
-    assert str(saved["metrics"]["test/recall@20"])[:6] in json.dumps(fitted)
+    assert fitted["test/recall@20"] == saved["metrics"]["test/recall@20"] > 0
     assert main(["evaluate", str(tmp_path / "one"), "--format", "json"]) == 0
-    assert f"{saved['metrics']['test/recall@20']:.6f}"[:7] in capsys.readouterr().out
+    ranked = json.loads(capsys.readouterr().out)
+    assert ranked["recall@20"] == pytest.approx(saved["metrics"]["test/recall@20"], abs=1e-12)
     assert main(["recommend", str(tmp_path / "one"), "--users", "[0, 3]", "--k", "4", "--format", "json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert len(listed) == 8

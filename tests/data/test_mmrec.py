@@ -234,10 +234,10 @@ DAMAGE = {
         "'image_feat.npy' has 2 rows, but 'baby.inter' names items up to 2 (needs 3). Was the file truncated?",
     ),
     "feature files disagree": (write("text_feat.npy", np.ones((4, 2))), "The feature files disagree about"),
-    "truncated feature file": (truncate, "'text_feat.npy' cannot be mapped as a .npy array"),
+    "truncated feature file": (truncate, "text_feat.npy' cannot be read as a .npy array"),
     "pickled objects": (
         lambda folder: np.save(folder / "text_feat.npy", np.array([["a"], [None]], dtype=object), allow_pickle=True),
-        "'text_feat.npy' cannot be mapped",
+        "text_feat.npy' holds Python objects. Save numbers",
     ),
     "no matrix": (write("text_feat.npy", np.ones(3)), "'text_feat.npy' must hold a float array [items, width]"),
     "integers": (write("text_feat.npy", np.ones((3, 2), dtype=int)), "[items, width] (got int64"),

@@ -4,19 +4,19 @@ from typing import Any
 
 import pytest
 
-from drepm_pyg.experiments.canvas import canvas
-
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The axes of every figure that is drawn from here on."""
-    kept: list[Any] = []
-    enter = canvas.__enter__
+    from matplotlib.figure import Figure
 
-    def keep(self: canvas) -> list[Any]:
-        axes = enter(self)
-        kept.extend(axes)
+    kept: list[Any] = []
+    subplots = Figure.subplots
+
+    def keep(self: Figure, *args: Any, **options: Any) -> Any:
+        axes = subplots(self, *args, **options)
+        kept.extend(axes.flatten())
         return axes
 
-    monkeypatch.setattr(canvas, "__enter__", keep)
+    monkeypatch.setattr(Figure, "subplots", keep)
     return kept

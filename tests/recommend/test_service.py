@@ -70,7 +70,9 @@ def test_what_is_refused_says_why(client: "testclient.TestClient") -> None:
     assert refused.json()["error"].startswith("'user_ids' must hold ids in [0, 13)")
     refused = client.get("/recommend", params={"user": "anna"})
     assert refused.status_code == 400
-    assert refused.json()["error"].startswith("'user_ids' must be whole numbers (got ['anna'])")
+    assert refused.json()["error"] == (
+        "'user_ids' must be whole numbers (got ['anna']). Original ids are taken with 'original_ids=true'."
+    )
     refused = client.get("/similar_items", params={"item": "B99", "original_ids": True})
     assert refused.json()["error"] == (
         "'item_ids' must be original ids of the data, such as 'B00', 'B01', 'B02' (got 1 that are none: ['B99'])."

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,10 +19,10 @@ from torch_geometric.data import HeteroData
 from drepm_pyg._checks import CorruptFileError
 from drepm_pyg.evaluation import evaluate
 from drepm_pyg.models import BM3, FREEDOM, DRepMRec, LightGCN, LossOutput, MostPopular, RecommenderModel, Triples
-from drepm_pyg.training import EpochTriples, FitResult, fingerprint, fit, load_run, read_metrics, read_result
+from drepm_pyg.training import EpochTriples, FitResult, fingerprint, load_run, read_metrics, read_result
 from tests import toy
 
-QUICK = {"batch_size": 16, "max_epochs": 4, "lr": 0.02, "ks": (1, 5), "monitor": "val/recall@5", "progress": False}
+Train = Callable[..., FitResult]
 
 
 def build(cls: type[RecommenderModel], data: HeteroData) -> RecommenderModel:
@@ -32,65 +34,33 @@ def weights(model: RecommenderModel) -> list[torch.Tensor]:
     return [p.detach().clone() for p in model.parameters()]
 
 
-def test_an_epoch_is_every_pair_once_with_a_free_negative() -> None:
-    data = toy.toy_data()
-    edge_index = data["user", "interacts", "item"].edge_index
-    known = set(map(tuple, edge_index.T.tolist()))
-    triples = EpochTriples(data, batch_size=16)
-    batches = list(triples.epoch(0))
-    assert [len(batch) for batch in batches] == [16, 16, 13]
-    assert len(triples) == 3
-    pairs = [pair for batch in batches for pair in zip(batch.user.tolist(), batch.positive.tolist(), strict=True)]
-    assert sorted(pairs) == sorted(known)
-    assert not any(pair in known for b in batches for pair in zip(b.user.tolist(), b.negative.tolist(), strict=True))
-
-
 @pytest.mark.compile
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # both the tracer's own
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 @pytest.mark.parametrize("model", [LightGCN, FREEDOM])  # FREEDOM redraws its graph every epoch
-def test_a_compiled_loss_trains_as_the_plain_one(model: type[RecommenderModel], tmp_path: Path) -> None:
+def test_a_compiled_loss_trains_as_the_plain_one(model: type[RecommenderModel], train: Train) -> None:
     data = toy.toy_data()
     losses = []
     for compiler in (False, "aot_eager"):
         torch._dynamo.reset()
-        run = fit(build(model, data), data, **QUICK, root=tmp_path, compile=compiler)
+        run = train(build(model, data), data, compile=compiler)
         losses.append([float(row["train/total"]) for row in read_metrics(run.path / "metrics.csv")])
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
 @pytest.mark.errors
-def test_a_compiled_model_is_refused(tmp_path: Path) -> None:
+def test_a_compiled_model_is_refused(train: Train, tmp_path: Path) -> None:
     data = toy.toy_data()
     with pytest.raises(TypeError, match=r"\(got a OptimizedModule\)\. Pass the model itself, and compile=True"):
-        fit(torch.compile(build(LightGCN, data)), data, **QUICK, root=tmp_path)
+        train(torch.compile(build(LightGCN, data)), data)
     with pytest.raises(TypeError, match=r"'model' must be a RecommenderModel \(got a Linear\)\. Subclass it"):
-        fit(torch.nn.Linear(2, 2), data, **QUICK, root=tmp_path)
+        train(torch.nn.Linear(2, 2), data)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.errors
-def test_an_unknown_compiler_is_refused(tmp_path: Path) -> None:
+def test_a_run_leaves_its_folder(train: Train, tmp_path: Path) -> None:
     data = toy.toy_data()
-    with pytest.raises(ValueError, match=r"'compile' must be one of .*'inductor'.* \(got 'gcc'\)"):
-        fit(build(LightGCN, data), data, **QUICK, root=tmp_path, compile="gcc")
-    assert not list(tmp_path.iterdir())
-
-
-def test_epochs_differ_and_depend_on_the_seed_alone() -> None:
-    data = toy.toy_data()
-
-    def draw(seed: int, epoch: int) -> list[int]:
-        return torch.cat([batch.positive for batch in EpochTriples(data, seed=seed).epoch(epoch)]).tolist()
-
-    assert draw(0, 1) == draw(0, 1)
-    assert draw(0, 1) != draw(0, 2)
-    assert draw(0, 1) != draw(1, 1)
-
-
-def test_a_run_leaves_its_folder(tmp_path: Path) -> None:
-    data = toy.toy_data()
-    result = fit(build(DRepMRec, data), data, root=tmp_path, init_args={"embedding_dim": 8}, track_lines=True, **QUICK)
+    result = train(build(DRepMRec, data), data, init_args={"embedding_dim": 8}, track_lines=True)
     assert isinstance(result, FitResult)
     assert result.path == tmp_path / "drepmrec-seed0"
     assert (result.path / "config.yaml").exists()
@@ -111,11 +81,11 @@ def test_a_run_leaves_its_folder(tmp_path: Path) -> None:
     assert all(torch.equal(p, q) for p, q in zip(weights(twin), weights(result.model), strict=True))
 
 
-def test_a_part_of_the_loss_is_averaged_over_the_pairs(tmp_path: Path) -> None:
+def test_a_part_of_the_loss_is_averaged_over_the_pairs(train: Train) -> None:
     data = toy.toy_data()
     model = build(LightGCN, data)
     start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    result = fit(model, data, root=tmp_path, **{**QUICK, "max_epochs": 1, "batch_size": 1000})
+    result = train(model, data, max_epochs=1, batch_size=1000)
     model.load_state_dict(start)
     (batch,) = EpochTriples(data, batch_size=1000).epoch(0)
     expected = model.loss(data, batch)
@@ -151,51 +121,51 @@ class Asleep(Frozen):
 
 
 @pytest.mark.filterwarnings("ignore:Found 1 module.s. in eval mode")  # Lightning, of what the user froze
-def test_a_model_in_evaluation_mode_is_trained_in_training_mode(tmp_path: Path) -> None:
+def test_a_model_in_evaluation_mode_is_trained_in_training_mode(train: Train) -> None:
     """As load_run gives one; what was frozen within a model in training mode stays so."""
     data = toy.toy_data()
     model = Asleep.from_data(data)
-    fit(model.eval(), data, root=tmp_path, **QUICK)
+    train(model.eval(), data)
     assert model.seen == {(True, True)}
     frozen = Asleep.from_data(data)
     frozen.part.eval()
-    fit(frozen, data, root=tmp_path, **QUICK)
+    train(frozen, data)
     assert frozen.seen == {(True, False)}
 
 
-def test_dropout_is_drawn_whatever_mode_the_model_comes_in(tmp_path: Path) -> None:
+def test_dropout_is_drawn_whatever_mode_the_model_comes_in(train: Train) -> None:
     data = toy.toy_data()
-    runs = [fit(model, data, root=tmp_path, **QUICK) for model in (build(BM3, data), build(BM3, data).eval())]
+    runs = [train(model, data) for model in (build(BM3, data), build(BM3, data).eval())]
     assert all(torch.equal(p, q) for p, q in zip(*(weights(run.model) for run in runs), strict=True))
 
 
-def test_the_model_of_a_result_scores_as_it_was_evaluated(tmp_path: Path) -> None:
+def test_the_model_of_a_result_scores_as_it_was_evaluated(train: Train) -> None:
     """FREEDOM in training mode would score by the pruned graph of its last epoch."""
     data = toy.toy_data()
-    model = fit(build(FREEDOM, data), data, root=tmp_path, **QUICK).model
+    model = train(build(FREEDOM, data), data).model
     users = torch.arange(data["user"].num_nodes)
     given = model.score(data, users)
     assert torch.equal(given, model.eval().score(data, users))
 
 
-def test_training_stops_after_patience_epochs_without_a_larger_metric(tmp_path: Path) -> None:
+def test_training_stops_after_patience_epochs_without_a_larger_metric(train: Train) -> None:
     data = toy.toy_data()
-    result = fit(Frozen.from_data(data), data, root=tmp_path, patience=3, **{**QUICK, "max_epochs": 50})
+    result = train(Frozen.from_data(data), data, patience=3, max_epochs=50)
     assert (result.epoch, result.epochs) == (0, 4)
 
 
-def test_a_model_without_training_is_only_evaluated(tmp_path: Path) -> None:
+def test_a_model_without_training_is_only_evaluated(train: Train) -> None:
     data = toy.toy_data()
-    result = fit(MostPopular.from_data(data), data, root=tmp_path, **QUICK)
+    result = train(MostPopular.from_data(data), data)
     assert (result.epoch, result.epochs) == (-1, 0)
     assert result.metrics["test/recall@5"] == evaluate(result.model, data, ks=(5,))["recall@5"]
 
 
 @pytest.mark.parametrize("cls", [LightGCN, FREEDOM, BM3], ids=lambda cls: cls.__name__)
-def test_an_interrupted_run_ends_bit_equal(tmp_path: Path, cls: type[RecommenderModel]) -> None:
+def test_an_interrupted_run_ends_bit_equal(train: Train, cls: type[RecommenderModel]) -> None:
     """BM3 draws dropout, FREEDOM its edges: both must go on where they were."""
     data = toy.toy_data()
-    whole = fit(build(cls, data), data, root=tmp_path, name="whole", **QUICK)
+    whole = train(build(cls, data), data, name="whole")
 
     model, loss, steps = build(cls, data), cls.loss, []
 
@@ -207,9 +177,9 @@ def test_an_interrupted_run_ends_bit_equal(tmp_path: Path, cls: type[Recommender
 
     model.loss = stop.__get__(model)
     with pytest.raises(KeyboardInterrupt):
-        fit(model, data, root=tmp_path, name="cut", **QUICK)
+        train(model, data, name="cut")
     torch.manual_seed(99)
-    resumed = fit(cls.from_data(data, embedding_dim=8), data, root=tmp_path, name="cut", resume=True, **QUICK)
+    resumed = train(cls.from_data(data, embedding_dim=8), data, name="cut", resume=True)
     assert all(torch.equal(p, q) for p, q in zip(weights(whole.model), weights(resumed.model), strict=True))
     assert whole.metrics == resumed.metrics
     assert whole.epoch == resumed.epoch
@@ -262,80 +232,68 @@ def test_a_killed_process_goes_on_bit_equal(tmp_path: Path) -> None:
     assert all(torch.equal(last[0][name], last[1][name]) for name in last[0])
 
 
-def test_the_learning_rate_decays_by_the_factor_per_fifty_epochs(tmp_path: Path) -> None:
+def test_the_learning_rate_decays_by_the_factor_per_fifty_epochs(train: Train) -> None:
     data = toy.toy_data()
-    result = fit(build(LightGCN, data), data, root=tmp_path, lr_decay=0.5, **QUICK)
+    result = train(build(LightGCN, data), data, lr_decay=0.5)
     state = torch.load(result.path / "checkpoints" / "last.ckpt", weights_only=True)
     assert state["optimizer_states"][0]["param_groups"][0]["lr"] == pytest.approx(0.02 * 0.5 ** (4 / 50))
 
 
-def test_equal_data_have_equal_fingerprints() -> None:
-    assert fingerprint(toy.toy_data()) == fingerprint(toy.toy_data())
-    changed = toy.toy_data()
-    changed["item"].text[0, 0] += 1
-    assert fingerprint(changed) != fingerprint(toy.toy_data())
-
-
-def test_metrics_are_plain_csv(tmp_path: Path) -> None:
+def test_metrics_are_plain_csv(train: Train) -> None:
     data = toy.toy_data()
-    path = fit(build(LightGCN, data), data, root=tmp_path, **QUICK).path
+    path = train(build(LightGCN, data), data).path
     with (path / "metrics.csv").open() as file:
         assert next(csv.reader(file))[0] == "epoch"
 
 
 @pytest.mark.errors
-def test_a_loss_that_is_not_finite_is_named(tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_is_named(train: Train) -> None:
     data = toy.toy_data()
     model = build(LightGCN, data)
     with torch.no_grad():
         model.encoder.user_embedding.weight[0, 0] = math.nan
     with pytest.raises(FloatingPointError, match=r"not finite in epoch 0 \(train/bpr, train/reg, train/total\)"):
-        fit(model, data, root=tmp_path, **QUICK)
+        train(model, data)
 
 
 @pytest.mark.errors
-def test_a_run_goes_on_as_what_it_was(tmp_path: Path) -> None:
+def test_a_run_goes_on_as_what_it_was(train: Train, tmp_path: Path) -> None:
     data = toy.toy_data()
-    fit(build(LightGCN, data), data, root=tmp_path, name="run", **{**QUICK, "max_epochs": 1})
-    again = {"root": tmp_path, "name": "run", "resume": True, **QUICK}
+    train(build(LightGCN, data), data, name="run", max_epochs=1)
+    again = {"name": "run", "resume": True}
     with pytest.raises(ValueError, match="can only go on as it began"):
-        fit(build(BM3, data), data, **again)
+        train(build(BM3, data), data, **again)
     other = toy.toy_data()
     other["item"].text[0, 0] += 1
     with pytest.raises(ValueError, match=r"\(got other data, or the same with other graphs: fingerprint \w+, was"):
-        fit(build(LightGCN, other), other, **again)
+        train(build(LightGCN, other), other, **again)
     for changed in ({"ks": (5, 3)}, {"metrics": ("recall",)}, {"track_lines": True}):
         with pytest.raises(ValueError, match=f"can only go on as it began.*{next(iter(changed))}="):
-            fit(build(LightGCN, data), data, **{**again, **changed})
+            train(build(LightGCN, data), data, **{**again, **changed})
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    before = torch.load(last, weights_only=True)
-    (kept,) = (state for state in before["callbacks"].values() if "settings" in state)
-    for name in ("ks", "metrics", "track_lines"):
-        del kept["settings"][name]  # as an earlier version wrote it
-    torch.save(before, last)
-    assert fit(build(LightGCN, data), data, **again).epochs == QUICK["max_epochs"]
+    assert train(build(LightGCN, data), data, **again).epochs == 4
     last.write_bytes(last.read_bytes()[:1000])
     with pytest.raises(CorruptFileError, match=r"last.ckpt' is no checkpoint \([^()]*central directory\)\. Was it"):
-        fit(build(LightGCN, data), data, **again)
+        train(build(LightGCN, data), data, **again)
 
 
 @pytest.mark.errors
-def test_only_the_arguments_that_differ_are_told(tmp_path: Path) -> None:
+def test_only_the_arguments_that_differ_are_told(train: Train) -> None:
     data = toy.toy_data()
-    again = {"root": tmp_path, "name": "run", "resume": True, **QUICK}
-    fit(build(LightGCN, data), data, **{**again, "max_epochs": 1}, init_args={"embedding_dim": 8})
+    again = {"name": "run", "resume": True}
+    train(build(LightGCN, data), data, **{**again, "max_epochs": 1}, init_args={"embedding_dim": 8})
     written_out = {"embedding_dim": 8, "num_layers": 3, "readout": "mean"}
-    assert fit(build(LightGCN, data), data, **again, init_args=written_out).epochs == QUICK["max_epochs"]
+    assert train(build(LightGCN, data), data, **again, init_args=written_out).epochs == 4
     with pytest.raises(ValueError, match=r"one exception \(got init_args\.reg=0\.2, was 0\.0001\)\. Take"):
-        fit(build(LightGCN, data), data, **again, init_args={"embedding_dim": 8, "reg": 0.2})
+        train(build(LightGCN, data), data, **again, init_args={"embedding_dim": 8, "reg": 0.2})
 
 
 @pytest.mark.errors
 @pytest.mark.parametrize("damage", ["gone", "empty", "cut in a row", "without an epoch"])
-def test_a_run_that_lost_its_epochs_does_not_go_on(damage: str, tmp_path: Path) -> None:
+def test_a_run_that_lost_its_epochs_does_not_go_on(damage: str, train: Train) -> None:
     data = toy.toy_data()
-    again = {"root": tmp_path, "name": "run", "resume": True, **QUICK}
-    file = fit(build(LightGCN, data), data, **{**again, "max_epochs": 2}).path / "metrics.csv"
+    again = {"name": "run", "resume": True}
+    file = train(build(LightGCN, data), data, **{**again, "max_epochs": 2}).path / "metrics.csv"
     text = file.read_bytes()
     last_row = text.splitlines(keepends=True)[-1]
     left = {"empty": b"", "cut in a row": text[:-3], "without an epoch": text.removesuffix(last_row)}
@@ -345,39 +303,82 @@ def test_a_run_that_lost_its_epochs_does_not_go_on(damage: str, tmp_path: Path) 
         file.write_bytes(left[damage])
     for epochs in (2, 4):
         with pytest.raises(CorruptFileError, match=r"metrics.csv' must have a row for each of the 2 epochs .* missing"):
-            fit(build(LightGCN, data), data, **{**again, "max_epochs": epochs})
+            train(build(LightGCN, data), data, **{**again, "max_epochs": epochs})
 
 
 @pytest.mark.errors
-def test_bad_calls_are_refused_before_any_work(tmp_path: Path) -> None:
+def test_data_without_interactions_are_refused_and_stay_as_they_were(train: Train, tmp_path: Path) -> None:
     data = toy.toy_data()
-    with pytest.raises(ValueError, match=r"'monitor' must be one of .* \(got 'val/auc'\)"):
-        fit(build(LightGCN, data), data, root=tmp_path, **{**QUICK, "monitor": "val/auc"})
-    fit(build(LightGCN, data), data, root=tmp_path, name="lightgcn-seed0", **QUICK)
+    model = build(LightGCN, data)
+    del data["user", "interacts", "item"]
+    kinds = list(data.edge_types)
+    with pytest.raises(ValueError, match=r"'data' must have validation pairs in .*val_edge_label_index \(got none\)"):
+        train(model, data)
+    assert data.edge_types == kinds
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"monitor": "val/auc"}, ValueError, r"'monitor' must be one of .* \(got 'val/auc'\)"),
+        (
+            {"patience": 2, "validate_every": 3},
+            ValueError,
+            r"'patience' must be at least 'validate_every' \(got 2 and 3",
+        ),
+        ({"ks": 20}, TypeError, r"'ks' must be a list or a tuple \(got 20\)"),
+        ({"ks": "20"}, TypeError, r"'ks' must be a list or a tuple \(got '20'\)"),
+        ({"ks": ()}, ValueError, r"'ks' must name at least one \(got \(\)\)"),
+        ({"ks": (toy.ITEMS + 1,)}, ValueError, r"'ks' must be at most the number of items"),
+        ({"metrics": "recall"}, TypeError, r"'metrics' must be a list or a tuple \(got 'recall'\)"),
+        ({"metrics": ()}, ValueError, r"'metrics' must name at least one \(got \(\)\)"),
+        ({"metrics": ("hitrate",)}, ValueError, r"'metrics' must be one of .* \(got 'hitrate'\)"),
+        ({"seed": 0.5}, TypeError, r"'seed' must be an integer \(got 0.5, a float\)"),
+        ({"batch_size": 16.0}, TypeError, r"'batch_size' must be an integer \(got 16.0, a float\)"),
+        ({"lr": 0}, ValueError, r"'lr' must be a finite number above 0 \(got 0\)"),
+        ({"lr_decay": "1"}, TypeError, r"'lr_decay' must be a number \(got '1', a str\)"),
+        ({"resume": "no"}, TypeError, r"'resume' must be True or False \(got 'no'\)"),
+        ({"track_lines": "no"}, TypeError, r"'track_lines' must be True or False \(got 'no'\)"),
+        ({"progress": "no"}, TypeError, r"'progress' must be True or False \(got 'no'\)"),
+        ({"tensorboard": "no"}, TypeError, r"'tensorboard' must be True or False \(got 'no'\)"),
+        ({"compile": 3}, TypeError, r"'compile' must be True or False \(got 3\)"),
+        ({"compile": "gcc"}, ValueError, r"'compile' must be one of .*'inductor'.* \(got 'gcc'\)"),
+        ({"init_args": {"modalities": {"text"}}}, TypeError, r"'init_args' must be plain data"),
+        ({"name": ""}, ValueError, r"'name' must be the name of a folder below"),
+        ({"name": "."}, ValueError, r"'name' must be the name of a folder below"),
+        ({"name": "../out"}, ValueError, r"'name' must be the name of a folder below"),
+        ({"name": "/tmp"}, ValueError, r"'name' must be the name of a folder below"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_a_bad_call_is_refused_before_any_work(
+    train: Train, tmp_path: Path, options: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    data = toy.toy_data()
+    with pytest.raises(error, match=text):
+        train(build(LightGCN, data), data, **options)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.errors
+def test_a_folder_that_holds_a_run_is_refused(train: Train) -> None:
+    data = toy.toy_data()
+    train(build(LightGCN, data), data, name="run", max_epochs=1)
     with pytest.raises(ValueError, match=r"holds a run already\. Go on with resume=True"):
-        fit(build(LightGCN, data), data, root=tmp_path, name="lightgcn-seed0", **QUICK)
-    for name in ("", ".", "../out", "/tmp"):
-        with pytest.raises(ValueError, match=r"'name' must be the name of a folder below"):
-            fit(build(LightGCN, data), data, root=tmp_path, name=name, **QUICK)
-    with pytest.raises(ValueError, match=r"'metrics' must be one of .* \(got 'hitrate'\)"):
-        fit(build(LightGCN, data), data, root=tmp_path, **{**QUICK, "metrics": ("hitrate",)})
-    for name, value in (("ks", 20), ("ks", "20"), ("metrics", "recall")):
-        with pytest.raises(TypeError, match=rf"'{name}' must be a list or a tuple \(got {value!r}\)"):
-            fit(build(LightGCN, data), data, root=tmp_path, **{**QUICK, name: value})
-        with pytest.raises(ValueError, match=rf"'{name}' must name at least one \(got \(\)\)"):
-            fit(build(LightGCN, data), data, root=tmp_path, **{**QUICK, name: ()})
-    with pytest.raises(TypeError, match=r"'seed' must be an integer \(got 0.5, a float\)"):
-        fit(build(LightGCN, data), data, root=tmp_path, seed=0.5, **QUICK)
-    for name in ("resume", "track_lines", "progress", "tensorboard"):
-        with pytest.raises(TypeError, match=rf"'{name}' must be True or False \(got 'no'\)"):
-            fit(build(LightGCN, data), data, **{"root": tmp_path, **QUICK, name: "no"})
-    with pytest.raises(TypeError, match=r"'compile' must be True or False \(got 3\)"):
-        fit(build(LightGCN, data), data, root=tmp_path, compile=3, **QUICK)
-    other = toy.toy_data(seed=5)
-    with pytest.raises(ValueError, match=r"is not what the run in .* was trained on"):
-        load_run(tmp_path / "lightgcn-seed0", other)
-    with pytest.raises(FileNotFoundError, match="the run is not finished"):
-        read_result(tmp_path)
-    del data["user", "interacts", "item"].val_edge_label_index
-    with pytest.raises(ValueError, match="'data' must have validation pairs"):
-        fit(build(LightGCN, data), data, root=tmp_path, name="other", **QUICK)
+        train(build(LightGCN, data), data, name="run")
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(("attribute", "what"), [("edge_index", "training"), ("val_edge_label_index", "validation")])
+def test_data_without_the_pairs_of_a_split_are_refused(train: Train, attribute: str, what: str) -> None:
+    data = toy.toy_data()
+    model = build(LightGCN, data)
+    text = rf"'data' must have {what} pairs in .*\.{attribute} \(got none\)\. Split it first"
+    data["user", "interacts", "item"][attribute] = torch.empty(2, 0, dtype=torch.long)
+    with pytest.raises(ValueError, match=text):
+        train(model, data)
+    del data["user", "interacts", "item"][attribute]
+    with pytest.raises(ValueError, match=text):
+        train(model, data)

@@ -1,6 +1,8 @@
 """The folder of a run: fingerprints of all tensors, a config for the command line, and the model back from it."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,17 @@ from torch import nn
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.models import LightGCN, LossOutput, MostPopular, RecommenderModel, Representations, Triples, WithBMA
-from drepm_pyg.training import FitResult, fingerprint, fit, load_run, read_metrics
+from drepm_pyg.training import FitResult, fingerprint, load_run, read_metrics, read_result
+from drepm_pyg.training.run import write_config, write_result
 from tests import toy
 
+Train = Callable[..., FitResult]
 
-def train(model: RecommenderModel, data: HeteroData, root: Path, **options: Any) -> FitResult:
-    quick = {"batch_size": 16, "max_epochs": 1, "ks": (5,), "monitor": "val/recall@5", "progress": False}
-    return fit(model, data, root=root, **{**quick, **options})
+
+@pytest.fixture
+def train(train: Train) -> Train:
+    """A single epoch."""
+    return partial(train, max_epochs=1)
 
 
 def config_of(run: FitResult) -> dict[str, Any]:
@@ -46,6 +52,13 @@ SPARSE = {
     "coo": torch.Tensor.to_sparse_coo,
     "bsr": lambda dense: dense.to_sparse_bsr((1, 1)),
 }
+
+
+def test_equal_data_have_equal_fingerprints() -> None:
+    assert fingerprint(toy.toy_data()) == fingerprint(toy.toy_data())
+    changed = toy.toy_data()
+    changed["item"].text[0, 0] += 1
+    assert fingerprint(changed) != fingerprint(toy.toy_data())
 
 
 @pytest.mark.parametrize("layout", SPARSE)
@@ -78,38 +91,36 @@ def test_the_layout_is_part_of_the_fingerprint() -> None:
     assert fingerprint(data) != fingerprint(other)
 
 
-def test_data_with_sparse_tensors_are_trained_on(tmp_path: Path) -> None:
+def test_data_with_sparse_tensors_are_trained_on(train: Train) -> None:
     data = toy.toy_data()
     data["item"].adj = torch.eye(3).to_sparse_csr()
-    assert train(LightGCN.from_data(data, embedding_dim=4), data, tmp_path).epochs == 1
+    assert train(LightGCN.from_data(data, embedding_dim=4), data).epochs == 1
 
 
-def test_the_config_of_a_call_says_what_was_asked_for(tmp_path: Path) -> None:
+def test_the_config_of_a_call_says_what_was_asked_for(train: Train, tmp_path: Path) -> None:
     data, init_args = toy.toy_data(), {"embedding_dim": 4}
     trainer = {"precision": "bf16-mixed", "accumulate_grad_batches": 2, "callbacks": []}
-    run = train(
-        LightGCN.from_data(data, **init_args), data, tmp_path, name="one", lr=0.01, trainer=trainer, init_args=init_args
-    )
+    run = train(LightGCN.from_data(data, **init_args), data, name="one", lr=0.01, trainer=trainer, init_args=init_args)
     config = config_of(run)
     assert config["model"] == {"class_path": "drepm_pyg.models.LightGCN", "init_args": init_args}
-    asked = {"lr": 0.01, "ks": [5], "max_epochs": 1, "root": str(tmp_path), "name": "one"}
+    asked = {"lr": 0.01, "ks": [1, 5], "max_epochs": 1, "root": str(tmp_path), "name": "one"}
     assert {name: config[name] for name in asked} == asked
     assert config["trainer"] == {"precision": "bf16-mixed", "accumulate_grad_batches": 2}
     assert not {"data", "compile"} & set(config)
 
 
-def test_the_config_says_what_compiled_the_loss(tmp_path: Path) -> None:
+def test_the_config_says_what_compiled_the_loss(train: Train) -> None:
     data = toy.toy_data()
-    assert config_of(train(MostPopular.from_data(data), data, tmp_path, compile="inductor"))["compile"] == "inductor"
+    assert config_of(train(MostPopular.from_data(data), data, compile="inductor"))["compile"] == "inductor"
 
 
-def test_a_config_without_init_args_names_no_model(tmp_path: Path) -> None:
+def test_a_config_without_init_args_names_no_model(train: Train) -> None:
     """Its defaults would be another model."""
     data = toy.toy_data()
-    assert "model" not in config_of(train(MostPopular.from_data(data), data, tmp_path))
+    assert "model" not in config_of(train(MostPopular.from_data(data), data))
 
 
-def test_alignment_stands_beside_the_model(tmp_path: Path) -> None:
+def test_alignment_stands_beside_the_model(train: Train) -> None:
     data = toy.toy_data()
     init_args = {
         "model": {"class_path": "MGCN", "init_args": {"embedding_dim": 4}},
@@ -117,49 +128,81 @@ def test_alignment_stands_beside_the_model(tmp_path: Path) -> None:
         "beta": 0,
         "gamma": 0,
     }
-    config = config_of(train(WithBMA.from_data(data, **init_args), data, tmp_path, init_args=init_args))
+    config = config_of(train(WithBMA.from_data(data, **init_args), data, init_args=init_args))
     assert config["model"] == init_args["model"]
     assert config["bma"] == {"alpha": 0.1, "beta": 0, "gamma": 0}
 
 
-def test_a_model_of_ones_own_takes_the_weights_of_its_run(tmp_path: Path) -> None:
+def test_a_model_of_ones_own_takes_the_weights_of_its_run(train: Train) -> None:
     data = toy.toy_data()
-    run = train(TwoTables.from_data(data), data, tmp_path, name="own", init_args={})
+    run = train(TwoTables.from_data(data), data, name="own", init_args={})
     twin = load_run(run.path, data, TwoTables.from_data(data))
     assert torch.equal(twin.user.weight, run.model.user.weight)
     assert not twin.training
 
 
 @pytest.mark.errors
-def test_a_model_that_cannot_be_built_is_asked_for(tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_built_is_asked_for(train: Train) -> None:
     data = toy.toy_data()
-    run = train(TwoTables.from_data(data), data, tmp_path, name="own", init_args={})
+    run = train(TwoTables.from_data(data), data, name="own", init_args={})
     with pytest.raises(
         ValueError, match=r"is of TwoTables, which is no model of the library\. .* load_run\(folder, data"
     ):
         load_run(run.path, data)
-    run = train(MostPopular.from_data(data), data, tmp_path)
+    run = train(MostPopular.from_data(data), data)
     with pytest.raises(ValueError, match=r"does not say how its model is built\. .* load_run\(folder, data, model\)"):
         load_run(run.path, data)
 
 
-def test_metrics_are_read_by_the_name_of_their_file(tmp_path: Path) -> None:
+@pytest.mark.errors
+def test_a_run_is_loaded_with_the_data_it_was_trained_on_alone(train: Train) -> None:
+    data = toy.toy_data()
+    path = train(MostPopular.from_data(data), data, init_args={}).path
+    assert isinstance(load_run(path, data), MostPopular)
+    with pytest.raises(ValueError, match=r"is not what the run in .* was trained on \(fingerprint \w+, the run has"):
+        load_run(path, toy.toy_data(seed=5))
+
+
+@pytest.mark.errors
+def test_a_folder_without_a_finished_run_has_no_result(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="the run is not finished"):
+        read_result(tmp_path)
+
+
+def test_metrics_are_read_by_the_name_of_their_file(train: Train, tmp_path: Path) -> None:
     assert read_metrics(str(tmp_path / "metrics.csv")) == []
     data = toy.toy_data()
-    run = train(LightGCN.from_data(data, embedding_dim=4), data, tmp_path)
+    run = train(LightGCN.from_data(data, embedding_dim=4), data)
     assert len(read_metrics(f"{run.path}/metrics.csv")) == 1
 
 
+@pytest.mark.parametrize(("write", "name"), [(write_config, "config.yaml"), (write_result, "result.json")])
+def test_a_file_that_cannot_be_written_whole_stays_as_it_was(
+    write: Callable[[Path, dict[str, Any]], None], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"seed": 1})
+    before = (tmp_path / name).read_text()
+
+    def fill_the_disk(file: Path, text: str) -> None:
+        file.write_bytes(text.encode()[:3])
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", fill_the_disk)
+    with pytest.raises(OSError, match="No space left"):
+        write(tmp_path, {"seed": 2})
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, before)]
+
+
 @pytest.mark.errors  # to a type checker NumPy's numbers are none of Python's
-def test_numbers_of_numpy_are_written_as_pythons(tmp_path: Path) -> None:
+def test_numbers_of_numpy_are_written_as_pythons(train: Train) -> None:
     np = pytest.importorskip("numpy")
     data = toy.toy_data()
     given = {"seed": np.int64(3), "lr": np.float32(0.5), "lr_decay": np.float64(0.5), "ks": (np.int64(5),)}
     given |= {"max_epochs": np.int32(1), "batch_size": np.int64(16), "patience": np.uint8(3)}
     plain = {"seed": 3, "lr": 0.5, "lr_decay": 0.5, "ks": [5], "max_epochs": 1, "batch_size": 16, "patience": 3}
-    run = train(LightGCN.from_data(data, embedding_dim=4), data, tmp_path, **given)
+    run = train(LightGCN.from_data(data, embedding_dim=4), data, **given)
     config, settings = config_of(run), json.loads((run.path / "result.json").read_text())["settings"]
     for name, value in plain.items():
         assert config[name] == settings[name] == value
     asked = {"max_epochs": np.int64(1), "lr": np.float64(0.5)}
-    assert config_of(train(MostPopular.from_data(data), data, tmp_path, config=asked)) == {"max_epochs": 1, "lr": 0.5}
+    assert config_of(train(MostPopular.from_data(data), data, config=asked)) == {"max_epochs": 1, "lr": 0.5}

@@ -9,16 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drepm_pyg._checks import CorruptFileError
+from drepm_pyg._files import replaced
 
 __all__ = ["read_arrays", "write_arrays"]
 
 
 def write_arrays(file: Path, arrays: Mapping[str, Any]) -> None:
     """Write a compressed ``.npz``; a call that is killed leaves what was there."""
-    waiting = file.with_name(f"{file.name}.tmp")
-    with waiting.open("wb") as stream:
+    with replaced(file) as hidden, hidden.open("wb") as stream:
         np.savez_compressed(stream, **arrays)
-    waiting.replace(file)
 
 
 def read_arrays(file: Path) -> dict[str, NDArray[Any]]:

@@ -34,10 +34,11 @@ class GradientMonitor(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Measure, before the epoch's checkpoint is written."""
         assert isinstance(pl_module, RecommenderModule)
-        pairs = pl_module.triples.edge_index.size(1)
+        epoch, triples = trainer.current_epoch, pl_module.triples
+        pairs = triples.edge_index.size(1)
         # The triples of the epoch, in one batch.
-        (batch,) = EpochTriples(pl_module.data, batch_size=pairs, seed=pl_module.seed).epoch(trainer.current_epoch)
-        row: dict[str, float] = {"epoch": trainer.current_epoch}
+        (batch,) = EpochTriples(pl_module.data, batch_size=pairs, seed=triples.seed).epoch(epoch)
+        row: dict[str, float] = {"epoch": epoch}
         for node, found in gradient_conflict(pl_module.model, pl_module.data, batch).items():
             counts, _ = np.histogram(found.rows.cpu().numpy(), bins=BINS, range=(-1, 1))
             row |= {

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from drepm_pyg.training import read_metrics
+from drepm_pyg.training.metrics_file import read_numbers
 
 __all__ = ["BINS", "GRADIENTS", "read_gradients"]
 
@@ -14,4 +14,4 @@ BINS = 40
 
 def read_gradients(folder: Path) -> list[dict[str, float]]:
     """The rows of a finished run."""
-    return [{name: float(value) for name, value in row.items() if value} for row in read_metrics(folder / GRADIENTS)]
+    return read_numbers(folder / GRADIENTS)

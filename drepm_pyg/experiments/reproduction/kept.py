@@ -1,12 +1,12 @@
 """Finished runs without their weights: small enough to be committed, and all that tables and figures are drawn from."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from drepm_pyg._files import replaced
 from drepm_pyg.experiments.experiment import Experiment
 from drepm_pyg.experiments.reproduction.gradients_file import GRADIENTS
 from drepm_pyg.experiments.reproduction.places import Place
@@ -32,14 +32,14 @@ def keep(place: Place, kept: Path) -> None:
         return
     target.mkdir(parents=True, exist_ok=True)
     if not (target / CONFIG).exists():
-        (target / CONFIG).write_text(yaml.safe_dump(_without_paths(place.experiment), sort_keys=False))
+        with replaced(target / CONFIG) as hidden:
+            hidden.write_text(yaml.safe_dump(_without_paths(place.experiment), sort_keys=False), encoding="utf-8")
     watched = {"lines": METRICS, "gradients": GRADIENTS}
     # The result comes last: a folder that has one is a finished run.
     for name in (USERS, *(watched[what] for what in sorted(place.watch)), *sorted(place.points), RESULT):
         if (place.folder / name).exists() and not (target / name).exists():
-            waiting = target / f"{name}.{os.getpid()}.tmp"  # another process may have finished the same run
-            shutil.copyfile(place.folder / name, waiting)
-            waiting.replace(target / name)
+            with replaced(target / name) as hidden:  # another process may have finished the same run
+                shutil.copyfile(place.folder / name, hidden)
 
 
 def _without_paths(experiment: Experiment) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Bold and underlined: only what the paired tests establish."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drepm_pyg.experiments.significance import Pair, pairwise_tests
 
-__all__ = ["marks"]
+__all__ = ["marks", "pair_records"]
 
 
 def marks(
@@ -36,6 +37,26 @@ def marks(
             break
         found[order[place]] = mark
     return found, pairs
+
+
+def pair_records(metric: str, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+    """What the marks rest on: every two rows, with p-values before and after Holm's correction."""
+    return [
+        {
+            "metric": metric,
+            "one": pair.one,
+            "other": pair.other,
+            "difference": pair.comparison.difference,
+            "low": pair.comparison.low,
+            "high": pair.comparison.high,
+            "t_test": pair.comparison.t_test,
+            "wilcoxon": pair.comparison.wilcoxon,
+            "t_test_holm": pair.t_test,
+            "wilcoxon_holm": pair.wilcoxon,
+            "users": pair.comparison.users,
+        }
+        for pair in pairs
+    ]
 
 
 def _differ(pairs: Sequence[Pair], one: str, other: str, level: float) -> bool:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from drepm_pyg.experiments.reproduction.places import Place
 from drepm_pyg.experiments.reproduction.plan import Need, PlannedRun
 from drepm_pyg.experiments.reproduction.users_file import read_users
+from drepm_pyg.experiments.significance import seed_deviation
 
-__all__ = ["Measured", "measure"]
+__all__ = ["Measured", "failures", "measure"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Measured:
         values = self.users(metric, line)
         if values is None:
             return {"mean": None, "deviation": None, "seeds": 0}
-        return {"mean": float(values.mean()), "deviation": _deviation(values), "seeds": len(values)}
+        return {"mean": float(values.mean()), "deviation": seed_deviation(values), "seeds": len(values)}
 
 
 def measure(runs: Sequence[PlannedRun], places: Mapping[Need, Place], failures: Mapping[Path, str]) -> list[Measured]:
@@ -73,5 +74,6 @@ def measure(runs: Sequence[PlannedRun], places: Mapping[Need, Place], failures: 
     ]
 
 
-def _deviation(values: NDArray[np.float64]) -> float | None:
-    return float(values.mean(axis=1).std(ddof=1)) if len(values) > 1 else None
+def failures(measured: Sequence[Measured]) -> list[str]:
+    """One line per run that failed."""
+    return [f"{' '.join(map(str, (each.row, *each.point)))}, {line}" for each in measured for line in each.failures]

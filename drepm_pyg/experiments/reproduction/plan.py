@@ -10,13 +10,14 @@ from typing import Any
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_positive
-from drepm_pyg.data import USER_ITEM
 from drepm_pyg.data import modalities as modalities_of
+from drepm_pyg.data.schema import pair_counts
 from drepm_pyg.experiments.experiment import DERIVED, Experiment
 from drepm_pyg.experiments.reproduction.identity import identity
 from drepm_pyg.experiments.reproduction.settings import PLACE, base_settings, override
 from drepm_pyg.experiments.reproduction.spec import Row, Spec
 from drepm_pyg.training import fingerprint, fit
+from drepm_pyg.training.arguments import defaults
 from drepm_pyg.training.fit import check_options
 
 __all__ = ["Context", "Need", "PlannedRun", "UnsuitedDataError", "first_modality", "plan"]
@@ -205,19 +206,14 @@ def _check_arguments(row: str, experiment: Experiment) -> None:
 
 def _check_training(spec: Spec, row: str, experiment: Experiment, context: Context) -> None:
     """What ``fit`` would refuse, and what it would not measure, is found before anything is trained."""
-    defaults = {name: each.default for name, each in inspect.signature(fit).parameters.items()}
-    options = {
-        name: experiment.options.get(name, defaults[name])
-        for name in inspect.signature(check_options).parameters
-        if name != "data"
-    }
+    given = {**defaults(fit), **experiment.options}
+    options = {name: given[name] for name in inspect.signature(check_options).parameters if name != "data"}
     try:
-        check_positive(**{name: experiment.options.get(name, defaults[name]) for name in ("lr", "lr_decay")})
+        check_positive(lr=given["lr"], lr_decay=given["lr_decay"])
         check_options(context.data, **options)
     except (TypeError, ValueError) as error:
         raise ValueError(f"The row '{row}' of the experiment '{spec.name}' cannot be trained: {error}") from error
-    test = context.data[USER_ITEM].get("test_edge_label_index")
-    if test is None or test.size(1) == 0:
+    if not pair_counts(context.data).get("test"):
         raise ValueError(
             "'data' must have test pairs, as every run ranks them (got none). Split it first, as "
             "by drepm_pyg.data.random_split(data)."

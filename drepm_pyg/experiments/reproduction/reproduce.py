@@ -11,7 +11,7 @@ from typing import Any
 from drepm_pyg._checks import check_at_least, check_choice, require
 from drepm_pyg.experiments.reproduction.kept import keep
 from drepm_pyg.experiments.reproduction.kinds import MAKERS
-from drepm_pyg.experiments.reproduction.measured import Measured, measure
+from drepm_pyg.experiments.reproduction.measured import Measured, failures, measure
 from drepm_pyg.experiments.reproduction.output import Output, write
 from drepm_pyg.experiments.reproduction.places import places
 from drepm_pyg.experiments.reproduction.plan import Context, PlannedRun, UnsuitedDataError, plan
@@ -125,8 +125,8 @@ def reproduce(
     )
     planned, unsuited = _plan(specs, context, seeds)
     placed = places([run for runs in planned.values() for run in runs], context.root, context.kept)
-    failures = run_all(placed.values(), context, jobs=jobs, progress=progress)
-    measured = {spec.name: measure(planned.get(spec.name, ()), placed, failures) for spec in specs}
+    failed = run_all(placed.values(), context, jobs=jobs, progress=progress)
+    measured = {spec.name: measure(planned.get(spec.name, ()), placed, failed) for spec in specs}
     outputs = [
         Output(spec, [], failures=[unsuited[spec.name]])
         if spec.name in unsuited
@@ -137,7 +137,7 @@ def reproduce(
         write(output, context.folder)
     if context.kept is not None:  # with the points that were drawn
         for place in placed.values():
-            if place.folder not in failures:
+            if place.folder not in failed:
                 keep(place, context.kept)
     page = context.folder / "report.html" if report else None
     if page is not None:
@@ -163,7 +163,7 @@ def _plan(
 
 
 def _make(spec: Spec, measured: Sequence[Measured], context: Context) -> Output:
-    lost = [f"{each.row}, {line}" for each in measured for line in each.failures]
+    lost = failures(measured)
     if measured and not any(each.places for each in measured):
         return Output(spec, [], failures=lost)
     try:

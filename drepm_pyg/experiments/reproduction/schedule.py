@@ -1,6 +1,5 @@
 """Run what is not finished yet, one after another or several at once; a run that fails does not stop the rest."""
 
-import copy
 import subprocess
 import sys
 import time
@@ -10,8 +9,8 @@ from pathlib import Path
 from threading import Lock
 
 import torch
-from torch_geometric.data import HeteroData
 
+from drepm_pyg.experiments.graphs_at_hand import GraphsAtHand
 from drepm_pyg.experiments.reproduction.kept import keep
 from drepm_pyg.experiments.reproduction.places import Place
 from drepm_pyg.experiments.reproduction.plan import Context
@@ -67,24 +66,15 @@ def run_all(places: Iterable[Place], context: Context, *, jobs: int, progress: b
 
 
 def _one_by_one(todo: Mapping[str, Place], context: Context, bar: bool) -> Iterator[tuple[str, str | None, float]]:
-    graphs: object = None
-    ready = context.data
+    graphs = GraphsAtHand(context.data, context.cache)
     for key, place in todo.items():
-        began, run = time.perf_counter(), place.experiment
+        began = time.perf_counter()
         try:
-            if graphs != (run.model_class.graph_nodes, run.graphs):  # runs of one model mostly want the same
-                graphs, ready = None, _with_graphs(place, context)
-                graphs = (run.model_class.graph_nodes, run.graphs)
-            train_run(place, ready, progress=bar)
+            train_run(place, graphs.of(place.experiment), progress=bar)
             error = None if place.finished else "it did not record what was asked for"
         except Exception as problem:
             error = f"{type(problem).__name__}: {' '.join(str(problem).split())}"
         yield key, error, time.perf_counter() - began
-
-
-def _with_graphs(place: Place, context: Context) -> HeteroData:
-    run = place.experiment
-    return run.graphs.add(copy.copy(context.data), run.model_class.graph_nodes, context.cache / "graphs")
 
 
 def _at_once(todo: Mapping[str, Place], context: Context, jobs: int) -> Iterator[tuple[str, str | None, float]]:

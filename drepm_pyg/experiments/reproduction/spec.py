@@ -124,36 +124,16 @@ class Spec:
         for key in config:
             check_choice(_KEYS, **{f"a key of the experiment '{name}'": key})
         check_choice(KINDS, kind=config.get("kind"))
-        for key in ("title", "source", "claim", "label", "data"):
-            _check_form(f"{where} must give '{key}' as text", config.get(key), str)
-        for key in ("set", "vary", "columns", "published"):
-            _check_form(f"{where} must give '{key}' as a mapping of names to values", config.get(key), Mapping)
-        _check_form(f"{where} must give 'metrics' as a list, such as [recall@20]", config.get("metrics"), list)
-        _check_form(
-            f"{where} must give 'rows' as a list of models, or as a mapping of names to models",
-            config.get("rows"),
-            (list, Mapping),
-        )
+        _check_forms(where, config)
         kind, common = config["kind"], config.get("set") or {}
         rows = _rows(where, config.get("rows") or [], common)
         if (kind == "statistics") != (not rows):
             raise ValueError(f"{where} must {'have no' if rows else 'name its'} 'rows' (kind '{kind}').")
-        for key, values in (config.get("vary") or {}).items():
-            _check_form(f"{where} must give '{key}' in 'vary' as a list of values", values, list)
-            _check_values(where, key, values or [])
-        vary = {key: list(values) for key, values in (config.get("vary") or {}).items()}
-        if (kind == "sweep") != (len(vary) in (1, 2)) or any(len(values) < 1 for values in vary.values()):
-            raise ValueError(
-                f"{where} must name the values of one or two settings in 'vary' if it is a sweep, and only then "
-                f"(got {vary} for kind '{kind}')."
-            )
+        vary = _vary(where, kind, config)
         columns = config.get("columns") or {}
         if (kind == "curve") != bool(columns):
             raise ValueError(f"{where} must name its 'columns' if it is a curve, and only then.")
-        metrics = tuple(config.get("metrics") or (STATISTICS if kind == "statistics" else ("recall@20", "ndcg@20")))
-        if kind == "statistics":
-            for metric in metrics:
-                check_choice(STATISTICS, metrics=metric)
+        metrics = _metrics(kind, config)
         published = config.get("published") or {}
         names = {"All"} if kind == "statistics" else {row.name for row in rows}
         for data, values in published.items():
@@ -176,6 +156,43 @@ class Spec:
             data=config.get("data"),
             published=published,
         )
+
+
+def _check_forms(where: str, config: Mapping[str, Any]) -> None:
+    """Texts, mappings and lists, before anything looks into them."""
+    for key in ("title", "source", "claim", "label", "data"):
+        _check_form(f"{where} must give '{key}' as text", config.get(key), str)
+    for key in ("set", "vary", "columns", "published"):
+        _check_form(f"{where} must give '{key}' as a mapping of names to values", config.get(key), Mapping)
+    _check_form(f"{where} must give 'metrics' as a list, such as [recall@20]", config.get("metrics"), list)
+    _check_form(
+        f"{where} must give 'rows' as a list of models, or as a mapping of names to models",
+        config.get("rows"),
+        (list, Mapping),
+    )
+
+
+def _vary(where: str, kind: str, config: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The values of the settings that vary, which only a sweep has."""
+    for key, values in (config.get("vary") or {}).items():
+        _check_form(f"{where} must give '{key}' in 'vary' as a list of values", values, list)
+        _check_values(where, key, values or [])
+    vary = {key: list(values) for key, values in (config.get("vary") or {}).items()}
+    if (kind == "sweep") != (len(vary) in (1, 2)) or any(len(values) < 1 for values in vary.values()):
+        raise ValueError(
+            f"{where} must name the values of one or two settings in 'vary' if it is a sweep, and only then "
+            f"(got {vary} for kind '{kind}')."
+        )
+    return vary
+
+
+def _metrics(kind: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is shown: of the data, or of the runs."""
+    metrics = tuple(config.get("metrics") or (STATISTICS if kind == "statistics" else ("recall@20", "ndcg@20")))
+    if kind == "statistics":
+        for metric in metrics:
+            check_choice(STATISTICS, metrics=metric)
+    return metrics
 
 
 def _check_form(message: str, value: Any, form: type | tuple[type, ...]) -> None:

@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.evaluation import evaluate_users
-from drepm_pyg.evaluation.evaluation_mode import evaluation_mode
+from drepm_pyg.evaluation.scoring import ranked_by
 from drepm_pyg.experiments.reproduction.arrays_file import read_arrays, write_arrays
 from drepm_pyg.models import RecommenderModel, Representations
 
@@ -17,8 +16,8 @@ __all__ = ["LINES", "USERS", "read_users", "write_users"]
 
 USERS = "users.npz"
 
-#: The general representation, which the model ranks by, and its two lines where it has them.
-LINES = ("general", "behavior", "modal")
+#: The two lines of a model and the general representation, which it ranks by: how tables and pictures call them.
+LINES = {"behavior": "behaviour", "modal": "modal", "general": "general"}
 
 
 def write_users(folder: Path, model: RecommenderModel, data: HeteroData, **options: Any) -> None:
@@ -31,7 +30,9 @@ def write_users(folder: Path, model: RecommenderModel, data: HeteroData, **optio
         options: ``ks`` and ``metrics`` of :func:`drepm_pyg.evaluation.evaluate_users`.
     """
     arrays: dict[str, NDArray[Any]] = {}
-    for line, tables in _lines(model, data).items():
+    ranked = ranked_by(model, data)
+    lines = ranked.lines() if isinstance(ranked, Representations) else {"general": ranked}
+    for line, tables in lines.items():
         found = evaluate_users(tables, data, **options)
         arrays["user"] = found.user.cpu().numpy()
         arrays |= {f"{line}/{name}": values.double().cpu().numpy() for name, values in found.values.items()}
@@ -45,13 +46,3 @@ def read_users(folder: Path) -> dict[str, NDArray[np.float64]]:
         CorruptFileError: where the file is truncated.
     """
     return {name: values for name, values in read_arrays(folder / USERS).items() if name != "user"}
-
-
-@torch.no_grad()
-def _lines(model: RecommenderModel, data: HeteroData) -> dict[str, Any]:
-    with evaluation_mode(model):
-        tables = model(data) if model.factorized else model
-    if not isinstance(tables, Representations):
-        return {"general": tables}
-    lines = {"general": tables, "behavior": tables.behavior, "modal": tables.modal}
-    return {name: line for name, line in lines.items() if line is not None}

@@ -17,6 +17,7 @@ from drepm_pyg.experiments.reproduction.places import Place
 from drepm_pyg.experiments.reproduction.train_run import train_run
 from drepm_pyg.experiments.sources import CACHE, load_data
 from drepm_pyg.experiments.yaml_file import read_yaml
+from drepm_pyg.training.run import CONFIG
 
 __all__ = ["main"]
 
@@ -33,10 +34,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.tied:
         Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(args.threads)
-    experiment = Experiment.from_config(read_yaml(args.folder / "config.yaml"))
+    experiment = Experiment.from_config(read_yaml(args.folder / CONFIG))
     data = load_data(experiment.data, modalities=experiment.modalities, cache=args.cache)
-    data = experiment.graphs.add(data, experiment.model_class.graph_nodes, args.cache / "graphs")
-    train_run(Place(experiment, args.folder, frozenset(args.watch)), data, progress=False)
+    place = Place(experiment, args.folder, frozenset(args.watch))
+    train_run(place, experiment.with_graphs(data, args.cache), progress=False)
 
 
 def _end_with_parent() -> None:

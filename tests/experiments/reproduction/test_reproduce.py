@@ -33,10 +33,8 @@ EPOCHS = {"max_epochs": 2, "batch_size": 512}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "baby-toy"
-    write_mmrec(SyntheticMultimodal(num_users=50, num_items=40, seed=0)[0], path)
-    return path
+def folder(written: Callable[..., Path]) -> Path:
+    return written("baby-toy", num_users=50)
 
 
 def own(tmp_path: Path, **content: object) -> Path:
@@ -137,6 +135,12 @@ def test_a_run_that_fails_does_not_stop_the_rest(folder: Path, tmp_path: Path) -
     table = (made.folder / "mine.md").read_text()
     assert re.search(r"\| bad +\| failed \|", table)
     assert "FAILED, bad" in table
+
+
+def test_what_failed_at_which_point_is_told_where_everything_failed(folder: Path, tmp_path: Path) -> None:
+    content: dict[str, Any] = {"vary": {"lr": [1e30, 2e30]}, "set": {"batch_size": 64}}
+    made = make(own(tmp_path, kind="sweep", rows=["BPR"], **content), folder, tmp_path)
+    assert [failure.partition(":")[0] for failure in made.failures] == ["BPR 1e+30, seed 0", "BPR 2e+30, seed 0"]
 
 
 def test_a_killed_call_goes_on_with_the_same_numbers(folder: Path, tmp_path: Path) -> None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from drepm_pyg.experiments.reproduction.kinds.comparison import make_table
 from drepm_pyg.experiments.reproduction.kinds.curve import make_curve
 from drepm_pyg.experiments.reproduction.kinds.gradients import make_gradients
 from drepm_pyg.experiments.reproduction.kinds.lines import make_lines
 from drepm_pyg.experiments.reproduction.kinds.statistics import make_statistics
 from drepm_pyg.experiments.reproduction.kinds.sweep import make_sweep
+from drepm_pyg.experiments.reproduction.kinds.table import make_table
 from drepm_pyg.experiments.reproduction.kinds.tsne import make_tsne
 from drepm_pyg.experiments.reproduction.measured import Measured
 from drepm_pyg.experiments.reproduction.output import Output

@@ -5,14 +5,14 @@ from pathlib import Path
 from statistics import mean
 
 from drepm_pyg.experiments.canvas import COLORS, STYLES, canvas
-from drepm_pyg.experiments.reproduction.kinds.comparison import failures
-from drepm_pyg.experiments.reproduction.measured import Measured
+from drepm_pyg.experiments.reproduction.measured import Measured, failures
 from drepm_pyg.experiments.reproduction.output import Output
 from drepm_pyg.experiments.reproduction.plan import Context
 from drepm_pyg.experiments.reproduction.records import record
 from drepm_pyg.experiments.reproduction.spec import Spec
 from drepm_pyg.experiments.reproduction.table import Cell, Table
 from drepm_pyg.training import read_metrics, read_result
+from drepm_pyg.training.metrics_file import read_numbers
 from drepm_pyg.training.run import METRICS
 
 __all__ = ["Curve", "curve_of", "make_curve"]
@@ -62,7 +62,7 @@ def curve_of(seeds: Sequence[Mapping[int, float]]) -> Curve:
 
 
 def _column(folder: Path, column: str) -> Curve:
-    return {int(row["epoch"]): float(row[column]) for row in read_metrics(folder / METRICS) if row.get(column)}
+    return {int(row["epoch"]): row[column] for row in read_numbers(folder / METRICS) if column in row}
 
 
 def _known(each: Measured) -> str:

@@ -8,9 +8,8 @@ import numpy as np
 
 from drepm_pyg.experiments.canvas import COLORS, MARKERS, STYLES, canvas
 from drepm_pyg.experiments.reproduction.gradients_file import BINS, read_gradients
-from drepm_pyg.experiments.reproduction.kinds.comparison import failures
 from drepm_pyg.experiments.reproduction.kinds.curve import Curve, curve_of
-from drepm_pyg.experiments.reproduction.measured import Measured
+from drepm_pyg.experiments.reproduction.measured import Measured, failures
 from drepm_pyg.experiments.reproduction.output import Output
 from drepm_pyg.experiments.reproduction.plan import Context
 from drepm_pyg.experiments.reproduction.records import record

@@ -4,19 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from drepm_pyg.experiments.canvas import COLORS, HATCHES, canvas
-from drepm_pyg.experiments.reproduction.kinds.comparison import failures, pair_records
 from drepm_pyg.experiments.reproduction.kinds.whiskers import whiskers, whiskers_caption
-from drepm_pyg.experiments.reproduction.marks import marks
-from drepm_pyg.experiments.reproduction.measured import Measured
+from drepm_pyg.experiments.reproduction.marks import marks, pair_records
+from drepm_pyg.experiments.reproduction.measured import Measured, failures
 from drepm_pyg.experiments.reproduction.output import Output
 from drepm_pyg.experiments.reproduction.plan import Context
 from drepm_pyg.experiments.reproduction.records import record
 from drepm_pyg.experiments.reproduction.spec import Spec
 from drepm_pyg.experiments.reproduction.table import Cell, Table, measured_cell
+from drepm_pyg.experiments.reproduction.users_file import LINES
 
 __all__ = ["make_lines"]
-
-_SHOWN = {"behavior": "behaviour", "modal": "modal", "general": "general"}
 
 
 def make_lines(spec: Spec, measured: Sequence[Measured], context: Context) -> Output:
@@ -26,13 +24,13 @@ def make_lines(spec: Spec, measured: Sequence[Measured], context: Context) -> Ou
         values = {
             _name(measured, each, shown): users
             for each in measured
-            for line, shown in _SHOWN.items()
+            for line, shown in LINES.items()
             if (users := each.users(metric, line)) is not None
         }
         marked, pairs = marks(metric, values)
         tests += pair_records(metric, pairs)
         for each in measured:
-            for line, shown in _SHOWN.items():
+            for line, shown in LINES.items():
                 name = _name(measured, each, shown)
                 found = each.record(metric, line)
                 records.append(record(spec.name, name, metric, found, mark=marked.get(name, "")))

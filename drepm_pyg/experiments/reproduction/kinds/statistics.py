@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from drepm_pyg.data import USER_ITEM, modalities, modality_mask
-from drepm_pyg.data.schema import SPLIT_INDEX
+from drepm_pyg.data import modalities, modality_mask
+from drepm_pyg.data.schema import pair_counts
 from drepm_pyg.experiments.reproduction.measured import Measured
 from drepm_pyg.experiments.reproduction.output import Output
 from drepm_pyg.experiments.reproduction.plan import Context
@@ -16,8 +16,7 @@ __all__ = ["make_statistics"]
 
 def make_statistics(spec: Spec, measured: Sequence[Measured], context: Context) -> Output:
     """Users, items, interactions of all splits, and the share of pairs without one; the paper's data sets below."""
-    edges, users, items = context.data[USER_ITEM], context.data["user"].num_nodes, context.data["item"].num_nodes
-    splits = {name: edges[attribute].size(1) for name, attribute in SPLIT_INDEX.items() if attribute in edges}
+    users, items, splits = context.data["user"].num_nodes, context.data["item"].num_nodes, pair_counts(context.data)
     interactions = sum(splits.values())
     known = {
         "users": users,

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from drepm_pyg.experiments.canvas import COLORS, MARKERS, STYLES, canvas
-from drepm_pyg.experiments.reproduction.kinds.comparison import failures, pair_records
 from drepm_pyg.experiments.reproduction.kinds.whiskers import whiskers, whiskers_caption
-from drepm_pyg.experiments.reproduction.marks import marks
-from drepm_pyg.experiments.reproduction.measured import Measured
+from drepm_pyg.experiments.reproduction.marks import marks, pair_records
+from drepm_pyg.experiments.reproduction.measured import Measured, failures
 from drepm_pyg.experiments.reproduction.output import Output
 from drepm_pyg.experiments.reproduction.plan import Context, first_modality
 from drepm_pyg.experiments.reproduction.records import record

@@ -12,8 +12,7 @@ from torch.nn import functional as F
 from drepm_pyg.experiments.canvas import COLORS, canvas
 from drepm_pyg.experiments.reproduction.arrays_file import read_arrays, write_arrays
 from drepm_pyg.experiments.reproduction.embedding import mixing, tsne
-from drepm_pyg.experiments.reproduction.kinds.comparison import failures
-from drepm_pyg.experiments.reproduction.measured import Measured
+from drepm_pyg.experiments.reproduction.measured import Measured, failures
 from drepm_pyg.experiments.reproduction.output import Output
 from drepm_pyg.experiments.reproduction.places import Place
 from drepm_pyg.experiments.reproduction.plan import Context
@@ -82,8 +81,7 @@ def _panel(place: Place, spec: Spec, context: Context) -> _Panel:
 def _pairs(place: Place, nodes: int, context: Context) -> tuple[torch.Tensor, torch.Tensor]:
     from drepm_pyg.training import load_run
 
-    run = place.experiment
-    data = run.graphs.add(context.data.__copy__(), run.model_class.graph_nodes, context.cache / "graphs")
+    data = place.experiment.with_graphs(context.data, context.cache)
     with torch.no_grad():
         tables: Any = load_run(place.folder, data)(data)
     if not isinstance(tables, Representations) or tables.behavior is None or tables.modal is None:

@@ -7,9 +7,9 @@ from typing import Any
 
 from drepm_pyg._checks import check_at_least, check_choice, list_faults, require
 from drepm_pyg.experiments.experiment import Experiment, GraphOptions, model_class
+from drepm_pyg.experiments.search.plan import SweepPlan
+from drepm_pyg.experiments.search.space import SPACES, SearchSpace, read_space
 from drepm_pyg.experiments.sources import CACHE
-from drepm_pyg.experiments.sweep_plan import SweepPlan
-from drepm_pyg.experiments.sweep_space import SPACES, SearchSpace, read_space
 from drepm_pyg.models import available_models
 
 __all__ = ["Sweep", "sweep"]
@@ -143,9 +143,9 @@ def _spaces(
 
 
 def _run(plan: SweepPlan, jobs: int, progress: bool) -> Sweep:
-    from drepm_pyg.experiments.sweep_study import ModelStudy, open_storage
-    from drepm_pyg.experiments.sweep_tables import best_experiment, best_row, read_rows, summarize
-    from drepm_pyg.experiments.sweep_worker import run_workers, work
+    from drepm_pyg.experiments.search.study import ModelStudy, open_storage
+    from drepm_pyg.experiments.search.tables import best_experiment, best_row, read_rows, summarize
+    from drepm_pyg.experiments.search.worker import run_workers, work
     from drepm_pyg.training import fingerprint
     from drepm_pyg.training.fit import check_options
 

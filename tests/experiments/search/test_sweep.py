@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import CorruptFileError, MissingExtraError
 from drepm_pyg.cli import main
-from drepm_pyg.data import SyntheticMultimodal, read_mmrec, write_mmrec
+from drepm_pyg.data import read_mmrec, write_mmrec
 from drepm_pyg.experiments import Experiment, GraphOptions, Sweep, load_trained, sweep
 from drepm_pyg.models import BPR, LossOutput, Triples
 from drepm_pyg.training import read_metrics
@@ -29,10 +30,8 @@ LR = {"lr": [1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2]}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "toy"
-    write_mmrec(SyntheticMultimodal(num_users=60, num_items=40, seed=0)[0], path)
-    return path
+def folder(written: Callable[..., Path]) -> Path:
+    return written()
 
 
 def search(folder: Path, root: Path, models: list[str], **options: Any) -> Sweep:
@@ -160,9 +159,9 @@ def test_a_search_that_was_stopped_goes_on_where_it_was(
 
 
 def test_a_trial_belongs_to_one_process_and_to_the_next_where_that_one_ends(folder: Path, tmp_path: Path) -> None:
-    from drepm_pyg.experiments.sweep_plan import SweepPlan
-    from drepm_pyg.experiments.sweep_space import read_space
-    from drepm_pyg.experiments.sweep_study import ModelStudy, open_storage
+    from drepm_pyg.experiments.search.plan import SweepPlan
+    from drepm_pyg.experiments.search.space import read_space
+    from drepm_pyg.experiments.search.study import ModelStudy, open_storage
 
     options = {"monitor": "val/recall@20"}
     plan = SweepPlan(

@@ -9,9 +9,10 @@ from optuna.trial import Trial, TrialState
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.experiments.experiment import Experiment
-from drepm_pyg.experiments.sweep_study import Claim
+from drepm_pyg.experiments.search.study import Claim
 from drepm_pyg.experiments.yaml_file import read_yaml
-from drepm_pyg.training import EpochReport, read_metrics
+from drepm_pyg.training import EpochReport
+from drepm_pyg.training.metrics_file import read_numbers
 from drepm_pyg.training.run import CONFIG, METRICS
 
 __all__ = ["Outcome", "run_trial"]
@@ -65,8 +66,8 @@ def run_trial(experiment: Experiment, data: HeteroData, trial: Trial, monitor: s
     _check_folder(folder, experiment)
     watch = _Watch(trial, monitor)
     try:
-        for row in read_metrics(folder / METRICS):
-            watch({name: float(value) for name, value in row.items() if value})
+        for row in read_numbers(folder / METRICS):
+            watch(row)
         result = experiment.run(data, resume=True, progress=False, trainer={"callbacks": [EpochReport(watch)]})
     except optuna.TrialPruned:
         return _cut_short(folder, monitor, TrialState.PRUNED)
@@ -105,7 +106,7 @@ def _check_folder(folder: Path, experiment: Experiment) -> None:
 
 def _cut_short(folder: Path, monitor: str, state: TrialState, error: str | None = None) -> Outcome:
     """What the rows of a run without a result tell."""
-    rows = [{name: float(value) for name, value in row.items() if value} for row in read_metrics(folder / METRICS)]
+    rows = read_numbers(folder / METRICS)
     best = max((row for row in rows if monitor in row), key=lambda row: row[monitor], default=None)
     return Outcome(
         state,

@@ -3,16 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drepm_pyg.experiments.reproduction.marks import marks
-from drepm_pyg.experiments.reproduction.measured import Measured
+from drepm_pyg.experiments.reproduction.marks import marks, pair_records
+from drepm_pyg.experiments.reproduction.measured import Measured, failures
 from drepm_pyg.experiments.reproduction.output import SHORT, Output
 from drepm_pyg.experiments.reproduction.plan import Context
 from drepm_pyg.experiments.reproduction.records import record
 from drepm_pyg.experiments.reproduction.spec import Spec
 from drepm_pyg.experiments.reproduction.table import Cell, Table, measured_cell, percent_cell
-from drepm_pyg.experiments.significance import Pair
 
-__all__ = ["failures", "make_table", "pair_records"]
+__all__ = ["make_table"]
 
 
 def make_table(spec: Spec, measured: Sequence[Measured], context: Context) -> Output:
@@ -35,31 +34,6 @@ def make_table(spec: Spec, measured: Sequence[Measured], context: Context) -> Ou
         tests=tests,
         failures=failures(measured),
     )
-
-
-def pair_records(metric: str, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
-    """What the marks rest on: every two rows, with p-values before and after Holm's correction."""
-    return [
-        {
-            "metric": metric,
-            "one": pair.one,
-            "other": pair.other,
-            "difference": pair.comparison.difference,
-            "low": pair.comparison.low,
-            "high": pair.comparison.high,
-            "t_test": pair.comparison.t_test,
-            "wilcoxon": pair.comparison.wilcoxon,
-            "t_test_holm": pair.t_test,
-            "wilcoxon_holm": pair.wilcoxon,
-            "users": pair.comparison.users,
-        }
-        for pair in pairs
-    ]
-
-
-def failures(measured: Sequence[Measured]) -> list[str]:
-    """One line per run that failed."""
-    return [f"{' '.join(map(str, (each.row, *each.point)))}, {line}" for each in measured for line in each.failures]
 
 
 def _table(spec: Spec, records: Sequence[dict[str, Any]], context: Context, beside: bool) -> Table:

@@ -24,7 +24,7 @@ __all__ = ["SPACES", "Bounds", "SearchSpace", "read_space"]
 _log = logging.getLogger(__name__)
 
 #: The spaces that come with the library, one ``<Model>.yaml`` a model.
-SPACES = Path(__file__).with_name("spaces")
+SPACES = Path(__file__).parents[1] / "spaces"
 
 #: What of the training may vary; the budget of a trial is the same for all of them.
 _TRAINING = ("batch_size", "lr", "lr_decay")

@@ -1,6 +1,5 @@
 """What a sweep is asked for: the same for every process that takes part in it."""
 
-import copy
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,8 +10,8 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least, check_choice
 from drepm_pyg.experiments.experiment import Experiment, GraphOptions
+from drepm_pyg.experiments.search.space import SearchSpace
 from drepm_pyg.experiments.sources import load_data
-from drepm_pyg.experiments.sweep_space import SearchSpace
 
 __all__ = ["SAMPLERS", "SweepPlan"]
 
@@ -72,10 +71,6 @@ class SweepPlan:
     def read_data(self) -> HeteroData:
         """The data without similarity graphs."""
         return load_data(self.data, modalities=self.modalities, cache=self.cache)
-
-    def add_graphs(self, data: HeteroData, experiment: Experiment) -> HeteroData:
-        """A copy of ``data`` with the graphs that the model of ``experiment`` reads."""
-        return experiment.graphs.add(copy.copy(data), experiment.model_class.graph_nodes, self.cache / "graphs")
 
     def experiment(self, name: str, settings: Mapping[str, Any]) -> Experiment:
         """The run that tries ``settings``, a point of the space of the model ``name``."""

@@ -12,10 +12,11 @@ import yaml
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 
+from drepm_pyg._files import replaced
 from drepm_pyg.experiments.experiment import Experiment
 from drepm_pyg.experiments.markdown import markdown_table
-from drepm_pyg.experiments.sweep_plan import SweepPlan
-from drepm_pyg.experiments.sweep_study import STATE_NAMES, is_current, place_of
+from drepm_pyg.experiments.search.plan import SweepPlan
+from drepm_pyg.experiments.search.study import STATE_NAMES, is_current, place_of
 
 __all__ = ["best_experiment", "best_row", "read_rows", "summarize", "write_tables"]
 
@@ -101,6 +102,5 @@ def _row(model: str, trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    waiting = path.with_name(f"{path.name}.tmp")
-    waiting.write_text(text, encoding="utf-8", newline="")
-    waiting.replace(path)
+    with replaced(path) as hidden:
+        hidden.write_text(text, encoding="utf-8", newline="")

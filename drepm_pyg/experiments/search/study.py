@@ -16,7 +16,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from drepm_pyg._checks import CorruptFileError
-from drepm_pyg.experiments.sweep_plan import SweepPlan
+from drepm_pyg.experiments.search.plan import SweepPlan
 
 __all__ = ["STATE_NAMES", "STUDY", "Claim", "ModelStudy", "is_current", "open_storage", "place_of", "shared_lock"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from drepm_pyg.data import SyntheticMultimodal
 from drepm_pyg.experiments.experiment import Experiment
-from drepm_pyg.experiments.sweep_space import SPACES, SearchSpace, read_space
+from drepm_pyg.experiments.search.space import SPACES, SearchSpace, read_space
 from drepm_pyg.graph import AddSimilarityGraphs
 from drepm_pyg.models import available_models, get_model
 

@@ -12,11 +12,11 @@ from multiprocessing.queues import SimpleQueue
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg.experiments.experiment import Experiment
-from drepm_pyg.experiments.sweep_plan import SweepPlan
-from drepm_pyg.experiments.sweep_study import STATE_NAMES, Claim, ModelStudy, open_storage, shared_lock
-from drepm_pyg.experiments.sweep_tables import read_rows, write_tables
-from drepm_pyg.experiments.sweep_trial import Outcome, run_trial
+from drepm_pyg.experiments.graphs_at_hand import GraphsAtHand
+from drepm_pyg.experiments.search.plan import SweepPlan
+from drepm_pyg.experiments.search.study import STATE_NAMES, Claim, ModelStudy, open_storage, shared_lock
+from drepm_pyg.experiments.search.tables import read_rows, write_tables
+from drepm_pyg.experiments.search.trial import Outcome, run_trial
 
 __all__ = ["run_workers", "work"]
 
@@ -31,7 +31,7 @@ def work(plan: SweepPlan, data: HeteroData, fingerprint: str, *, progress: bool)
         progress: a line per trial on stderr.
     """
     starter = parent_process()
-    graphs = _Graphs(plan, data)
+    graphs = GraphsAtHand(data, plan.cache)
     with open_storage(plan.root) as storage:
         studies = [ModelStudy(plan, name, storage, fingerprint) for name in plan.spaces]
         # A process that lost the one that started it takes no further trial: nobody waits for it.
@@ -94,21 +94,6 @@ def _worker(plan: SweepPlan, threads: int, progress: bool, errors: "SimpleQueue[
         sys.exit(1)
     except Exception as error:
         errors.put(f"{type(error).__name__}: {error}")
-
-
-class _Graphs:
-    """The data with the graphs of the run at hand; runs of one model mostly want the same."""
-
-    def __init__(self, plan: SweepPlan, data: HeteroData) -> None:
-        self.plan, self.data = plan, data
-        self.key: object = None
-        self.ready = data
-
-    def of(self, run: Experiment) -> HeteroData:
-        key = (run.model_class.graph_nodes, run.graphs)
-        if self.key != key:
-            self.key, self.ready = key, self.plan.add_graphs(self.data, run)
-        return self.ready
 
 
 def _next(studies: Sequence[ModelStudy]) -> Claim | None:
