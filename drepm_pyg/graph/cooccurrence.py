@@ -63,22 +63,37 @@ def user_cooccurrence_graph(
     parts = [np.empty((3, 0))]
     for first, shared in _shared(incidence):
         centre = first + np.repeat(np.arange(shared.shape[0]), np.diff(shared.indptr))
-        if metric == "count":
-            order = shared.data
-        elif shrink:
-            order = shared.data / (np.sqrt(size[centre] * size[shared.indices]) + shrink)
-        else:  # the square of the cosine, but for the centre's size: equal cosines are equal numbers
-            order = shared.data**2 / size[shared.indices]
-        order[centre == shared.indices] = -np.inf
-        shared.data = order
+        key = _keys(shared, size[centre], size, metric, shrink)
+        key[centre == shared.indices] = -np.inf
+        shared.data = key
         dense = shared.nnz > _DENSE * shared.shape[0] * num_users
         row, neighbour, best = (_by_tables if dense else _by_sorting)(shared, min(k, num_users))
         parts.append(np.stack([neighbour, first + row, best]))
-    neighbour, centre, weight = np.concatenate(parts, axis=1)
+    neighbour, centre, best = np.concatenate(parts, axis=1)
     graph = torch.from_numpy(np.stack([neighbour, centre]).astype(np.int64))
-    if metric == "cosine" and not shrink:
-        weight = np.sqrt(weight / size[graph[1].numpy()])
+    weight = _weights(best, size[graph[1].numpy()], num_users, metric, shrink)
     return graph.to(edge_index.device), torch.from_numpy(weight).float().to(edge_index.device)
+
+
+def _keys(
+    shared: csr_array, own: NDArray[np.float64], size: NDArray[np.float64], metric: str, shrink: float
+) -> NDArray[np.float64]:
+    """What the neighbours of a user are ranked by, larger is nearer; ``own``: the user's size, for every entry."""
+    if metric == "count":  # with the id, the smaller the larger: no two are equal
+        return np.asarray((shared.data + 1) * len(size) - shared.indices)
+    if shrink:
+        return np.asarray(shared.data / (np.sqrt(own * size[shared.indices]) + shrink))
+    # The square of the cosine, but for the user's own size: equal cosines are equal numbers.
+    return np.asarray(shared.data**2 / size[shared.indices])
+
+
+def _weights(
+    key: NDArray[np.float64], own: NDArray[np.float64], num_users: int, metric: str, shrink: float
+) -> NDArray[np.float64]:
+    """The weights that :func:`_keys` stand for."""
+    if metric == "count":
+        return np.asarray(np.ceil(key / num_users) - 1)
+    return key if shrink else np.asarray(np.sqrt(key / own))
 
 
 def _shared(incidence: csr_array) -> Iterator[tuple[int, csr_array]]:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from drepm_pyg.graph import cooccurrence
 from drepm_pyg.graph.cooccurrence import user_cooccurrence_graph
 
 
@@ -65,3 +66,33 @@ def test_numbers_of_nodes_are_counts() -> None:
             user_cooccurrence_graph(edges, bad, 2, 1)
     with pytest.raises(ValueError, match=r"'num_items' must be at least 0 \(got -1\)"):
         user_cooccurrence_graph(edges, 2, -1, 1)
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_equal_cosines_go_to_the_smaller_id(swap: bool) -> None:
+    """1 / sqrt(107 * 1) is 3 / sqrt(107 * 9), which rounding tells apart."""
+    small = torch.tensor([0])
+    large = torch.tensor([0, 1, 2, *range(200, 206)])
+    items = [torch.arange(107), large if swap else small, small if swap else large]
+    pairs = torch.stack(
+        [torch.repeat_interleave(torch.arange(3), torch.tensor([len(i) for i in items])), torch.cat(items)]
+    )
+    edge_index, weight = user_cooccurrence_graph(pairs, 3, 206, 2, metric="cosine")
+    assert edge_index[0, edge_index[1] == 0].tolist() == [1, 2]
+    torch.testing.assert_close(weight[edge_index[1] == 0], torch.full((2,), 107**-0.5))
+
+
+@pytest.mark.parametrize(("metric", "shrink"), [("count", 0.0), ("cosine", 0.0), ("cosine", 2.0)])
+@pytest.mark.parametrize("dense", [0.0, 2.0])
+def test_blocks_and_tables_change_nothing(
+    metric: str, shrink: float, dense: float, monkeypatch: pytest.MonkeyPatch, generator: torch.Generator
+) -> None:
+    pairs = torch.stack(
+        [torch.randint(60, (500,), generator=generator), torch.randint(40, (500,), generator=generator)]
+    )
+    whole = user_cooccurrence_graph(pairs, 60, 40, 5, metric=metric, shrink=shrink)
+    for name, value in (("_ADDITIONS", 50), ("_ENTRIES", 70), ("_DENSE", dense)):
+        monkeypatch.setattr(cooccurrence, name, value)
+    blocks = user_cooccurrence_graph(pairs, 60, 40, 5, metric=metric, shrink=shrink)
+    assert torch.equal(whole[0], blocks[0])
+    assert torch.equal(whole[1], blocks[1])

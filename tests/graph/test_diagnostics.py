@@ -133,3 +133,7 @@ def test_ids_out_of_range_are_named() -> None:
             diagnostic(graph(STAR), 2)
     with pytest.raises(ValueError, match=r"'graph_a' must have the shape \[2, E\]"):
         jaccard(torch.zeros(3, 2, dtype=torch.long), graph(STAR))
+
+
+def test_an_exact_edge_that_stands_twice_counts_once() -> None:
+    assert recall_at_k(torch.tensor([[1], [0]]), torch.tensor([[1, 1, 2], [0, 0, 0]])) == 0.5

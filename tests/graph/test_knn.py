@@ -96,7 +96,7 @@ def test_exact_on_more_rows_than_one_block() -> None:
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_block_size_changes_nothing(kind: str, metric: str) -> None:
-    x = features(kind, n=300)
+    x = features(kind, n=300, width=24)
     whole, info = knn_graph(x, 7, metric=metric, return_info=True)
     blocks, blocks_info = knn_graph(x, 7, metric=metric, return_info=True, memory_budget=10_000)
     assert (info.index, blocks_info.index) == ("gram", "blocks")
@@ -269,7 +269,7 @@ def test_info_says_what_was_done() -> None:
 
 
 def test_near_ties_beyond_the_shortlist_are_searched_again() -> None:
-    _, info = knn_graph(features("tight", n=300), 3, return_info=True)
+    _, info = knn_graph(features("tight", n=300), 3, index="gram", return_info=True)
     assert info.searched_again > 0
 
 
@@ -382,3 +382,22 @@ def test_a_word_is_no_flag(option: str) -> None:
 def test_a_list_is_no_word(option: str, value: list[str]) -> None:
     with pytest.raises(ValueError, match=f"'{option}' must be one"):
         knn_graph(torch.eye(4), 1, **{option: value})
+
+
+@pytest.mark.parametrize("index", ["gram", "blocks", "kdtree"])
+def test_a_row_without_a_direction_has_the_smallest_ids_however_many_rows_there_are(
+    index: str, generator: torch.Generator
+) -> None:
+    x = torch.randn(3000, 8, generator=generator)
+    x[5] = 0
+    edge_index = knn_graph(x, 3, index=index)
+    assert edge_index[0, edge_index[1] == 5].tolist() == [0, 1, 2]
+
+
+def test_parallel_rows_have_a_cosine_of_one_and_tie() -> None:
+    x = torch.rand(400, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    edge_index, weight = knn_graph(torch.cat([x, 3 * x, 7 * x]), 2, return_weight=True)
+    assert weight.max() <= 1
+    near = edge_index[0].view(-1, 2)
+    assert near[0].tolist() == [400, 800]
+    assert near[400].tolist() == [0, 800]

@@ -232,3 +232,8 @@ def test_cosines_of_users_whose_squares_vanish(
     expected = user_knn_graph(x, pairs, 24, 5, index=index)
     x[10:] *= factor
     assert torch.equal(user_knn_graph(x, pairs, 24, 5, index=index), expected)
+
+
+def test_a_user_whose_pairs_all_weigh_nothing_has_no_row() -> None:
+    pairs, weight = torch.tensor([[0, 1, 2, 2], [0, 1, 2, 0]]), torch.tensor([1.0, 1.0, 0.0, 0.0])
+    assert user_knn_graph(torch.eye(3), pairs, 3, 1, edge_weight=weight).tolist() == [[1, 0], [0, 1]]
