@@ -64,6 +64,18 @@ def bipartite_knn_graph(
     query_mask: Features | None = None,
     **options: Unpack[SearchOptions],
 ) -> tuple[Tensor, Tensor, KNNInfo]: ...
+@overload
+def bipartite_knn_graph(
+    x: Features,
+    query: Features,
+    k: int,
+    *,
+    return_weight: bool = False,
+    return_info: bool = False,
+    mask: Features | None = None,
+    query_mask: Features | None = None,
+    **options: Unpack[SearchOptions],
+) -> KNNOutput: ...
 def bipartite_knn_graph(
     x: Features,
     query: Features,

@@ -180,17 +180,25 @@ def _table(edge_index: Tensor, nodes: NDArray[np.int64], num_nodes: int, k: int,
 def _merged(
     before: NDArray[np.int64], entering: Neighbors, rows: FeatureRows, how: How, k: int, *, loop: bool
 ) -> Neighbors:
-    """The best of old and new neighbours, by their scores in float64."""
-    nodes = entering.nodes
+    """The best of old and new neighbours, by their scores in float64; the scores themselves are left out."""
     class_of = rows.ties.class_of_node
     space = Space(rows, METRICS[how.metric], block_bytes=block_bytes(how.memory_budget))
-    centre = np.repeat(class_of[nodes], before.shape[1])
-    known = space.score(centre, class_of[before.ravel()]).reshape(before.shape)
-    index = np.concatenate([before, entering.index], axis=1)
-    score = np.concatenate([known, entering.score], axis=1)
+    # The node itself keeps its place whatever comes: the last of the others tells whether a new one enters.
+    others = before[:, ::-1][np.arange(len(before)), np.argmax(before[:, ::-1] != entering.nodes[:, None], axis=1)]
+    last = space.score(class_of[entering.nodes], class_of[others])
+    # New ids are the larger ones: a tie is lost.
+    reached = (entering.score[:, 0] > last) & (others != entering.nodes)
+    nodes, known, new = entering.nodes[reached], before[reached], entering.index[reached]
+    centre = np.repeat(class_of[nodes], known.shape[1])
+    score = np.concatenate(
+        [space.score(centre, class_of[known.ravel()]).reshape(known.shape), entering.score[reached]], axis=1
+    )
+    index = np.concatenate([known, new], axis=1)
     # With `loop` the node itself has a place whatever its score: it is taken first, and put where it ranks.
     itself = index == nodes[:, None]
     order = np.lexsort((index, -score, ~itself if loop else itself), axis=1)[:, :k]
     index, score = np.take_along_axis(index, order, axis=1), np.take_along_axis(score, order, axis=1)
     order = np.lexsort((index, -score), axis=1)
-    return Neighbors(nodes, np.take_along_axis(index, order, axis=1), np.take_along_axis(score, order, axis=1))
+    merged = before.copy()
+    merged[reached] = np.take_along_axis(index, order, axis=1)
+    return Neighbors(entering.nodes, merged, np.zeros(merged.shape))

@@ -60,6 +60,16 @@ def knn_graph(
     batch: Int[Tensor, " N"] | None = None,
     **options: Unpack[KNNOptions],
 ) -> tuple[Tensor, Tensor, KNNInfo]: ...
+@overload
+def knn_graph(
+    x: Features,
+    k: int,
+    *,
+    return_weight: bool = False,
+    return_info: bool = False,
+    batch: Int[Tensor, " N"] | None = None,
+    **options: Unpack[KNNOptions],
+) -> KNNOutput: ...
 def knn_graph(
     x: Features,
     k: int,

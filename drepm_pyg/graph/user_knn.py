@@ -69,6 +69,18 @@ def user_knn_graph(
     edge_weight: Float[Tensor, " E"] | None = None,
     **options: Unpack[KNNOptions],
 ) -> tuple[Tensor, Tensor, KNNInfo]: ...
+@overload
+def user_knn_graph(
+    x_item: Features,
+    edge_index: Int[Tensor, "2 E"],
+    num_users: int,
+    k: int,
+    *,
+    return_weight: bool = False,
+    return_info: bool = False,
+    edge_weight: Float[Tensor, " E"] | None = None,
+    **options: Unpack[KNNOptions],
+) -> KNNOutput: ...
 def user_knn_graph(
     x_item: Features,
     edge_index: Int[Tensor, "2 E"],

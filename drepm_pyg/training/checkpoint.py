@@ -17,6 +17,8 @@ from drepm_pyg.training.module import RecommenderModule
 
 __all__ = ["RunCheckpoint"]
 
+_TOLD = 5  # differences that an error lists
+
 
 class RunCheckpoint(Checkpoint):
     """The row of the epoch, the best weights so far, and then the checkpoint that a resumed run starts from.
@@ -29,10 +31,14 @@ class RunCheckpoint(Checkpoint):
         folder: the run's folder.
         stopping: the early stopping, which says whether an epoch was the best.
         settings: what must not change when the run goes on.
+        built: nor this, of how the model was built (:func:`drepm_pyg.training.arguments.built`).
     """
 
-    def __init__(self, folder: Path, stopping: EarlyStopping, settings: Mapping[str, Any]) -> None:
-        self.folder, self.stopping, self.settings = folder, stopping, dict(settings)
+    def __init__(
+        self, folder: Path, stopping: EarlyStopping, settings: Mapping[str, Any], built: Mapping[str, Any]
+    ) -> None:
+        self.folder, self.stopping = folder, stopping
+        self.settings, self.built = dict(settings), dict(built)
         self.record = MetricsFile(folder / run.METRICS)
         self.best_epoch = -1
 
@@ -52,8 +58,8 @@ class RunCheckpoint(Checkpoint):
             trainer.save_checkpoint(file)
 
     def state_dict(self) -> dict[str, Any]:
-        """The best epoch, and under which settings it was found."""
-        return {"best_epoch": self.best_epoch, "settings": self.settings}
+        """The best epoch, under which settings it was found, and of which model."""
+        return {"best_epoch": self.best_epoch, "settings": self.settings, "built": self.built}
 
     def go_on(self, last: Path) -> None:
         """Take up the rows of the epochs that are done; under the same settings, or the end equals no whole run.
@@ -62,30 +68,37 @@ class RunCheckpoint(Checkpoint):
 
         Raises:
             CorruptFileError: where the checkpoint cannot be read, or rows of its epochs are missing.
-            ValueError: where settings differ.
+            ValueError: where settings differ, or what shows of how the model was built.
         """
         try:
             # Our own file, as Lightning reads it; mapped, so that no weights are read twice.
             state = torch.load(last, map_location="cpu", mmap=True, weights_only=True)
-            before, done = state["callbacks"][self.state_key]["settings"], state["epoch"] + 1
+            kept = state["callbacks"][self.state_key]
+            # Earlier versions did not write how the model was built.
+            before, built, done = kept["settings"], kept.get("built", self.built), state["epoch"] + 1
         except (RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError) as error:
             raise CorruptFileError(
                 f"'{last}' is no checkpoint ({str(error).partition('. ')[0]}). Was it truncated? Delete the folder, or "
                 "choose another 'name'."
             ) from error
-        self._compare(before)
+        self._compare(before, built)
         self.record.start(done)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the best epoch."""
         self.best_epoch = state_dict["best_epoch"]
 
-    def _compare(self, before: Mapping[str, Any]) -> None:
+    def _compare(self, before: Mapping[str, Any], built: Mapping[str, Any]) -> None:
         changed = list(_differences(self.settings, before))
+        # Of another class or by other arguments, a model differs in all that it is made of.
+        if all(self.settings.get(name) == before.get(name) for name in ("model", "init_args")):
+            found = (list(_differences(self.built[group], built[group])) for group in self.built)
+            changed += next(filter(None, found), [])
         if changed:
+            more = f"; {len(changed) - _TOLD} more" if len(changed) > _TOLD else ""
             raise ValueError(
                 f"'{self.folder}' can only go on as it began, with 'max_epochs' as the one exception (got "
-                f"{'; '.join(changed)}). Take the settings of its {run.CONFIG}, or choose another 'name'."
+                f"{'; '.join(changed[:_TOLD])}{more}). Take the settings of its {run.CONFIG}, or choose another 'name'."
             )
 
 

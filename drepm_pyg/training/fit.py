@@ -18,7 +18,7 @@ from drepm_pyg.evaluation import evaluate
 from drepm_pyg.evaluation.evaluate import check_request
 from drepm_pyg.models import RecommenderModel
 from drepm_pyg.training import run
-from drepm_pyg.training.arguments import all_arguments
+from drepm_pyg.training.arguments import all_arguments, built
 from drepm_pyg.training.metrics_file import read_metrics
 from drepm_pyg.training.settings import Settings
 from drepm_pyg.training.trainer_options import check_trainer, plain_options
@@ -224,6 +224,7 @@ def _train(task: _Task, *, progress: bool, tensorboard: bool, compile: bool | st
             task.folder,
             max_epochs=task.max_epochs,
             fixed=fixed,
+            built=built(model),
             progress=progress,
             tensorboard=tensorboard,
             options=options,

@@ -27,6 +27,7 @@ def train(
     *,
     max_epochs: int,
     fixed: Mapping[str, Any],
+    built: Mapping[str, Any],
     progress: bool,
     tensorboard: bool,
     options: Mapping[str, Any],
@@ -37,7 +38,8 @@ def train(
         module: the model, its data and the settings.
         folder: the run's folder.
         max_epochs: epochs at most.
-        fixed: what must not change when the run goes on.
+        fixed: the settings that must not change when the run goes on.
+        built: nor what shows of how the model was built.
         progress: whether to tell of the epochs on stderr.
         tensorboard: whether to write the numbers for TensorBoard, too.
         options: further arguments of Lightning's trainer.
@@ -54,7 +56,7 @@ def train(
         strict=False,
         check_on_train_epoch_end=True,
     )
-    keeper = RunCheckpoint(folder, stopping, fixed)
+    keeper = RunCheckpoint(folder, stopping, fixed, built)
     callbacks: list[lightning.Callback] = [GeneratorState(), stopping, keeper]
     callbacks += [RepresentationMonitor()] if module.settings.track_lines else []
     callbacks += [RunProgress(stopping)] if progress else []

@@ -18,7 +18,18 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import CorruptFileError
 from drepm_pyg.evaluation import evaluate
-from drepm_pyg.models import BM3, FREEDOM, DRepMRec, LightGCN, LossOutput, MostPopular, RecommenderModel, Triples
+from drepm_pyg.models import (
+    BM3,
+    FREEDOM,
+    DRepMRec,
+    LightGCN,
+    LossOutput,
+    MostPopular,
+    RecommenderModel,
+    Triples,
+    WithBMA,
+)
+from drepm_pyg.nn.losses import BMALoss
 from drepm_pyg.training import EpochTriples, FitResult, fingerprint, load_run, read_metrics, read_result
 from tests import toy
 
@@ -286,6 +297,61 @@ def test_only_the_arguments_that_differ_are_told(train: Train) -> None:
     assert train(build(LightGCN, data), data, **again, init_args=written_out).epochs == 4
     with pytest.raises(ValueError, match=r"one exception \(got init_args\.reg=0\.2, was 0\.0001\)\. Take"):
         train(build(LightGCN, data), data, **again, init_args={"embedding_dim": 8, "reg": 0.2})
+
+
+class Scaled(LightGCN):
+    """A model of one's own, with an argument that only its repr shows."""
+
+    def __init__(self, num_users: int, num_items: int, scale: float = 1.0, width: int = 2) -> None:
+        super().__init__(num_users, num_items, 8)
+        self.factor = scale
+        self.unused = torch.nn.Parameter(torch.zeros(width))
+
+    def extra_repr(self) -> str:
+        return f"scale={self.factor}"
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("cls", "began", "now", "text"),
+    [
+        (DRepMRec, {"alpha": 0.01}, {"alpha": 0.5}, r"alignment\.bma\.alpha=0\.5, was 0\.01"),
+        (DRepMRec, {"weights": None}, {"weights": {"text": 0.25, "image": 0.75}}, r"modal_line\.weights\.\w+=0\.25, was"),
+        (LightGCN, {"embedding_dim": 8}, {"embedding_dim": 16}, r"encoder\.embedding_dim=16, was 8"),
+        (Scaled, {"scale": 1.0}, {"scale": 2.0}, r"Scaled='Scaled\(scale=2\)', was 'Scaled\(scale=1\)'"),
+        (Scaled, {"width": 2}, {"width": 3}, r"unused=\[3\], was \[2\]"),
+    ],
+    ids=["loss", "weights", "size", "shown", "shape"],
+)
+def test_a_run_goes_on_with_a_model_that_was_built_alike(
+    train: Train, cls: type[RecommenderModel], began: dict[str, Any], now: dict[str, Any], text: str
+) -> None:
+    data = toy.toy_data()
+    again = {"name": "run", "resume": True}
+    train(cls.from_data(data, **began), data, **{**again, "max_epochs": 2})
+    with pytest.raises(ValueError, match=rf"one exception \(got {text}.*\)\. Take the settings"):
+        train(cls.from_data(data, **now), data, **again)
+    assert train(cls.from_data(data, **began), data, **again).epochs == 4
+
+
+@pytest.mark.errors
+def test_an_aligned_model_goes_on_with_the_same_weights_of_the_alignment(train: Train) -> None:
+    data = toy.toy_data()
+    again = {"name": "run", "resume": True}
+    inner = build(DRepMRec, data)
+    train(WithBMA(inner, BMALoss(0.1, 0, 0)), data, **{**again, "max_epochs": 2})
+    with pytest.raises(ValueError, match=r"\(got alignment\.bma\.alpha=0\.7, was 0\.1\)"):
+        train(WithBMA(inner, BMALoss(0.7, 0, 0)), data, **again)
+    assert train(WithBMA(inner, BMALoss(0.1, 0, 0)), data, **again).epochs == 4
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("cls", [DRepMRec, FREEDOM, BM3], ids=lambda cls: cls.__name__)
+def test_a_trained_model_goes_on_itself(train: Train, cls: type[RecommenderModel]) -> None:
+    data = toy.toy_data()
+    model = build(cls, data)
+    train(model, data, name="run", max_epochs=2)
+    assert train(model, data, name="run", resume=True).epochs == 4
 
 
 @pytest.mark.errors
