@@ -1,8 +1,9 @@
 """How fast are similarity graphs built? Ours against FAISS, scikit-learn, PyG's index and plain blocks.
 
 Parts (``--rows``): ``items``, exact graphs of wide features, also as a share of the GEMM peak over the whole call;
-``users``, exact graphs of mean features against building their matrix; ``growth``, many narrow rows and the recall of
-approximate indexes. Peak memory is the growth of the resident size in a process of its own; scores are cosines, k = 10.
+``users``, exact graphs of mean features against building their matrix; ``points``, exact graphs of point clouds, one
+large or many small ones; ``growth``, many narrow rows and the recall of approximate indexes. Peak memory is the growth
+of the resident size in a process of its own; scores are cosines but for points, k = 10.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from kit import baby, machine
 from kit.growth import exponent
 from kit.memory import in_child, peak_of
 from kit.report import Report, parser, ratio, show_case
-from kit.timing import compare
+from kit.timing import Timing, compare
 from torch.nn import functional as F
 from torch_geometric.data import HeteroData
 
@@ -60,6 +61,13 @@ def main() -> None:
         for name in ["Baby"] if args.quick else args.user_graphs:
             title = f"Exact graph of users at the size of {name}, item features 4,096 wide, k = {K}"
             report.table(f"users {name}", title, _users(name, args))
+    if "points" in args.rows:
+        count = 2_000 if args.quick else 100_000
+        title = f"Exact graph of {count:,} points in space, Euclidean distance, k = {K}"
+        report.table("points", title, _points(count, args.rounds))
+        graphs = 20 if args.quick else 600
+        title = f"Exact graphs of {graphs:,} clouds of 64 points in space in one call, Euclidean distance, k = {K}"
+        report.table("clouds", title, _clouds(graphs, args.rounds))
     if "growth" in args.rows:
         rows, exponents = _growth(args)
         note = "Recall over 1,000 rows against exact neighbours. Rows: 384 numbers around one of N / 100 centres."
@@ -68,7 +76,7 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     options = parser(__doc__, case=True)
-    parts = ["items", "users", "growth"]
+    parts = ["items", "users", "points", "growth"]
     options.add_argument("--rows", nargs="+", choices=parts, default=parts)
     options.add_argument("--user-graphs", nargs="+", choices=list(USER_GRAPHS), default=list(USER_GRAPHS))
     options.add_argument("--sizes", nargs="+", type=int, default=[10**4, 10**5, 10**6])
@@ -125,10 +133,10 @@ def _pyg_index(x: Tensor) -> Tensor:
     return MIPSKNNIndex(rows).search(rows, K + 1).index
 
 
-def _sklearn(x: Tensor) -> np.ndarray:
+def _sklearn(x: Tensor, metric: str = "cosine") -> np.ndarray:
     from sklearn.neighbors import NearestNeighbors
 
-    found: np.ndarray = NearestNeighbors(n_neighbors=K, metric="cosine").fit(x.numpy()).kneighbors()[1]
+    found: np.ndarray = NearestNeighbors(n_neighbors=K, metric=metric).fit(x.numpy()).kneighbors()[1]
     return found
 
 
@@ -137,6 +145,58 @@ def _blocks(x: Tensor, rows: Tensor | None = None) -> Tensor:
     normal = F.normalize(x)
     asked = normal if rows is None else normal[rows]
     return torch.cat([(block @ normal.T).topk(K + 1, dim=1).indices for block in asked.split(BLOCK)])
+
+
+def _points(count: int, rounds: int) -> list[dict[str, object]]:
+    x = torch.randn(count, 3, generator=torch.Generator().manual_seed(0))
+    calls: dict[str, Callable[[], object]] = {
+        "knn_graph": lambda: knn_graph(x, K, metric="l2"),
+        "knn_graph, index='blocks'": lambda: knn_graph(x, K, metric="l2", index="blocks"),
+        "SciPy cKDTree, used plainly": lambda: _tree(x),
+        "FAISS IndexFlatL2": lambda: _flat_l2(x),
+    }
+    if importlib.util.find_spec("sklearn"):
+        calls["scikit-learn NearestNeighbors"] = lambda: _sklearn(x, "euclidean")
+    return _beside_ours(compare(calls, rounds=rounds, patience=60))
+
+
+def _clouds(graphs: int, rounds: int) -> list[dict[str, object]]:
+    x = torch.randn(graphs * 64, 3, generator=torch.Generator().manual_seed(0))
+    batch = torch.arange(graphs).repeat_interleave(64)
+    calls: dict[str, Callable[[], object]] = {
+        "knn_graph(batch=)": lambda: knn_graph(x, K, metric="l2", batch=batch),
+        "torch: cdist, topk of all at once": lambda: torch.cdist(*[x.view(graphs, 64, 3)] * 2).topk(
+            K + 1, largest=False
+        ),
+        "SciPy cKDTree, graph by graph": lambda: [_tree(part) for part in x.split(64)],
+    }
+    return _beside_ours(compare(calls, rounds=rounds, patience=60))
+
+
+def _beside_ours(times: dict[str, Timing]) -> list[dict[str, object]]:
+    """Rows of a table; ours is the first."""
+    ours = next(iter(times.values())).median
+    return [
+        {"builder": name, "seconds": timing.median, "ratio to ours": timing.median / ours}
+        for name, timing in times.items()
+    ]
+
+
+def _tree(x: Tensor) -> np.ndarray:
+    """One more neighbour than asked for, as each point finds itself."""
+    from scipy.spatial import cKDTree
+
+    found: np.ndarray = cKDTree(x.numpy()).query(x.numpy(), K + 1, workers=torch.get_num_threads())[1]
+    return found
+
+
+def _flat_l2(x: Tensor) -> np.ndarray:
+    import faiss
+
+    index = faiss.IndexFlatL2(x.size(1))
+    index.add(x.numpy())
+    found: np.ndarray = index.search(x.numpy(), K + 1)[1]
+    return found
 
 
 def _users(name: str, args: argparse.Namespace) -> list[dict[str, object]]:

@@ -1,0 +1,43 @@
+"""Which rows are one: equal rows and no others, in classes that follow their smallest node."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drepm_pyg.graph.rows import FeatureRows
+from drepm_pyg.graph.ties import Ties
+
+
+def classes(x: torch.Tensor, block_bytes: int = 1 << 20) -> list[list[int]]:
+    """The nodes of each class."""
+    ties = FeatureRows({"x": x}, np.arange(len(x)), block_bytes=block_bytes).ties
+    return [ties.members[a:b].tolist() for a, b in zip(ties.start[:-1], ties.start[1:], strict=True)]
+
+
+def by_definition(x: torch.Tensor) -> list[list[int]]:
+    found: dict[tuple[float, ...], list[int]] = {}
+    for node, row in enumerate(x.tolist()):
+        found.setdefault(tuple(value + 0.0 for value in row), []).append(node)
+    return list(found.values())
+
+
+@given(st.lists(st.tuples(*[st.sampled_from([-1.0, -0.0, 0.0, 1.0, 2.0])] * 3), min_size=1, max_size=30))
+def test_equal_rows_are_one_class(rows: list[tuple[float, ...]]) -> None:
+    x = torch.tensor(rows)
+    assert classes(x) == classes(x, block_bytes=1) == by_definition(x)
+
+
+def test_rows_whose_marks_collide_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drepm_pyg.graph.rows.row_marks", lambda rows: torch.zeros(len(rows), dtype=torch.long))
+    x = torch.eye(5)[torch.tensor([3, 0, 3, 1, 4, 0, 1, 1, 2])]  # of one norm, too
+    assert classes(x) == by_definition(x) == [[0, 2], [1, 5], [3, 6, 7], [4], [8]]
+
+
+def test_labels_are_classes_in_the_order_of_the_nodes() -> None:
+    ties = Ties.group(9, np.array([1, 3, 4, 8]), np.array([70, -2, 70, 5]))
+    assert ties.class_of.tolist() == [0, 1, 0, 2]
+    assert ties.members.tolist() == [1, 4, 3, 8]
+    assert ties.start.tolist() == [0, 2, 3, 4]
+    assert ties.first.tolist() == [1, 3, 8]
