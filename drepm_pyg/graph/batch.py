@@ -14,7 +14,7 @@ from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.neighbors import nearest
 from drepm_pyg.graph.result import KNNInfo
 from drepm_pyg.graph.rows import FeatureRows
-from drepm_pyg.graph.search import overlap
+from drepm_pyg.graph.search import best_first, overlap
 from drepm_pyg.graph.shortlist import with_room
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Int, Tensor
@@ -137,7 +137,7 @@ def _ranked(
         row, _ = np.nonzero(again)
         found[again] = space.score(this[row, 0], other[again])
         rescored += len(row)
-        order = np.lexsort((member, -found), axis=1)[:, :count]
+        order = best_first(member, found, count)
         index[place], score[place] = (np.take_along_axis(part, order, axis=1) for part in (member, found))
         place, listed = place[short], size
     return index, score, rescored

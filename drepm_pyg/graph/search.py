@@ -11,7 +11,7 @@ from drepm_pyg.graph.rows import blocks_of
 from drepm_pyg.graph.shortlist import Shortlist
 from drepm_pyg.graph.space import Space
 
-__all__ = ["Ranking", "overlap", "rank"]
+__all__ = ["Ranking", "best_first", "overlap", "rank"]
 
 _DOUBLE = 2.0**-53
 _WAITING_BYTES, _SCORED_BYTES = 25, 80  # of a candidate that waits, and of one that is scored again
@@ -116,10 +116,20 @@ def _settle(space: Space, waiting: _Waiting, result: Ranking) -> None:
     result.strain = max(result.strain, float(strain.max(initial=0)))
     result.rescored += len(exact)
     score[again] = exact
-    order = np.lexsort((index, -score), axis=1)[:, : result.index.shape[1]]
+    order = best_first(index, score, result.index.shape[1])
     block = slice(waiting.start, waiting.stop)
     result.index[block] = space.base[np.take_along_axis(index, order, axis=1)]
     result.score[block] = np.take_along_axis(score, order, axis=1)
+
+
+def best_first(index: NDArray[np.int64], score: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """The places of each row's ``count`` best candidates ``[N, count]``, equal ones by the smaller id."""
+    order = np.argsort(-score, axis=1)
+    best = np.take_along_axis(score, order[:, : count + 1], axis=1)
+    # Ties are few: to sort all by two keys takes several times as long.
+    tied = ((best[:, 1:] == best[:, :-1]) & (best[:, 1:] > -np.inf)).any(axis=1)
+    order[tied] = np.lexsort((index[tied], -score[tied]), axis=1)
+    return order[:, :count]
 
 
 def overlap(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.bool_]:

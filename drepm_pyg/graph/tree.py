@@ -1,14 +1,17 @@
 """Shortlists from a k-d tree: of rows of few columns it looks at a small part."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from drepm_pyg.graph.shortlist import Shortlist
 from drepm_pyg.graph.space import Space
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 __all__ = ["tree_pays", "tree_shortlists"]
 
@@ -31,6 +34,8 @@ def tree_shortlists(space: Space, count: int, budget: int) -> Iterator[Shortlist
 
     Unit rows are in the order of their cosines, as :math:`\cos(a, b) = 1 - \lVert a - b \rVert^2 / 2`.
     """
+    from scipy.spatial import cKDTree
+
     p, q = space.slack(space.norms, _UNIT)
     p, q = p[space.centres], q[space.base]
     tree = cKDTree(_points(space, space.base))
@@ -66,7 +71,7 @@ def _scores(
     return np.where(without, 0, 1 - squares / 2)
 
 
-def _nearest(tree: cKDTree, points: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _nearest(tree: "cKDTree", points: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     distance, index = tree.query(points, k=np.arange(1, count + 1), workers=torch.get_num_threads())
     return np.asarray(distance), np.asarray(index, dtype=np.int64)
 

@@ -120,9 +120,10 @@ def fit(
     Raises:
         ValueError: where there are no training or validation pairs, a cut-off exceeds the number of items, the folder
             ``name`` holds a run and ``resume`` is False, that run had other settings or other data, or ``trainer``
-            names what this function sets by itself, or ends the run before an epoch was validated.
+            names what this function sets by itself, or ends the run before an epoch was validated; where ``model`` has
+            no weights to train, or its loss no gradient.
         TypeError: where ``model`` is no :class:`~drepm_pyg.models.RecommenderModel` (one that ``torch.compile`` gave,
-            say), ``ks`` or ``metrics`` are no list, ``trainer`` is no mapping, or ``init_args`` are no plain data.
+            say), or its loss no :class:`~drepm_pyg.models.LossOutput`, ``data`` are no HeteroData, ``ks`` or ``metrics`` are no list, ``trainer`` is no mapping, or ``init_args`` are no plain data.
         FloatingPointError: where a part of the loss becomes NaN or infinite.
         KeyboardInterrupt: after Ctrl-C; the last finished epoch is kept.
     """
@@ -273,6 +274,11 @@ def _check_call(
 ) -> None:
     """What a run would stumble over later, or silently do without; ``given`` are its settings."""
     _check_model(model)
+    if not isinstance(data, HeteroData):
+        raise TypeError(
+            f"'data' must be a HeteroData in the library's schema (got a {type(data).__name__}). Read one, as by "
+            "drepm_pyg.data.read_mmrec(path)."
+        )
     check_positive(lr=given["lr"], lr_decay=given["lr_decay"])
     check_seed(seed=given["seed"])
     check_flag(track_lines=given["track_lines"])
@@ -283,7 +289,23 @@ def _check_call(
     else:
         check_flag(compile=compile)
     if model.trainable:
+        _check_weights(model)
         _check_pairs(data, "train")
+
+
+def _check_weights(model: RecommenderModel) -> None:
+    weights = list(model.parameters())
+    if any(weight.requires_grad for weight in weights):
+        return
+    if weights:
+        raise ValueError(
+            f"'model' must have weights that are trained (all {len(weights)} of {type(model).__name__} are frozen). "
+            "Call model.requires_grad_(), or rank by it as it is: drepm_pyg.evaluation.evaluate(model, data)."
+        )
+    raise ValueError(
+        f"'model' must have weights ({type(model).__name__} has none). If it needs no training, say so in its class: "
+        "trainable = False."
+    )
 
 
 def _check_model(model: Any) -> None:

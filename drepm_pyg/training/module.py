@@ -12,9 +12,10 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg.evaluation import evaluate
 from drepm_pyg.evaluation.scoring import ranked_by
-from drepm_pyg.models import RecommenderModel, Triples
+from drepm_pyg.models import LossOutput, RecommenderModel, Triples
 from drepm_pyg.training.settings import Settings
 from drepm_pyg.training.triples import EpochTriples, epoch_generator
+from drepm_pyg.typing import Tensor
 
 __all__ = ["RecommenderModule"]
 
@@ -94,8 +95,14 @@ class RecommenderModule(lightning.LightningModule):
         self.model.before_epoch(self.data, generator)
 
     def training_step(self, batch: Triples, batch_idx: int) -> torch.Tensor:
-        """The loss of a batch; its parts are summed on the device, so that no step waits for the host."""
+        """The loss of a batch; its parts are summed on the device, so that no step waits for the host.
+
+        Raises:
+            TypeError: where the model's loss is no LossOutput of tensors.
+            ValueError: where its total does not depend on the weights.
+        """
         output = self._loss(self.data, batch)
+        _check_loss(output, f"{type(self.model).__name__}.loss")
         self._seen += len(batch)
         for name, part in {"total": output.total, **output.parts}.items():
             part = part.detach() * len(batch)
@@ -153,3 +160,19 @@ class RecommenderModule(lightning.LightningModule):
             return optimizer
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: decay ** (epoch / 50))
         return [optimizer], [schedule]
+
+
+def _check_loss(output: Any, name: str) -> None:
+    if not isinstance(output, LossOutput):
+        raise TypeError(
+            f"'{name}' must return a LossOutput (got a {type(output).__name__}). Name its parts: "
+            "LossOutput.from_parts(bpr=...)."
+        )
+    wrong = [part for part, value in {"total": output.total, **output.parts}.items() if not isinstance(value, Tensor)]
+    if wrong:
+        raise TypeError(f"'{name}' must return tensors in its LossOutput ({wrong} are none). Leave out .item().")
+    if not output.total.requires_grad:
+        raise ValueError(
+            f"'{name}' must return a total that depends on weights which are trained (this one has no gradient). Was "
+            "it detached, or made under torch.no_grad()?"
+        )

@@ -43,7 +43,7 @@ OTHER = {
     "bpr": {"reg": 0.5},
     "drepmrec": {"alpha": 0.5},
     "dualgnn": {"reg": 0.5},
-    "freedom": {"keep": 0.5},
+    "freedom": {"dropout": 0.5},
     "lightgcn": {"reg": 0.5},
     "mgcn": {"cl_weight": 0.5},
     "mmgcn": {"reg": 0.5},

@@ -316,7 +316,7 @@ class Scaled(LightGCN):
     ("cls", "began", "now", "text"),
     [
         (DRepMRec, {"alpha": 0.01}, {"alpha": 0.5}, r"alignment\.bma\.alpha=0\.5, was 0\.01"),
-        (DRepMRec, {"weights": None}, {"weights": {"text": 0.25, "image": 0.75}}, r"modal_line\.weights\.\w+=0\.25, was"),
+        (DRepMRec, {}, {"weights": {"text": 0.25, "image": 0.75}}, r"modal_line\.weights\.image=0\.75, was 0\.3; "),
         (LightGCN, {"embedding_dim": 8}, {"embedding_dim": 16}, r"encoder\.embedding_dim=16, was 8"),
         (Scaled, {"scale": 1.0}, {"scale": 2.0}, r"Scaled='Scaled\(scale=2\)', was 'Scaled\(scale=1\)'"),
         (Scaled, {"width": 2}, {"width": 3}, r"unused=\[3\], was \[2\]"),
@@ -338,11 +338,11 @@ def test_a_run_goes_on_with_a_model_that_was_built_alike(
 def test_an_aligned_model_goes_on_with_the_same_weights_of_the_alignment(train: Train) -> None:
     data = toy.toy_data()
     again = {"name": "run", "resume": True}
-    inner = build(DRepMRec, data)
-    train(WithBMA(inner, BMALoss(0.1, 0, 0)), data, **{**again, "max_epochs": 2})
+    began, other, same = (WithBMA(build(DRepMRec, data), BMALoss(alpha, 0, 0)) for alpha in (0.1, 0.7, 0.1))
+    train(began, data, **{**again, "max_epochs": 2})
     with pytest.raises(ValueError, match=r"\(got alignment\.bma\.alpha=0\.7, was 0\.1\)"):
-        train(WithBMA(inner, BMALoss(0.7, 0, 0)), data, **again)
-    assert train(WithBMA(inner, BMALoss(0.1, 0, 0)), data, **again).epochs == 4
+        train(other, data, **again)
+    assert train(same, data, **again).epochs == 4
 
 
 @pytest.mark.errors
@@ -381,6 +381,60 @@ def test_data_without_interactions_are_refused_and_stay_as_they_were(train: Trai
     with pytest.raises(ValueError, match=r"'data' must have validation pairs in .*val_edge_label_index \(got none\)"):
         train(model, data)
     assert data.edge_types == kinds
+    assert not list(tmp_path.iterdir())
+
+
+class Mistaken(LightGCN):
+    """A loss as one writes it who has not read what it must give."""
+
+    given: Any = None
+
+    def loss(self, data: HeteroData, batch: Triples) -> Any:
+        return type(self).given(super().loss(data, batch))
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("given", "error", "text"),
+    [
+        (lambda loss: loss.total, TypeError, r"'Mistaken\.loss' must return a LossOutput \(got a Tensor\)\. Name its"),
+        (lambda loss: None, TypeError, r"'Mistaken\.loss' must return a LossOutput \(got a NoneType\)"),
+        (lambda loss: LossOutput(loss.total, {"bpr": 0.5}), TypeError, r"must return tensors .* \(\['bpr'\] are none\)"),
+        (lambda loss: LossOutput(loss.total.detach(), {}), ValueError, r"must return a total that depends on weights"),
+    ],
+    ids=["a tensor", "nothing", "a number", "no gradient"],
+)
+def test_what_a_loss_must_give_is_said_at_the_first_step(
+    train: Train, monkeypatch: pytest.MonkeyPatch, given: Any, error: type[Exception], text: str
+) -> None:
+    monkeypatch.setattr(Mistaken, "given", staticmethod(given))
+    data = toy.toy_data()
+    with pytest.raises(error, match=text):
+        train(build(Mistaken, data), data)
+
+
+class Weightless(RecommenderModel):
+    """A model that was meant not to be trained."""
+
+
+@pytest.mark.errors
+def test_a_model_without_weights_to_train_is_refused_before_any_work(train: Train, tmp_path: Path) -> None:
+    data = toy.toy_data()
+    with pytest.raises(ValueError, match=r"'model' must have weights \(Weightless has none\)\. .* trainable = False"):
+        train(Weightless.from_data(data), data)
+    frozen = build(LightGCN, data).requires_grad_(False)
+    with pytest.raises(ValueError, match=r"weights that are trained \(all 2 of LightGCN are frozen\)\. Call"):
+        train(frozen, data)
+    frozen.encoder.user_embedding.requires_grad_()
+    assert not list(tmp_path.iterdir())
+    assert train(frozen, data).epochs == 4
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("data", [None, {"user": 3}], ids=["none", "a mapping"])
+def test_data_that_are_none_are_refused(train: Train, tmp_path: Path, data: Any) -> None:
+    with pytest.raises(TypeError, match=rf"'data' must be a HeteroData .* \(got a {type(data).__name__}\)\. Read one"):
+        train(build(LightGCN, toy.toy_data()), data)
     assert not list(tmp_path.iterdir())
 
 
