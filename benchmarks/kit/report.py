@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from drepm_pyg.experiments.markdown import markdown_table
+from drepm_pyg._markdown import markdown_table
 from kit.machine import describe, revision
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from drepm_pyg._markdown import markdown_table
+
 __all__ = ["show"]
 
 
@@ -17,8 +19,6 @@ def show(result: Mapping[str, Any] | Sequence[Mapping[str, Any]], form: str, *, 
         form: 'table' (a record stands upright, a name a line), 'json' (an object, or an array of objects), or 'csv'.
         ids: the columns whose numbers are names, and are printed as they can be asked for.
     """
-    from drepm_pyg.experiments.markdown import markdown_table  # its room brings torch, which --help need not wait for
-
     if form == "json":
         print(json.dumps(result, indent=2, ensure_ascii=False, default=str))
         return

@@ -30,7 +30,11 @@ def parser(argv: Sequence[str]) -> Parser:
 
 
 def run(args: Namespace) -> None:
-    """Serve until Ctrl-C."""
+    """Serve until Ctrl-C.
+
+    Raises:
+        OSError: where the server did not start.
+    """
     uvicorn = require("uvicorn", extra="serve", purpose="drepm serve")
     from drepm_pyg.recommend.service import service
 
@@ -42,7 +46,10 @@ def run(args: Namespace) -> None:
         host, port = (f"[{args.host}]" if ":" in args.host else args.host), listening.getsockname()[1]
         print(f"Answering at http://{host}:{port} until Ctrl-C", file=sys.stderr)  # uvicorn leaves it to who listens
         with suppress(KeyboardInterrupt):
-            server.run(sockets=[listening])
+            with suppress(SystemExit):  # uvicorn says why it cannot start, and exits or returns, by its version
+                server.run(sockets=[listening])
+            if not server.started:
+                raise OSError("The server did not start. The lines above say why.")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from drepm_pyg._checks import CorruptFileError, check_choice
 from drepm_pyg.data.archive import Archive
@@ -71,17 +71,35 @@ def _read_table(file: IO[bytes], name: str) -> "pd.DataFrame":
             raise CorruptFileError(
                 f"'{name}' must have a header of names with types such as 'user_id:token' (got {header})."
             )
-        # Tokens are taken literally: "NA" is an artist, and a quotation mark is part of a title.
-        frame = pd.read_csv(file, sep="\t", header=None, names=list(names), dtype=str, quoting=3, keep_default_na=False)
+        frame = _read_cells(
+            file, list(names), [column for column, kind in zip(names, types, strict=True) if kind == "float"]
+        )
         check_cells(frame, name)
         for column, kind in zip(names, types, strict=True):
-            if kind == "float":
-                frame[column] = pd.to_numeric(frame[column]).astype(float)
-            elif kind != "token":
+            if kind.endswith("_seq"):
                 convert = float if kind == "float_seq" else str
                 frame[column] = [[convert(part) for part in cell.split()] for cell in frame[column]]
     except CorruptFileError:
         raise
     except (ValueError, pd.errors.ParserError) as error:
         raise CorruptFileError(f"'{name}' cannot be read as a table ({error}). Was the file truncated?") from error
+    return frame
+
+
+def _read_cells(file: IO[bytes], names: list[str], floats: list[str]) -> "pd.DataFrame":
+    import pandas as pd
+
+    def read(**options: Any) -> "pd.DataFrame":
+        # Tokens are taken literally: "NA" is an artist, and a quotation mark is part of a title.
+        return pd.read_csv(file, sep="\t", header=None, names=names, quoting=3, keep_default_na=False, **options)
+
+    start = file.tell()
+    try:
+        empty = {column: [""] for column in floats}
+        return read(dtype={column: float if column in empty else str for column in names}, na_values=empty)
+    except ValueError:
+        file.seek(start)
+    frame = read(dtype=str)
+    for column in floats:
+        frame[column] = pd.to_numeric(frame[column]).astype(float)  # says what is no number, and in which row
     return frame

@@ -21,14 +21,15 @@ def duplicate_groups(x: Float[Tensor, "I F"]) -> list[Int[Tensor, " R"]]:
     row_hash = _hash_rows(x)
     order = row_hash.argsort(stable=True)
     _, sizes = torch.unique_consecutive(row_hash[order], return_counts=True)
-    ends = sizes.cumsum(0)
-    groups = []
-    for end, size in zip(ends[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
-        rows = order[end - size : end]
-        same = rows[(x[rows] == x[rows[:1]]).all(dim=1)]  # equal hashes do not prove equal rows
-        if len(same) > 1:
-            groups.append(same)
-    return sorted(groups, key=lambda rows: (-len(rows), int(rows[0])))
+    first = order[sizes.cumsum(0) - sizes].repeat_interleave(sizes)  # for each row, the first of its hash
+    several = sizes.repeat_interleave(sizes) > 1
+    rows, first = order[several], first[several]
+    # Equal hashes do not prove equal rows.
+    blocks = zip(*(ids.split(max(1, BLOCK // x.size(1))) for ids in (rows, first)), strict=True)
+    same = torch.cat([(x[block] == x[leaders]).all(dim=1) for block, leaders in blocks])
+    _, sizes = torch.unique_consecutive(first[same], return_counts=True)
+    groups = [group for group in rows[same].split(sizes.tolist()) if len(group) > 1]
+    return sorted(groups, key=lambda group: (-len(group), int(group[0])))
 
 
 def _hash_rows(x: Float[Tensor, "I F"]) -> Int[Tensor, " I"]:

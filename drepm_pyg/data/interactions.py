@@ -3,8 +3,9 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
@@ -19,10 +20,9 @@ from drepm_pyg.data.schema import (
 )
 from drepm_pyg.typing import Bool, Int, Tensor
 
-if TYPE_CHECKING:
-    import pandas as pd
+Column = np.ndarray[tuple[int], np.dtype[Any]]
 
-__all__ = ["Interactions", "assign_split", "known_users", "latest_rows"]
+__all__ = ["Column", "Interactions", "assign_split", "known_users", "latest_rows"]
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,24 @@ def assign_split(data: HeteroData, label: Int[Tensor, " E"], *, drop_unknown: bo
     return out
 
 
-def latest_rows(frame: "pd.DataFrame", user: str, item: str, time: str) -> "pd.DataFrame":
-    """The latest row of every pair in the columns ``user`` and ``item``, the last where there are no times."""
-    ordered = frame.sort_values(time, kind="stable") if time in frame else frame
-    return ordered.drop_duplicates([user, item], keep="last").sort_index()
+def latest_rows(user: Column, item: Column, time: Column | None = None) -> Column:
+    """The places, ascending, of the latest row of every pair: the last of equal times, or where there are none.
+
+    Args:
+        user: whole numbers.
+        item: whole numbers.
+        time: numbers, of which NaN is the latest; None: there are no times.
+    """
+    import pandas as pd
+
+    kept = ~pd.DataFrame({"user": user, "item": item}).duplicated(keep=False).to_numpy()
+    rows = np.flatnonzero(~kept)  # in most data sets few: only these are sorted
+    keys = [column[rows] for column in (time, item, user) if column is not None]
+    rows = rows[np.lexsort(keys)]
+    ends = np.ones(len(rows), dtype=bool)
+    ends[:-1] = (user[rows[1:]] != user[rows[:-1]]) | (item[rows[1:]] != item[rows[:-1]])
+    kept[rows[ends]] = True
+    return np.flatnonzero(kept)
 
 
 def known_users(train: Int[Tensor, "2 E"], user: Int[Tensor, " B"]) -> Bool[Tensor, " B"]:

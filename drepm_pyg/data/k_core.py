@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
@@ -11,6 +12,8 @@ from drepm_pyg.data.schema import ITEM_USER, USER_ITEM, graph_modalities, knows_
 from drepm_pyg.typing import Bool, Int, Tensor
 
 __all__ = ["k_core"]
+
+_WHOLE_ROUNDS = 32  # over all pairs, which most data need not sort; in the worst there is a round for every node
 
 
 def k_core(data: HeteroData, k: int = 5, *, user_k: int | None = None, item_k: int | None = None) -> HeteroData:
@@ -80,7 +83,7 @@ def _own_edges(data: HeteroData) -> list[tuple[str, str, str]]:
 
 def _core_pairs(edge_index: Int[Tensor, "2 E"], sizes: list[int], least: tuple[int, int]) -> Bool[Tensor, " E"]:
     kept = torch.ones(edge_index.size(1), dtype=torch.bool)
-    while True:
+    for _ in range(_WHOLE_ROUNDS):
         rich = [
             torch.bincount(ids[kept], minlength=size) >= k
             for ids, size, k in zip(edge_index, sizes, least, strict=True)
@@ -89,6 +92,29 @@ def _core_pairs(edge_index: Int[Tensor, "2 E"], sizes: list[int], least: tuple[i
         if torch.equal(still, kept):
             return kept
         kept = still
+    return kept.masked_scatter(kept, _peeled(edge_index[:, kept], sizes, least))
+
+
+def _peeled(edge_index: Int[Tensor, "2 E"], sizes: list[int], least: tuple[int, int]) -> Bool[Tensor, " E"]:
+    """Which pairs stay, by rounds that look at the pairs of the nodes they drop alone."""
+    ends = edge_index.numpy() + np.array([[0], [sizes[0]]])  # users and items in one numbering
+    need = np.repeat(least, sizes)
+    degree = np.bincount(ends.ravel(), minlength=len(need))
+    first, by_node = degree.cumsum() - degree, ends.ravel().argsort(kind="stable") % max(1, edge_index.size(1))
+    kept, left = np.ones(edge_index.size(1), dtype=bool), degree.copy()
+    dropped = left < need
+    poor = np.flatnonzero(dropped)
+    while len(poor):
+        size = degree[poor]
+        stretch = np.repeat(first[poor] - (size.cumsum() - size), size)  # the pairs of one node stand together
+        lost = np.unique(by_node[stretch + np.arange(len(stretch))])
+        lost = lost[kept[lost]]
+        kept[lost] = False
+        touched, fewer = np.unique(ends[:, lost], return_counts=True)
+        left[touched] -= fewer
+        poor = touched[(left[touched] < need[touched]) & ~dropped[touched]]
+        dropped[poor] = True
+    return torch.from_numpy(kept)
 
 
 def _keep_nodes(data: HeteroData, node: str, ids: Int[Tensor, " N"]) -> None:

@@ -156,7 +156,8 @@ def _read_inter(path: Path, *, labelled: bool) -> dict[str, Tensor]:
         columns["timestamp"] = torch.tensor(_numbers(path, frame["timestamp"]))
     if labelled:
         return columns
-    kept = torch.tensor(latest_rows(frame, "userID", "itemID", "timestamp").index.to_numpy())
+    user, item = (columns[name].numpy() for name in needed)
+    kept = torch.from_numpy(latest_rows(user, item, frame["timestamp"].to_numpy() if "timestamp" in frame else None))
     return {name: column[kept] for name, column in columns.items()}
 
 

@@ -1,7 +1,8 @@
 """Data sets in RecBole's format, filtered, numbered and split."""
 
 import os
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import CorruptFileError, check_at_least
 from drepm_pyg.data.atomic_files import read_atomic_files
-from drepm_pyg.data.interactions import latest_rows
+from drepm_pyg.data.interactions import Column, latest_rows
 from drepm_pyg.data.k_core import k_core as take_core
 from drepm_pyg.data.schema import build_data
 from drepm_pyg.data.splits import Split, check_split, deal
@@ -76,26 +77,28 @@ def read_recbole(
             f"The .inter file lacks the columns {missing} (it has {list(inter)}). Name them with 'user_field', "
             "'item_field', 'rating_field' and 'time_field'."
         )
-    empty = (inter[[user_field, item_field]] == "").any(axis="columns")
+    # Tokens are compared once: from here on they are numbers, in the order in which they appear.
+    users, items = (_Tokens.of(inter[field]) for field in (user_field, item_field))
+    empty = users.are("") | items.are("")
     if empty.any():
         raise CorruptFileError(
             f"The .inter file has {empty.sum():,} rows without a user or an item (first: line {empty.argmax() + 2}). "
             "Was the file truncated?"
         )
-    inter = latest_rows(inter, user_field, item_field, time_field)
+    kept = latest_rows(users.number, items.number, _sortable(inter[time_field]) if time_field in inter else None)
     if rating_threshold is not None:
         if rating_field not in inter:
             raise ValueError(
                 f"'rating_threshold' needs ratings, but there is no column '{rating_field}' (there are {list(inter)})."
             )
-        inter = inter[inter[rating_field] >= rating_threshold]
-    if inter.empty:
+        kept = kept[inter[rating_field].to_numpy()[kept] >= rating_threshold]
+    if not len(kept):
         raise ValueError(
             f"No interaction is left (rating_threshold={rating_threshold}). Lower it, or look at the file."
         )
 
-    user_id, user = _number(inter[user_field])
-    item_id, item = _number(inter[item_field])
+    user_id, user = users.ordered(kept)
+    item_id, item = items.ordered(kept)
     attributes = _Items(tables["item"], item_field, item_id) if "item" in tables else None
     features, masks = attributes.features() if attributes else ({}, {})
     data = build_data(
@@ -104,8 +107,8 @@ def read_recbole(
         torch.stack([user, item]),
         features=features,
         masks=masks,
-        rating=torch.tensor(inter[rating_field].to_numpy(np.float32)) if rating_field in inter else None,
-        time=_time(inter[time_field]) if time_field in inter else None,
+        rating=torch.tensor(inter[rating_field].to_numpy(np.float32)[kept]) if rating_field in inter else None,
+        time=_time(inter[time_field].iloc[kept]) if time_field in inter else None,
         user_id=user_id,
         item_id=item_id,
         title=attributes.titles() if attributes else None,
@@ -115,13 +118,40 @@ def read_recbole(
     return deal(data, split, seed)
 
 
-def _number(column: "pd.Series[str]") -> tuple[list[str], Tensor]:
-    """The tokens in order, and the place of every row's token among them."""
-    tokens = column.unique().tolist()
-    as_numbers = all(token.isdecimal() for token in tokens)
-    tokens.sort(key=(lambda token: (int(token), token)) if as_numbers else None)
-    place = {token: number for number, token in enumerate(tokens)}
-    return tokens, torch.tensor(column.map(place).to_numpy(np.int64))
+@dataclass(frozen=True)
+class _Tokens:
+    """A column of tokens: each of them once, and the number of every row's token among them."""
+
+    tokens: list[str]
+    number: Column
+
+    @classmethod
+    def of(cls, column: "pd.Series[str]") -> "_Tokens":
+        import pandas as pd
+
+        number, tokens = pd.factorize(column)
+        return cls(tokens.tolist(), number)
+
+    def are(self, token: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Which rows hold ``token``."""
+        return self.number == (self.tokens.index(token) if token in self.tokens else -1)
+
+    def ordered(self, rows: Column) -> tuple[list[str], Tensor]:
+        """The tokens of ``rows`` in order, and the place of every row's token among them."""
+        number = self.number[rows]
+        used = np.unique(number).tolist()
+        key = int if all(self.tokens[token].isdecimal() for token in used) else str
+        used.sort(key=lambda token: (key(self.tokens[token]), self.tokens[token]))
+        place = np.empty(len(self.tokens), dtype=np.int64)
+        place[used] = np.arange(len(used))
+        return [self.tokens[token] for token in used], torch.from_numpy(place[number])
+
+
+def _sortable(column: "pd.Series[Any]") -> Column:
+    """Numbers as they are; where they are kept as tokens, their places in alphabetical order."""
+    import pandas as pd
+
+    return column.to_numpy() if column.dtype.kind == "f" else pd.factorize(column, sort=True)[0]
 
 
 def _time(column: "pd.Series[float]") -> Tensor:

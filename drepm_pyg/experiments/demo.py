@@ -10,12 +10,12 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import require
+from drepm_pyg._markdown import markdown_table
 from drepm_pyg.data import USER_ITEM
 from drepm_pyg.evaluation import evaluate
 from drepm_pyg.evaluation.scoring import ranked_by
 from drepm_pyg.experiments.experiment import Experiment
 from drepm_pyg.experiments.figures import draw_cosine_distance, draw_learning_curves, draw_lines
-from drepm_pyg.experiments.markdown import markdown_table
 from drepm_pyg.experiments.reproduction.output import SHORT
 from drepm_pyg.experiments.reproduction.users_file import LINES
 from drepm_pyg.experiments.sources import load_data

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import torch
 from torch.nn import functional as F
@@ -21,12 +21,18 @@ __all__ = ["Catalog", "Tables"]
 class Tables:
     """The rows that are multiplied.
 
+    Attributes:
+        user: the users' rows.
+        item: the items' rows.
+        room: the table of which ``item`` is the beginning, with space for items to come; None: there is none.
+
     Shapes:
         user: float ``[U, D]``, item: float ``[I, D]``
     """
 
     user: Float[Tensor, "U D"]
     item: Float[Tensor, "I D"]
+    room: Float[Tensor, "R D"] | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def unit_item(self) -> Float[Tensor, "I D"]:
@@ -34,8 +40,14 @@ class Tables:
         return F.normalize(self.item, dim=1)
 
     def with_items(self, rows: Float[Tensor, "B D"]) -> "Tables":
-        """New tables, as what is kept of these would not hold the added rows."""
-        return Tables(self.user, torch.cat([self.item, rows]))
+        """New tables, as what is kept of these would not hold the added rows; those added to these before are lost."""
+        before, size = len(self.item), len(self.item) + len(rows)
+        room = self.room
+        if room is None or len(room) < size:  # by a quarter: every row is copied a few times, however many are added
+            room = self.item.new_empty(size + size // 4, self.item.size(1))
+            room[:before] = self.item
+        room[before:size] = rows
+        return Tables(self.user, room[:size], room)
 
 
 @dataclass
@@ -66,7 +78,7 @@ class Catalog:
     _numbers: dict[str, dict[str, int]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
-    def of(cls, data: HeteroData) -> Self:
+    def of(cls, data: HeteroData) -> "Catalog":
         """The catalog of the schema's HeteroData, all copied but the features: those may lie on disk, memory-mapped."""
         seen = split_pairs(data, "train")
         if seen is None:

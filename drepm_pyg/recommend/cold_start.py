@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from drepm_pyg._arrays import product_into
 from drepm_pyg._checks import check_at_least, check_choice, check_finite, check_non_negative, check_tensors, said_of
+from drepm_pyg._memo import memoize
 from drepm_pyg.graph import bipartite_knn_graph
 from drepm_pyg.graph.products import unit_roundoff
 from drepm_pyg.recommend.catalog import Catalog
@@ -113,19 +114,29 @@ def _nearest(x: Tensor, known: Tensor, mask: Tensor | None, k: int | None, name:
         raise ValueError(f"'k' must be at most the number of items with '{name}' (got k={k} for {there}). Lower 'k'.")
     if not len(x):
         return torch.empty(0, k, dtype=torch.long, device=known.device)
-    x, known = x.detach().to(known.device), known.detach()
+    x = x.detach().to(known.device)
+    norm = memoize("norms of the known rows", lambda: _norms(known), known)
+    known = known.detach()
     # The search reads all rows it is given in float64, which for one new item takes 20 times as long as the products.
-    asked = _in_question(x, known, mask, k)
+    asked = _in_question(x, known, norm, mask, k)
     with said_of(f"data['item'].{name}"):
         edge_index = bipartite_knn_graph(known, x, k, mask=asked)
     return edge_index[0].view(-1, k)
 
 
-def _in_question(x: Tensor, known: Tensor, mask: Tensor | None, k: int) -> Bool[Tensor, " I"]:
+def _norms(known: Tensor) -> Tensor:
+    norms: Tensor = torch.linalg.vector_norm(_at_least_single(known.detach()), dim=1)
+    return norms
+
+
+def _at_least_single(x: Tensor) -> Tensor:
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def _in_question(x: Tensor, known: Tensor, norm: Tensor, mask: Tensor | None, k: int) -> Bool[Tensor, " I"]:
     """The known rows of which products in single precision leave open whether they are among the ``k`` nearest."""
     # The norms divide the products: a normalised copy of the features could be larger than memory.
-    known = known if known.dtype in (torch.float32, torch.float64) else known.float()
-    norm = torch.linalg.vector_norm(known, dim=1)
+    known = _at_least_single(known)
     sure = (norm > 1 / _LONGEST) & (norm < _LONGEST)
     if mask is not None:
         sure &= mask

@@ -4,9 +4,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_flag, check_ids
@@ -20,7 +22,8 @@ from drepm_pyg.typing import Bool, Float, Int, Tensor
 
 __all__ = ["Recommender"]
 
-Ids = Int[Tensor, " B"] | Sequence[int] | int
+History = Int[Tensor, " H"] | Sequence[int] | NDArray[np.integer[Any]]
+Ids = Int[Tensor, " B"] | Sequence[int] | NDArray[np.integer[Any]] | int
 
 
 class Recommender:
@@ -28,8 +31,9 @@ class Recommender:
 
     What a model ranks by is what :func:`~drepm_pyg.evaluation.evaluate` ranks by. A model with tables is asked for them
     once; later changes of the model or the data do not reach the recommender, but for the items' features, which may be
-    too large to copy: write into them, and :meth:`add_items` compares with what you wrote. A model with ``score()``
-    alone (:class:`~drepm_pyg.models.ItemKNN`) is asked at every call, and answers :meth:`recommend` only.
+    too large to copy: write into them, and :meth:`add_items` compares with what you wrote (by torch: what NumPy writes
+    into the same memory goes unnoticed). A model with ``score()`` alone (:class:`~drepm_pyg.models.ItemKNN`) is asked
+    at every call, and answers :meth:`recommend` only.
 
     Every answer is a :class:`~drepm_pyg.evaluation.TopK` of scores and item ids, best first: ``[B, k]`` for B ids,
     ``[k]`` for a single one. A row with fewer than k candidates ends in -inf and -1.
@@ -125,7 +129,7 @@ class Recommender:
             best = best_of(score, users, self.num_items, k, self._seen if exclude_seen else None)
         return _row(best) if single else best
 
-    def recommend_for_history(self, item_ids: Sequence[int] | Int[Tensor, " H"], k: int) -> TopK:
+    def recommend_for_history(self, item_ids: History, k: int) -> TopK:
         r"""The ``k`` best items for a user the model has not seen, from what the user has (fold-in).
 
         The user's row is the mean of the rows of the items, which is what one propagation from items to a user without
@@ -226,7 +230,7 @@ class Recommender:
         write_recommender(path, self._need_tables("save"), self._catalog)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str]) -> "Recommender":
         """Read what :meth:`save` wrote. No code is run from the files, and the model's class is not needed.
 
         Raises:

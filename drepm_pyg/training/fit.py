@@ -99,8 +99,9 @@ def fit(
         root: where run folders stand.
         name: of the run's folder; None: the model's name and the seed, numbered where that is taken.
         resume: go on from the last finished epoch of that folder (without ``name``: of the latest one) if there is one.
-            Settings must be the same, up to ``max_epochs``; what ``compile`` and ``trainer`` say may change, and the
-            last bits with it.
+            Settings must be the same, up to ``max_epochs``, and the model built alike, as far as its ``repr``, the
+            arguments it keeps and the shapes of its weights show; what ``compile`` and ``trainer`` say may change, and
+            the last bits with it.
         ks: cut-offs of the metrics.
         metrics: names of the metrics.
         track_lines: record the behaviour and the modal line alone, and their cosine distance, at every validation.
@@ -119,11 +120,12 @@ def fit(
 
     Raises:
         ValueError: where there are no training or validation pairs, a cut-off exceeds the number of items, the folder
-            ``name`` holds a run and ``resume`` is False, that run had other settings or other data, or ``trainer``
-            names what this function sets by itself, or ends the run before an epoch was validated; where ``model`` has
-            no weights to train, or its loss no gradient.
+            ``name`` holds a run and ``resume`` is False, that run had other settings, other data or a model that was
+            built otherwise, ``model`` has no weights to train or its loss no gradient, or ``trainer`` names what this
+            function sets by itself, or ends the run before an epoch was validated.
         TypeError: where ``model`` is no :class:`~drepm_pyg.models.RecommenderModel` (one that ``torch.compile`` gave,
-            say), or its loss no :class:`~drepm_pyg.models.LossOutput`, ``data`` are no HeteroData, ``ks`` or ``metrics`` are no list, ``trainer`` is no mapping, or ``init_args`` are no plain data.
+            say), its loss is no :class:`~drepm_pyg.models.LossOutput`, ``data`` are no HeteroData, ``ks`` or
+            ``metrics`` are no list, ``trainer`` is no mapping, or ``init_args`` are no plain data.
         FloatingPointError: where a part of the loss becomes NaN or infinite.
         KeyboardInterrupt: after Ctrl-C; the last finished epoch is kept.
     """

@@ -1,5 +1,6 @@
 """The progress of a run on stderr: a bar on a terminal, a line per epoch elsewhere."""
 
+import math
 from typing import Any
 
 import lightning
@@ -69,8 +70,10 @@ class RunProgress(lightning.Callback):
         row, monitor = module.row, self.stopping.monitor
         losses = [name for name in row if name.startswith("train/") and name != "train/seconds"]
         parts = [f"{name.removeprefix('train/')} {row[name]:.4f}" for name in losses]
-        best = f"best {float(self.stopping.best_score):.4f}, {self.stopping.wait_count}/{self.stopping.patience}"
-        seen = f"{monitor} {row[monitor]:.4f} ({best})" if monitor in row else f"({best})"
-        self.news = f"{'  '.join(parts)}  {seen}"
+        seen = [f"{monitor} {row[monitor]:.4f}"] if monitor in row else []
+        best = float(self.stopping.best_score)
+        if math.isfinite(best):  # not before the first validation
+            seen.append(f"(best {best:.4f}, {self.stopping.wait_count}/{self.stopping.patience})")
+        self.news = "  ".join([*parts, " ".join(seen)]).rstrip()
         if not self.console.is_terminal:
             self.console.print(f"epoch {row['epoch']:.0f}  {self.news}  {row['seconds']:.1f} s", soft_wrap=True)

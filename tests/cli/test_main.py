@@ -16,7 +16,7 @@ from drepm_pyg.cli import main
 from drepm_pyg.cli.arguments import names
 from drepm_pyg.cli.main import COMMANDS
 from drepm_pyg.data import SyntheticMultimodal, write_mmrec
-from drepm_pyg.models import available_models
+from drepm_pyg.models import available_models, get_model
 
 # Not FAISS, which doctor lets search, and not what only the makers of the library need.
 USERS_EXTRAS = {"sparse", "text", "plot", "tsne", "parquet", "tensorboard", "serve", "sweep"}
@@ -57,6 +57,32 @@ def test_large_pages_are_asked_for_where_torch_is_not_there_yet(
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     assert f"drepm {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_models_are_listed_without_their_import(form: str) -> None:
+    listing = f"from drepm_pyg.cli import main; main(['models', '--format', '{form}'])"
+    call = f"import sys; {listing}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_the_list_of_models_is_what_their_classes_say(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    for name, row in zip(available_models(), rows, strict=True):
+        model = get_model(name)
+        about, *lines = map(str.strip, (model.__doc__ or "").splitlines())
+        _, year, venue, uses, *_ = map(str.strip, lines[lines.index("Reference:") + 1].split("|"))
+        assert row == {
+            "model": model.__name__,
+            "year": year,
+            "venue": venue,
+            "uses": uses,
+            "trained": "yes" if model.trainable else "no",
+            "similarity graphs": ", ".join(model.graph_nodes) or "-",
+            "about": about,
+        }
 
 
 def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

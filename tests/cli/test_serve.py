@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from drepm_pyg.cli import main, serve
+from drepm_pyg.recommend import service as recommend_service
 from tests.cli.test_recommend import saved  # noqa: F401
 
 uvicorn = pytest.importorskip("uvicorn")
@@ -62,6 +63,41 @@ def test_the_server_gets_the_address_that_was_tried(
     ((host, port),) = addresses
     assert host == "127.0.0.1"
     assert f"Answering at http://127.0.0.1:{port} until Ctrl-C" in capsys.readouterr().err
+
+
+@pytest.mark.errors
+def test_a_server_that_does_not_start_is_an_error(
+    saved: str,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def refuses(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "lifespan"
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "out of order"})
+
+    monkeypatch.setattr(recommend_service, "service", lambda _: refuses)
+    assert main(["serve", saved, "--port", "0"]) == 1
+    told = capsys.readouterr().err
+    assert "out of order" in told
+    assert told.splitlines()[-1] == "drepm serve: error: The server did not start. The lines above say why."
+
+
+@pytest.mark.errors
+def test_a_server_that_returns_without_a_start_is_an_error(
+    saved: str,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As uvicorn does from version to version."""
+    monkeypatch.setattr(uvicorn.Server, "run", lambda server, sockets: None)
+    assert main(["serve", saved, "--port", "0"]) == 1
+    assert "drepm serve: error: The server did not start." in capsys.readouterr().err
+
+
+def test_a_server_that_was_stopped_is_none(saved: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setattr(uvicorn.Server, "run", lambda server, sockets: setattr(server, "started", True))
+    assert main(["serve", saved, "--port", "0"]) == 0
 
 
 def test_ctrl_c_before_there_is_a_server_is_told(

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drepm_pyg.data import ITEM_USER, USER_ITEM, build_data, k_core, random_split, similar
+from drepm_pyg.data.k_core import _core_pairs, _peeled
 
 
 def core_by_hand(pairs: set[tuple[int, int]], user_k: int, item_k: int) -> set[tuple[int, int]]:
@@ -45,6 +46,26 @@ def test_core_is_what_removing_nodes_one_by_one_leaves(pairs: set[tuple[int, int
     assert found == {("abcdefgh"[user], "tuvwxyz"[item]) for user, item in expected}
     assert core["user"].num_nodes == len({user for user, _ in expected}) == len(core["user"].user_id)
     assert core["item"].num_nodes == len({item for _, item in expected}) == len(core["item"].item_id)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 7), st.integers(0, 6)), max_size=40),
+    st.tuples(st.integers(0, 3), st.integers(0, 3)),
+)
+def test_peeling_leaves_what_rounds_over_all_pairs_leave(pairs: list[tuple[int, int]], least: tuple[int, int]) -> None:
+    edge_index = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).T
+    assert torch.equal(_peeled(edge_index, [8, 7], least), _core_pairs(edge_index, [8, 7], least))
+
+
+def test_a_long_chain_comes_apart_from_its_ends() -> None:
+    """User u has the items u and u + 1, and the last item has one user: a round for every node."""
+    user = torch.arange(100).repeat_interleave(2)
+    chain = torch.stack([user, user + torch.arange(2).repeat(100)])
+    square = torch.tensor([[100, 100, 101, 101], [101, 102, 101, 102]])
+    core = k_core(build_data(102, 103, torch.cat([chain, square], dim=1)), 2)
+    assert core[USER_ITEM].edge_index.tolist() == [[0, 0, 1, 1], [0, 1, 0, 1]]
+    with pytest.raises(ValueError, match="No user and item is left"):
+        k_core(build_data(100, 101, chain), 2)
 
 
 def test_rows_go_with_their_items() -> None:

@@ -170,6 +170,22 @@ def test_tables_are_typed_by_their_header(wheel: Path) -> None:
     assert tables["item"]["poster"].tolist() == [[0.5, 1.5], [], [1.0, 2.0]]
 
 
+def test_numbers_are_read_to_the_last_bit_and_an_empty_cell_is_none(tmp_path: Path) -> None:
+    written = ["0.1", "1e300", "-2.5000000000000004", "9007199254740993", " 3", ".5", "inf", ""]
+    rows = "".join(f"1\t{item}\t{number}\n" for item, number in enumerate(written))
+    (tmp_path / "a.inter").write_text(f"user_id:token\titem_id:token\tvalue:float\n{rows}")
+    value = read_atomic_files(tmp_path)["inter"]["value"]
+    assert value.dtype == float
+    assert value.tolist()[:-1] == [float(number) for number in written[:-1]]
+    assert value.isna().tolist() == [False] * 7 + [True]
+
+
+def test_times_that_are_kept_as_tokens_order_the_rows_of_a_pair(tmp_path: Path) -> None:
+    header = "user_id:token\titem_id:token\trating:float\ttimestamp:token\n"
+    (tmp_path / "a.inter").write_text(header + "1\tx\t4\t2001\n1\tx\t5\t1999\n")
+    assert read_recbole(tmp_path, split=None)[USER_ITEM].rating.tolist() == [4]
+
+
 def test_one_of_several_data_sets_is_chosen_by_name(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "two.zip", **{"books/books.inter": "user_id:token\titem_id:token\n1\t2\n"})
     with pytest.raises(FileNotFoundError, match=r"\.inter files: \['books', 'films'\]"):
@@ -201,7 +217,10 @@ BROKEN = {
     "user_id\titem_id\n1\t2\n": "must have a header of names with types",
     "user_id:token\titem_id:text\n1\t2\n": "must have a header of names with types",
     "": "must have a header of names with types",
-    "user_id:token\titem_id:token\trating:float\n1\t2\tgood\n": "cannot be read as a table",
+    "user_id:token\titem_id:token\trating:float\n1\t2\t4\n1\t3\tgood\n": (
+        r"cannot be read as a table \(Unable to parse string 'good' at position 1\)"
+    ),
+    "user_id:token\titem_id:token\trating:float\n1\t2\t1_0\n": r"cannot be read as a table \(Unable .* '1_0' at pos",
     "user_id:token\titem_id:token\n1\t2\t3\t4\n": "has rows with more cells than its header",
 }
 

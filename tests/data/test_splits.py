@@ -88,6 +88,28 @@ def test_random_split_holds_out_by_the_fields_rule() -> None:
     assert min(counts(data, "train")) >= 1
 
 
+def one_user(num_items: int, *, timed: bool = False) -> HeteroData:
+    pairs = torch.stack([torch.zeros(num_items, dtype=torch.long), torch.arange(num_items)])
+    return build_data(1, num_items, pairs, time=torch.arange(num_items) if timed else None)
+
+
+def test_a_history_of_ten_is_long() -> None:
+    assert [counts(random_split(one_user(size), held_out=0.4), "train")[0] for size in (9, 10)] == [7, 6]
+
+
+def test_a_share_is_taken_of_the_exact_product() -> None:
+    """0.29 * 100 is 28.999... in floating point."""
+    assert counts(random_split(one_user(100), held_out=0.29), "train")[0] == 71
+    assert counts(temporal_split(one_user(100, timed=True), val=0.0, test=0.29), "train")[0] == 71
+
+
+def test_a_temporal_split_may_have_no_test_part() -> None:
+    store = temporal_split(one_user(5, timed=True), val=0.2, test=0.0)[USER_ITEM]
+    assert store.edge_index.tolist() == [[0, 0, 0, 0], [0, 1, 2, 3]]
+    assert store.val_edge_label_index.tolist() == [[0], [4]]
+    assert store.test_edge_label_index.shape == (2, 0)
+
+
 def test_random_split_depends_on_the_seed_and_not_on_the_order_of_the_pairs() -> None:
     one, other, third = (
         random_split(histories(), seed=1),

@@ -8,7 +8,7 @@ from torch_geometric.data import HeteroData
 from drepm_pyg.evaluation import topk
 from drepm_pyg.evaluation.ranking import Exclusion
 from drepm_pyg.graph import bipartite_knn_graph
-from drepm_pyg.models import ItemKNN, LightGCN, MostPopular, RecommenderModel, Representations
+from drepm_pyg.models import BPR, ItemKNN, LightGCN, MostPopular, RecommenderModel, Representations
 from drepm_pyg.recommend import Recommender
 from tests import toy
 
@@ -56,6 +56,22 @@ def test_half_tables_are_ranked_in_single_precision(data, tables):
     expected = topk(half.user.float(), half.item.float(), 3)
     assert torch.equal(best.scores, expected.scores)
     assert torch.equal(best.ids, expected.ids)
+
+
+def test_ids_may_come_from_numpy(recommender):
+    for given in (np.array([0, 4]), np.array([0, 4], dtype=np.int32)):
+        for answers in (recommender.recommend, recommender.similar_items, recommender.recommend_for_history):
+            torch.testing.assert_close(answers(given, 3), answers([0, 4], 3), rtol=0, atol=0)
+
+
+def test_training_on_does_not_reach_the_recommender(data):
+    model = BPR.from_data(data)
+    recommender = Recommender(model, data)
+    before = recommender.recommend([0], 3).scores
+    with torch.no_grad():
+        model.user_embedding.weight.zero_()
+        model.item_embedding.weight.zero_()
+    assert torch.equal(recommender.recommend([0], 3).scores, before)
 
 
 @pytest.mark.errors
@@ -320,6 +336,17 @@ def test_a_copy_of_an_item_with_one_neighbour_is_that_item(recommender, data, ta
     assert recommender.recommend_for_history([int(new)], 1).ids.tolist() != [int(new)]
 
 
+def test_ten_neighbours_unless_another_number_is_asked_for(tables):
+    data = toy.toy_data()
+    found, expected, other = (Recommender(tables, data) for _ in range(3))
+    x = torch.randn(2, toy.WIDTHS["image"], generator=torch.Generator().manual_seed(2))
+    found.add_items({"image": x})
+    expected.add_items({"image": x}, k=10)
+    other.add_items({"image": x}, k=9)
+    assert torch.equal(found._tables.item, expected._tables.item)
+    assert not torch.equal(found._tables.item, other._tables.item)
+
+
 def test_where_fewer_items_have_the_modality_all_of_them_are_neighbours(data, tables):
     few = torch.arange(toy.ITEMS) < 3
     data["item"].text_mask = few
@@ -338,6 +365,34 @@ def test_adding_at_once_or_one_by_one_is_the_same(data, tables):
         one_by_one.add_items({"text": row[None]}, k=3)
     torch.testing.assert_close(at_once.recommend(range(3), 9), one_by_one.recommend(range(3), 9))
     assert one_by_one.titles == [*data["item"].title, "", "", "", ""]
+
+
+def test_items_that_are_added_later_move_none_of_those_before(data, tables):
+    x = torch.randn(30, toy.WIDTHS["text"], generator=torch.Generator().manual_seed(4))
+    recommender = Recommender(tables, data)
+    rows = tables.item
+    for size in (1, 0, 2, 5, 1, 21):
+        before = rows
+        new = recommender.add_items({"text": x[:size]}, k=3)
+        rows = recommender._tables.item
+        assert torch.equal(rows[: len(before)], before)
+        assert len(rows) == len(before) + size == recommender.num_items
+        with pytest.raises(ValueError, match="'titles' must be a list"):
+            recommender.add_items({"text": x[:2]}, k=1, titles=["one"])
+        assert torch.equal(recommender._tables.item[new], rows[new])
+    assert torch.equal(rows[toy.ITEMS], rows[-21])  # the same features, whenever they came
+
+
+def test_what_is_written_into_the_features_is_compared_with(data, tables):
+    recommender = Recommender(tables, data)
+    x = torch.ones(1, toy.WIDTHS["text"])
+    recommender.add_items({"text": x}, k=2)
+    data["item"].text[data["item"].text_mask.nonzero()[0]] = 1e3
+    recommender.add_items({"text": x}, k=2)
+    anew = Recommender(tables, data)
+    anew.add_items({"text": x}, k=2)
+    assert torch.equal(recommender._tables.item[-1], anew._tables.item[-1])
+    assert not torch.equal(recommender._tables.item[-2], anew._tables.item[-1])
 
 
 @pytest.mark.parametrize("scale", [1, 1e25, 1e-25])

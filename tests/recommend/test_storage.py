@@ -60,6 +60,16 @@ def test_added_items_survive_and_take_no_part_in_later_neighbourhoods(recommende
     assert (first, second) == (toy.ITEMS + 1, toy.ITEMS)
 
 
+def test_only_the_items_that_are_there_are_written(recommender, tmp_path):
+    """Not the space that is kept for more of them."""
+    recommender.add_items({"text": torch.ones(3, toy.WIDTHS["text"])}, k=2)
+    recommender.save(tmp_path)
+    loaded = Recommender.load(tmp_path)
+    assert loaded.num_items == toy.ITEMS + 3
+    assert torch.equal(loaded._tables.item, recommender._tables.item)
+    assert loaded._tables.item.untyped_storage().nbytes() == recommender._tables.item.nbytes
+
+
 def test_saving_again_replaces(saved):
     other = build(seed=1)
     other.save(saved)

@@ -345,7 +345,6 @@ def test_an_aligned_model_goes_on_with_the_same_weights_of_the_alignment(train: 
     assert train(same, data, **again).epochs == 4
 
 
-@pytest.mark.errors
 @pytest.mark.parametrize("cls", [DRepMRec, FREEDOM, BM3], ids=lambda cls: cls.__name__)
 def test_a_trained_model_goes_on_itself(train: Train, cls: type[RecommenderModel]) -> None:
     data = toy.toy_data()
@@ -399,7 +398,11 @@ class Mistaken(LightGCN):
     [
         (lambda loss: loss.total, TypeError, r"'Mistaken\.loss' must return a LossOutput \(got a Tensor\)\. Name its"),
         (lambda loss: None, TypeError, r"'Mistaken\.loss' must return a LossOutput \(got a NoneType\)"),
-        (lambda loss: LossOutput(loss.total, {"bpr": 0.5}), TypeError, r"must return tensors .* \(\['bpr'\] are none\)"),
+        (
+            lambda loss: LossOutput(loss.total, {"bpr": 0.5}),
+            TypeError,
+            r"must return tensors .* \(\['bpr'\] are none\)",
+        ),
         (lambda loss: LossOutput(loss.total.detach(), {}), ValueError, r"must return a total that depends on weights"),
     ],
     ids=["a tensor", "nothing", "a number", "no gradient"],

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drepm_pyg.experiments.markdown import markdown_table
+from drepm_pyg._markdown import markdown_table
 
 __all__ = ["Cell", "Table", "latex_escape", "measured_cell", "percent_cell"]
 

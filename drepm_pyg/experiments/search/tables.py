@@ -13,8 +13,8 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 
 from drepm_pyg._files import replaced
+from drepm_pyg._markdown import markdown_table
 from drepm_pyg.experiments.experiment import Experiment
-from drepm_pyg.experiments.markdown import markdown_table
 from drepm_pyg.experiments.search.plan import SweepPlan
 from drepm_pyg.experiments.search.study import STATE_NAMES, is_current, place_of
 
