@@ -24,24 +24,36 @@ class BehaviorModalAlignment(nn.Module):
         weights: weight of each modality in the target of SSS, naming those that are used; None: all modalities of the
             data, weighted as by :class:`drepm_pyg.nn.ModalEncoder`.
         mask_false_negatives: leave training pairs of a user out of its negatives in the intra-alignment.
+
+    Raises:
+        TypeError: where ``bma`` is no :class:`~drepm_pyg.nn.losses.BMALoss`.
     """
 
     def __init__(
         self, bma: BMALoss, *, weights: Mapping[str, float] | None = None, mask_false_negatives: bool = False
     ) -> None:
         super().__init__()
+        if not isinstance(bma, BMALoss):
+            raise TypeError(f"'bma' must be a BMALoss (got a {type(bma).__name__}). Pass BMALoss(alpha, beta, gamma).")
         check_flag(mask_false_negatives=mask_false_negatives)
         self.bma = bma
         self.targets = SimilarityTargets(weights)
         self.mask_false_negatives = mask_false_negatives
 
+    @property
+    def is_off(self) -> bool:
+        """Whether all weights are 0, so that nothing is computed."""
+        return self.bma.alpha == self.bma.beta == self.bma.gamma == 0
+
     def forward(self, tables: Representations, data: HeteroData, batch: Triples) -> dict[str, Tensor]:
         """The weighted parts ``intra``, ``inter`` and ``sss``; a part with weight 0 is 0 and is not computed.
 
         Raises:
-            ValueError: where ``tables`` lack the behaviour or the modal line.
+            ValueError: where a weight is above 0 and ``tables`` lack the behaviour or the modal line.
         """
         behavior, modal = tables.behavior, tables.modal
+        if self.is_off and (behavior is None or modal is None):
+            return dict.fromkeys(("intra", "inter", "sss"), tables.user.new_zeros(()))
         if behavior is None or modal is None:
             line = "behavior" if behavior is None else "modal"
             raise ValueError(

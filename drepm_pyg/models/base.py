@@ -12,7 +12,7 @@ from torch_geometric.data import HeteroData
 from drepm_pyg._checks import check_at_least, check_id_types, check_ids, check_same_shape, check_tensors
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["LossOutput", "RecommenderModel", "Representations", "Triples", "names_ids"]
+__all__ = ["LossOutput", "RecommenderModel", "Representations", "Triples", "names_ids", "sizes_of"]
 
 Model = TypeVar("Model", bound="RecommenderModel")  # not Self: beartype knows it only in classes that it decorates
 
@@ -110,7 +110,20 @@ class LossOutput:
 
     @classmethod
     def from_parts(cls, **parts: Tensor) -> "LossOutput":
-        """The total is the sum of the parts."""
+        """The total is the sum of the parts.
+
+        Raises:
+            TypeError: where a part is no tensor.
+            ValueError: where there is no part, or one of them is no scalar.
+        """
+        if not parts:
+            raise ValueError("'parts' must name at least one part of the loss (got none). Pass from_parts(bpr=...).")
+        check_tensors(**parts)
+        for name, part in parts.items():
+            if part.ndim:
+                raise ValueError(
+                    f"'{name}' must be a scalar (got the shape {list(part.shape)}). Reduce it: {name}.mean()."
+                )
         return cls(total=sum(parts.values(), start=torch.zeros_like(next(iter(parts.values())))), parts=parts)
 
 
@@ -122,19 +135,44 @@ def names_ids(
     Looked for only then: a search of every batch would take time.
 
     Raises:
+        TypeError: where the batch is no :class:`Triples`.
         ValueError: where an id is out of range; on a GPU torch's own error comes later.
     """
 
     @wraps(loss)
     def named(self: Model, data: HeteroData, batch: Triples) -> LossOutput:
+        if not isinstance(batch, Triples):
+            raise TypeError(
+                f"'batch' must be Triples(user, positive, negative) (got a {type(batch).__name__}). Build them of three "
+                "tensors of ids."
+            )
         try:
             return loss(self, data, batch)
-        except IndexError:
+        except (IndexError, ValueError):  # the latter from a part of the model that does not know what the ids stand for
             check_ids(self.num_users, what="users", user=batch.user)
             check_ids(self.num_items, what="items", positive=batch.positive, negative=batch.negative)
             raise
 
     return named
+
+
+def sizes_of(data: HeteroData) -> tuple[int, int]:
+    """The numbers of users and of items.
+
+    Raises:
+        TypeError: where ``data`` is no HeteroData.
+        ValueError: where one of them is not set: where only edges or features of some name are known, it is a guess.
+    """
+    if not isinstance(data, HeteroData):
+        raise TypeError(f"'data' must be the schema's HeteroData (got a {type(data).__name__}).")
+    sizes = []
+    for node in ("user", "item"):
+        known = node in data.node_types and data[node].can_infer_num_nodes
+        count = data[node].num_nodes if known else None
+        if count is None:
+            raise ValueError(f"data['{node}'].num_nodes is not set. Set it to the number of {node}s.")
+        sizes.append(int(count))
+    return sizes[0], sizes[1]
 
 
 class RecommenderModel(nn.Module):
@@ -158,8 +196,13 @@ class RecommenderModel(nn.Module):
 
     @classmethod
     def from_data(cls: type[Model], data: HeteroData, **hyper_parameters: Any) -> Model:
-        """Build the model with the sizes of ``data``; everything else is an argument of the class."""
-        return cls(data["user"].num_nodes, data["item"].num_nodes, **hyper_parameters)
+        """Build the model with the sizes of ``data``; everything else is an argument of the class.
+
+        Raises:
+            TypeError: where ``data`` is no HeteroData.
+            ValueError: where its number of users or items is not set.
+        """
+        return cls(*sizes_of(data), **hyper_parameters)
 
     def forward(self, data: HeteroData) -> Representations:
         """The tables of all users and items."""
@@ -185,12 +228,14 @@ class RecommenderModel(nn.Module):
         """The ids of a call to :meth:`score`; on a GPU, which would have to wait for the answer, their types alone.
 
         Raises:
-            TypeError: where they are no tensors.
-            ValueError: where an id is out of range.
+            TypeError: where they are no tensors of integers.
+            ValueError: where they are no vectors, or an id is out of range.
         """
         for name, ids, count in (("user", user, self.num_users), ("item", item, self.num_items)):
             if ids is not None:
-                check_tensors(**{name: ids})
+                check_id_types(**{name: ids})
+                if ids.ndim != 1:
+                    raise ValueError(f"'{name}' must be a vector of ids (got the shape {list(ids.shape)}).")
                 if ids.device.type == "cpu" and not torch.compiler.is_compiling():
                     check_ids(count, what=f"{name}s", **{name: ids})
 

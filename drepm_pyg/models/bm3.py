@@ -13,6 +13,7 @@ from drepm_pyg.models.base import LossOutput, Representations, Triples, names_id
 from drepm_pyg.models.multimodal import MultimodalModel
 from drepm_pyg.nn import BehaviorEncoder
 from drepm_pyg.nn.functional import L2_FORMS, embedding_l2
+from drepm_pyg.nn.overrides import is_as_written
 from drepm_pyg.nn.projection import ModalityProjection
 from drepm_pyg.nn.structure import mean_structure
 from drepm_pyg.typing import Float, Tensor
@@ -112,9 +113,9 @@ class BM3(MultimodalModel):
     @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         """Eq. 10: the parts ``rec``, ``align``, ``mask`` and ``reg``, each with its weight; negatives are not used."""
-        h_user, h_item = self.behavior(data)
-        user, item = h_user.index_select(0, batch.user), h_item.index_select(0, batch.positive)
-        online_user, online_item = self.predictor(user), self.predictor(item)
+        h, online = self._views(data, batch)
+        user, item = h.user.index_select(0, batch.user), h.item.index_select(0, batch.positive)
+        online_user, online_item = online or (self.predictor(user), self.predictor(item))
         target_user, target_item = self.target(user), self.target(item)
         rec = cosine_distance(online_user, target_item) + cosine_distance(online_item, target_user)  # Eq. 6-7
 
@@ -131,5 +132,18 @@ class BM3(MultimodalModel):
             rec=rec.mean(),
             align=self.cl_weight * align,
             mask=self.cl_weight * mask_loss,
-            reg=self.reg * embedding_l2(h_user, h_item, form=self.l2_form),
+            reg=self.reg * embedding_l2(h.user, h.item, form=self.l2_form),
         )
+
+    def _views(self, data: HeteroData, batch: Triples) -> tuple[Representations, tuple[Tensor, Tensor] | None]:
+        """:math:`h`, and the batch's rows of what ranks where a subclass or a hook may have changed it."""
+        if is_as_written(self, BM3):
+            return Representations(*self.behavior(data)), None
+        tables = self(data)
+        h = tables.behavior
+        if h is None:
+            raise ValueError(
+                "BM3's loss compares with the behaviour line, and the Representations of forward have no "
+                "'behavior_user' and 'behavior_item'. Return them, too."
+            )
+        return h, (tables.user.index_select(0, batch.user), tables.item.index_select(0, batch.positive))

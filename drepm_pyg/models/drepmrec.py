@@ -12,6 +12,7 @@ from drepm_pyg.models.multimodal import MultimodalModel, similarity_graphs
 from drepm_pyg.models.objective import PairwiseObjective
 from drepm_pyg.nn import BehaviorEncoder, ModalEncoder
 from drepm_pyg.nn.losses import BMALoss
+from drepm_pyg.nn.overrides import has_rows, is_as_written
 from drepm_pyg.typing import Tensor
 
 __all__ = ["DRepMRec"]
@@ -133,15 +134,23 @@ class DRepMRec(MultimodalModel):
             similarity_graphs(data, "item", self.in_channels),
             similarity_graphs(data, "user", self.in_channels),
             self.masks(data),
-            rows=rows,
+            **({} if rows is None else {"rows": rows}),
         )
 
     @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         """Eq. 15: the parts ``bpr``, ``reg``, ``intra``, ``inter`` and ``sss``, each with its weight, and their sum.
 
-        From the batch's rows of both lines; those of other nodes are not computed.
+        From the batch's rows of both lines; those of other nodes are not computed, unless a subclass or a hook changes
+        what the model or one of its lines gives.
         """
+        if not (
+            is_as_written(self, DRepMRec) and has_rows(self.behavior_line) and is_as_written(self.modal_line, ModalEncoder)
+        ):
+            tables, line = self(data), self.behavior_line
+            regularized = Representations(line.user_embedding.weight, line.item_embedding.weight)
+            parts = self.objective(tables, batch, regularized=regularized)
+            return LossOutput.from_parts(**parts, **self.alignment(tables, data, batch))
         behavior = self.behavior_line.at(data[USER_ITEM].edge_index, batch.user, batch.items)
         modal_user, modal_item = self._modal(data, (batch.user, batch.items))
         positive = slice(len(batch))

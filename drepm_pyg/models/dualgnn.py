@@ -16,9 +16,10 @@ from drepm_pyg.models.base import LossOutput, Representations, Triples, names_id
 from drepm_pyg.models.multimodal import MultimodalModel
 from drepm_pyg.nn.losses import BPRLoss
 from drepm_pyg.nn.modality_dict import ModalityDict
+from drepm_pyg.nn.overrides import is_as_written
 from drepm_pyg.nn.projection import FeatureMLP
 from drepm_pyg.nn.structure import SparseStructure, bipartite_structure, graph_structure
-from drepm_pyg.typing import Float, Tensor
+from drepm_pyg.typing import Tensor
 
 __all__ = ["DualGNN"]
 
@@ -97,35 +98,43 @@ class DualGNN(MultimodalModel):
         return memoize(("cooccurrence", self.num_users, self.num_items, self.k), build, edge_index)
 
     def forward(self, data: HeteroData) -> Representations:
+        user, item = self._fused(data, apart=True)
+        (behavior_user, modal_user), (behavior_item, modal_item) = user.chunk(2, dim=1), item.chunk(2, dim=1)
+        return Representations(
+            behavior_user + modal_user,
+            behavior_item + modal_item,
+            behavior_user,
+            behavior_item,
+            modal_user,
+            modal_item,
+        )
+
+    def _fused(self, data: HeteroData, *, apart: bool) -> tuple[Tensor, Tensor]:
+        """Users and items, fused over the modalities; the parts of the preference tables and of the features ``apart``,
+        side by side, or their sum: half as wide.
+        """
         adjacency = bipartite_structure(data[USER_ITEM].edge_index, self.num_users, self.num_items)
         share = self.modality_logits.softmax(dim=1)
-        behavior, modal = self._propagate(adjacency, share, self.mlp(self.features(data), self.masks(data)))
-        users = self.user_graph(data)
-        lines = []
-        for line in (behavior, modal):
-            user, item = line.split([self.num_users, self.num_items])
-            lines += [user + users.matmul(user), item]
-        return Representations(lines[0] + lines[2], lines[1] + lines[3], *lines)
-
-    def _propagate(
-        self, adjacency: SparseStructure, share: Tensor, features: Mapping[str, Float[Tensor, "I D"]]
-    ) -> tuple[Tensor, Tensor]:
-        """The part of the preference tables and the part of the features, each fused over the modalities."""
+        features = self.mlp(self.features(data), self.masks(data))
         totals: list[Tensor] = []
         for column, (item, preference) in enumerate(zip(features.values(), self.preferences.values(), strict=True)):
             user, item = F.normalize(preference.weight, dim=1), F.normalize(item, dim=1)
             weight = torch.cat([share[:, column], share.new_ones(self.num_items)]).unsqueeze(1)
-            sources = (user, item.new_zeros(item.shape)), (user.new_zeros(user.shape), item)
-            x = torch.cat([torch.cat(source) for source in sources], dim=1)  # both parts in one product, 2 D wide
+            if apart:
+                user, item = F.pad(user, (0, user.size(1))), F.pad(item, (item.size(1), 0))
+            x = torch.cat([user, item])
             first = adjacency.matmul(x)
             totals.append(weight * (x + first + adjacency.matmul(first)))
-        behavior, modal = torch.stack(totals).sum(dim=0).chunk(2, dim=1)
-        return behavior, modal
+        user, item = torch.stack(totals).sum(dim=0).split([self.num_users, self.num_items])
+        return user + self.user_graph(data).matmul(user), item
 
     @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         """The parts ``bpr`` and ``reg``."""
-        tables = self(data)
+        if is_as_written(self, DualGNN):
+            tables = Representations(*self._fused(data, apart=False))
+        else:
+            tables = self(data)
         user, positive, negative = batch.rows(tables.user, tables.item)
         bpr = self.bpr((user * positive).sum(-1), (user * negative).sum(-1))
         squares = [table(batch.user).square().mean() for table in self.preferences.values()]

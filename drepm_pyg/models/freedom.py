@@ -10,11 +10,12 @@ from drepm_pyg._checks import check_at_least, check_fraction, check_ids, check_n
 from drepm_pyg._memo import memoize
 from drepm_pyg.data import USER_ITEM
 from drepm_pyg.graph import degree_sensitive_edge_drop, merge_graphs
-from drepm_pyg.models.base import LossOutput, RecommenderModel, Representations, Triples, names_ids
-from drepm_pyg.models.multimodal import item_features, item_masks, select_graphs, similarity_graphs
+from drepm_pyg.models.base import LossOutput, RecommenderModel, Representations, Triples, names_ids, sizes_of
+from drepm_pyg.models.multimodal import NamedItems, item_features, item_masks, select_graphs, similarity_graphs
 from drepm_pyg.nn import BehaviorEncoder, KNNGraphConv, resolve_weights
 from drepm_pyg.nn.functional import bpr
 from drepm_pyg.nn.losses import BPRLoss
+from drepm_pyg.nn.overrides import is_as_written
 from drepm_pyg.nn.projection import ModalityProjection
 from drepm_pyg.nn.structure import SparseStructure, mean_structure, normalized_weight
 from drepm_pyg.typing import Tensor
@@ -102,9 +103,9 @@ class FREEDOM(RecommenderModel):
     ) -> "FREEDOM":
         """Build the model for the item graphs of ``data`` (default: all of them)."""
         check_non_negative(reg=reg)
+        sizes = sizes_of(data)
         names = select_graphs(data, "item", modalities)
         in_channels = {name: data["item"][name].size(1) for name in names} if reg > 0 else None
-        sizes = data["user"].num_nodes, data["item"].num_nodes
         return cls(*sizes, names, reg=reg, in_channels=in_channels, **hyper_parameters)
 
     def before_epoch(self, data: HeteroData, generator: torch.Generator) -> None:
@@ -112,15 +113,19 @@ class FREEDOM(RecommenderModel):
         self._kept = degree_sensitive_edge_drop(data[USER_ITEM].edge_index, self.dropout, generator=generator)
 
     def forward(self, data: HeteroData) -> Representations:
-        edge_index = data[USER_ITEM].edge_index
-        pruned = self._kept if self.training and self._kept is not None else edge_index
+        user, item, latent = self._lines(data)
+        mean = mean_structure(data[USER_ITEM].edge_index, self.num_users, self.num_items)
+        return Representations(user, item + latent, user, item, mean.matmul(latent), latent)  # Eq. 8
+
+    def _lines(self, data: HeteroData) -> tuple[Tensor, Tensor, Tensor]:
+        """The LightGCN of users and items, and the items over their graphs."""
+        pruned = self._kept if self.training and self._kept is not None else data[USER_ITEM].edge_index
         user, item = self.encoder(pruned)  # Eq. 6-7
         latent = self.encoder.item_embedding.weight
         merged = self.item_graph(data)
         for _ in range(self.num_item_layers):
             latent = self.item_conv(latent, merged)  # Eq. 3
-        mean = mean_structure(edge_index, self.num_users, self.num_items)
-        return Representations(user, item + latent, user, item, mean.matmul(latent), latent)  # Eq. 8
+        return user, item, latent
 
     def item_graph(self, data: HeteroData) -> SparseStructure:
         """The weighted sum of the normalised item graphs (Eq. 1-2), built once per data set."""
@@ -143,7 +148,11 @@ class FREEDOM(RecommenderModel):
     @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         """Eq. 9-10: the parts ``bpr`` and, where ``reg`` is above 0, ``modal`` with its weight."""
-        tables = self(data)
+        if is_as_written(self, FREEDOM):
+            users, items, latent = self._lines(data)  # the users' modal line ranks nothing
+            tables = Representations(users, items + latent)  # Eq. 8
+        else:
+            tables = self(data)
         user, positive, negative = batch.rows(tables.user, tables.item)
         parts = {"bpr": self.bpr((user * positive).sum(-1), (user * negative).sum(-1))}
         if self.projection is not None:
@@ -151,10 +160,12 @@ class FREEDOM(RecommenderModel):
         return LossOutput.from_parts(**parts)
 
     def _modal_bpr(self, user: Tensor, data: HeteroData, batch: Triples, projection: ModalityProjection) -> Tensor:
-        masks = item_masks(data, self.weights)
+        features, masks = item_features(data, projection.in_channels), item_masks(data, self.weights)
+        named = NamedItems(batch, self.num_items)
         total = user.new_zeros(())
-        for name, x in projection(item_features(data, projection.in_channels), masks).items():
+        for name, x in projection(named.of_each(features), named.of_each(masks)).items():
             both = masks[name][batch.positive] & masks[name][batch.negative] if name in masks else slice(None)
-            loss = bpr((user * x[batch.positive]).sum(-1), (user * x[batch.negative]).sum(-1))[both]
+            _, positive, negative = batch.split(user, named.rows_of(x))
+            loss = bpr((user * positive).sum(-1), (user * negative).sum(-1))[both]
             total = total + loss.sum() / max(1, loss.numel())
         return total

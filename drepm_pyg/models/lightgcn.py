@@ -8,6 +8,7 @@ from drepm_pyg.data import USER_ITEM
 from drepm_pyg.models.base import LossOutput, RecommenderModel, Representations, Triples, names_ids
 from drepm_pyg.models.objective import PairwiseObjective
 from drepm_pyg.nn import BehaviorEncoder
+from drepm_pyg.nn.overrides import has_rows, is_as_written
 from drepm_pyg.typing import Tensor
 
 __all__ = ["LightGCN"]
@@ -60,6 +61,9 @@ class LightGCN(RecommenderModel):
 
     @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
+        if not is_as_written(self, LightGCN) or not has_rows(self.encoder):
+            ego = Representations(self.encoder.user_embedding.weight, self.encoder.item_embedding.weight)
+            return LossOutput.from_parts(**self.objective(self(data), batch, regularized=ego))
         rows = self.encoder.at(data[USER_ITEM].edge_index, batch.user, batch.items)
         ranked, ego = batch.split(rows.user, rows.item), batch.split(rows.ego_user, rows.ego_item)
         return LossOutput.from_parts(**self.objective.of_rows(ranked, ego))

@@ -3,16 +3,20 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.data import modalities as modalities_of
 from drepm_pyg.data import modality_mask, similar
 from drepm_pyg.data.schema import graph_modalities, stored_graph
-from drepm_pyg.models.base import RecommenderModel
+from drepm_pyg.models.base import RecommenderModel, Triples, sizes_of
 from drepm_pyg.nn.modality_dict import check_in_channels
-from drepm_pyg.typing import Tensor
+from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["MultimodalModel", "item_features", "item_masks", "select_graphs", "select_modalities", "similarity_graphs"]
+__all__ = [
+    "MultimodalModel", "NamedItems", "item_features", "item_masks", "select_graphs", "select_modalities", "similarity_graphs"]
+
+_WORTH = 2  # items in all for one that a batch names, from which looking up pays (measured)
 
 Model = TypeVar("Model", bound="MultimodalModel")
 
@@ -85,6 +89,38 @@ def similarity_graphs(
     return graphs
 
 
+class NamedItems:
+    """The items that a batch names, each once: raw features are looked up and projected for them alone.
+
+    Where they are more than half of all items the tables are taken as they are: to look rows up costs as much as to
+    project them, and what is kept of a whole table (:func:`drepm_pyg.nn.tall_product.tall_product`) serves every batch.
+
+    Args:
+        batch: the triples, whose positives and negatives are meant.
+        num_items: number of items I.
+    """
+
+    def __init__(self, batch: Triples, num_items: int) -> None:
+        self.place = batch.items  # of each of the batch's items among the rows
+        self.ids: Tensor | None = None
+        if self.place.device.type != "cpu":  # to count the distinct ones would make a GPU wait
+            distinct, place = self.place, torch.arange(len(self.place), device=self.place.device)
+        else:
+            distinct, place = self.place.unique(return_inverse=True)
+        if num_items >= _WORTH * len(distinct):
+            self.ids, self.place = distinct, place
+
+    def of_each(self, tables: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The rows of the items in tables by modality, features or masks."""
+        if self.ids is None:
+            return dict(tables)
+        return {name: table.index_select(0, self.ids) for name, table in tables.items()}
+
+    def rows_of(self, projected: Float[Tensor, "N D"]) -> Float[Tensor, "C D"]:
+        """The rows of the batch's positives, then of its negatives, from what was made of :meth:`of_each`."""
+        return projected.index_select(0, self.place)
+
+
 class MultimodalModel(RecommenderModel):
     """A model with item features: one width per modality, read from the data by :meth:`from_data`.
 
@@ -103,9 +139,15 @@ class MultimodalModel(RecommenderModel):
     def from_data(
         cls: type[Model], data: HeteroData, *, modalities: Sequence[str] | None = None, **hyper_parameters: Any
     ) -> Model:
-        """Build the model with the sizes of ``data`` and the widths of its ``modalities`` (default: all of them)."""
+        """Build the model with the sizes of ``data`` and the widths of its ``modalities`` (default: all of them).
+
+        Raises:
+            TypeError: as :meth:`RecommenderModel.from_data`.
+            ValueError: as :meth:`RecommenderModel.from_data`, or where ``modalities`` are no distinct names of the data's.
+        """
+        sizes = sizes_of(data)
         in_channels = {name: data["item"][name].size(1) for name in select_modalities(data, modalities)}
-        return cls(data["user"].num_nodes, data["item"].num_nodes, in_channels, **hyper_parameters)
+        return cls(*sizes, in_channels, **hyper_parameters)
 
     def features(self, data: HeteroData) -> dict[str, Tensor]:
         """The raw features ``[I, F]`` of this model's modalities."""

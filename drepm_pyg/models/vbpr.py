@@ -8,8 +8,9 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least
 from drepm_pyg.models.base import LossOutput, Representations, Triples, names_ids
-from drepm_pyg.models.multimodal import MultimodalModel
+from drepm_pyg.models.multimodal import MultimodalModel, NamedItems
 from drepm_pyg.models.objective import PairwiseObjective
+from drepm_pyg.nn.overrides import is_as_written
 from drepm_pyg.nn.projection import ConcatProjection
 
 __all__ = ["VBPR"]
@@ -79,5 +80,12 @@ class VBPR(MultimodalModel):
     @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         """Eq. 9: the parts ``bpr`` and ``reg``."""
-        tables = self(data)
-        return LossOutput.from_parts(**self.objective(tables, batch, regularized=tables))
+        if not is_as_written(self, VBPR) or not is_as_written(self.projection, ConcatProjection):
+            tables = self(data)
+            return LossOutput.from_parts(**self.objective(tables, batch, regularized=tables))
+        named = NamedItems(batch, self.num_items)
+        visual = named.rows_of(self.projection(named.of_each(self.features(data)), named.of_each(self.masks(data))))
+        user = self.user_embedding.weight.index_select(0, batch.user)
+        item = torch.cat([self.item_embedding.weight.index_select(0, batch.items), visual], dim=1)
+        rows = batch.split(user, item)
+        return LossOutput.from_parts(**self.objective.of_rows(rows, rows))

@@ -36,8 +36,10 @@ class WithBMA(RecommenderModel):
         mask_false_negatives: leave training pairs of a user out of its negatives in the intra-alignment.
 
     Raises:
-        TypeError: where ``model`` is no :class:`RecommenderModel`.
-        ValueError: where ``model`` is not trained; at the first loss, where its representations lack one of the lines.
+        TypeError: where ``model`` is no :class:`RecommenderModel`, or ``bma`` no
+            :class:`~drepm_pyg.nn.losses.BMALoss`.
+        ValueError: where ``model`` is not trained; at the first loss with a weight above 0, where its representations
+            lack one of the lines.
     """
 
     def __init__(
@@ -48,6 +50,8 @@ class WithBMA(RecommenderModel):
         weights: Mapping[str, float] | None = None,
         mask_false_negatives: bool = False,
     ) -> None:
+        if isinstance(model, type) and issubclass(model, RecommenderModel):
+            raise TypeError(f"'model' must be built (got the class {model.__name__}). Pass {model.__name__}.from_data(data).")
         if not isinstance(model, RecommenderModel):
             raise TypeError(
                 f"'model' must be a RecommenderModel (got {type(model).__name__}). Add a BMALoss to the loss of your "
@@ -88,6 +92,10 @@ class WithBMA(RecommenderModel):
 
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         """The model's loss with its parts, plus ``bma_intra``, ``bma_inter`` and ``bma_sss``."""
+        if self.alignment.is_off:  # no hook: the model may leave its tables out, as it does alone
+            own = self.model.loss(data, batch)
+            nothing = own.total.new_zeros(())
+            return LossOutput(own.total, {**own.parts, **{f"bma_{name}": nothing for name in ("intra", "inter", "sss")}})
         # The tables that the model's own loss was made from: no second propagation, and the same dropout.
         seen: list[Representations] = []
         with self.model.register_forward_hook(lambda _module, _args, tables: seen.append(tables)):

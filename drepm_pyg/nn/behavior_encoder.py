@@ -7,9 +7,11 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from drepm_pyg._checks import check_at_least, check_choice
+from drepm_pyg._checks import check_at_least, check_choice, check_id_types, check_ids
 from drepm_pyg.nn.conv import LightGCNConv
+from drepm_pyg.nn.functional.numerics import is_traced
 from drepm_pyg.nn.layer_mean import layer_mean, layer_mean_at
+from drepm_pyg.nn.overrides import is_as_written
 from drepm_pyg.nn.structure import interaction_structure
 from drepm_pyg.typing import Adj, Float, Int, Tensor
 
@@ -53,6 +55,10 @@ class BehaviorEncoder(nn.Module):
     Shapes:
         edge_index: long ``[2, E]`` pairs (user, item), or a sparse ``adj_t`` ``[I, U]``, whose weights count;
         returns (user float ``[U, D]``, item float ``[I, D]``), or as wide as a callable readout makes them
+
+    Raises:
+        TypeError: where a callable readout gives no tensor.
+        ValueError: where it gives another number of rows, or ids or shapes do not fit.
     """
 
     def __init__(
@@ -88,10 +94,29 @@ class BehaviorEncoder(nn.Module):
     def at(self, edge_index: Adj, user: Int[Tensor, " B"], item: Int[Tensor, " C"]) -> BehaviorRows:
         """Rows of :meth:`forward` for some ids, repeated ones too, and their ID embeddings: what a batch's loss needs.
 
-        A layer is computed for the rows that these need alone, where they hold few of the pairs.
+        A layer is computed for the rows that these need alone, where they hold few of the pairs. Where a subclass
+        overrides :meth:`forward` or :meth:`propagate`, or hooks are registered, the rows are taken from what they give.
+
+        Raises:
+            TypeError: where the ids are no tensors of integers.
+            ValueError: where they are no vectors, or an id is out of range (on a GPU, which would have to wait for the
+                answer, torch's own error comes later).
         """
+        check_id_types(user=user, item=item)
+        for name, ids in (("user", user), ("item", item)):
+            if ids.ndim != 1:
+                raise ValueError(f"'{name}' must be a vector of ids (got the shape {list(ids.shape)}).")
+        try:
+            return self._at(edge_index, user, item)
+        except IndexError:  # looked for only then: a search of every batch would take time
+            check_ids(self.num_users, what="users", user=user)
+            check_ids(self.num_items, what="items", item=item)
+            raise
+
+    def _at(self, edge_index: Adj, user: Int[Tensor, " B"], item: Int[Tensor, " C"]) -> BehaviorRows:
         ego_user, ego_item = self.user_embedding.weight, self.item_embedding.weight
-        if self.readout == "mean" and self.num_layers > 0 and not torch.compiler.is_compiling():
+        averaged = self.readout == "mean" and self.num_layers > 0
+        if averaged and not is_traced() and is_as_written(self, BehaviorEncoder, "propagate"):
             to_users = interaction_structure(edge_index, self.num_users, self.num_items)
             return BehaviorRows(*layer_mean_at(ego_user, ego_item, to_users, self.num_layers, user, item))
         users, items = self(edge_index)
@@ -103,7 +128,7 @@ class BehaviorEncoder(nn.Module):
     ) -> tuple[Float[Tensor, "U _"], Float[Tensor, "I _"]]:
         """The same propagation and readout for any embeddings of the users and items."""
         to_users = interaction_structure(edge_index, self.num_users, self.num_items)
-        if self.readout == "mean" and not torch.compiler.is_compiling():
+        if self.readout == "mean" and not is_traced():
             return layer_mean(user, item, to_users, self.num_layers)
         users, items = [user], [item]  # E_B^0, in its two halves: joining them would copy every layer
         for _ in range(self.num_layers):  # Eq. 2
@@ -114,8 +139,21 @@ class BehaviorEncoder(nn.Module):
             readout = _READOUTS[self.readout]
             return readout(users), readout(items)
         joined = [torch.cat(halves) for halves in zip(users, items, strict=True)]
-        out_user, out_item = self.readout(joined).split([self.num_users, self.num_items])
+        out = self.readout(joined)
+        _check_readout(out, self.num_users + self.num_items)
+        out_user, out_item = out.split([self.num_users, self.num_items])
         return out_user, out_item
 
     def extra_repr(self) -> str:
         return f"{self.num_users}, {self.num_items}, {self.embedding_dim}, {self.num_layers}, readout={self.readout!r}"
+
+
+def _check_readout(out: Tensor, rows: int) -> None:
+    """A matrix with a row per node."""
+    if not isinstance(out, Tensor):
+        raise TypeError(f"'readout' must return a torch tensor [{rows}, D] (got a {type(out).__name__}).")
+    if out.ndim != 2 or out.size(0) != rows:
+        raise ValueError(
+            f"'readout' must return a row per user and item, [{rows}, D] (got {list(out.shape)}). It is given the list "
+            "of the layers."
+        )

@@ -143,5 +143,17 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         return product(grad, ctx.transpose, ctx.matrix), None, None
 
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
+        return product(tangent, ctx.matrix, ctx.transpose)
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int, None, None], x: Tensor, matrix: CsrMatrix, transpose: CsrMatrix
+    ) -> tuple[Tensor, int]:
+        """A batch of tables stands side by side, as the columns of one."""
+        tables = x.movedim(in_dims[0], 1)
+        return product(tables.flatten(1), matrix, transpose).unflatten(1, tables.shape[1:]), 1
+
 
 product: Callable[[Tensor, CsrMatrix, CsrMatrix], Tensor] = _Product.apply

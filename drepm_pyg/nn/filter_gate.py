@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from drepm_pyg._checks import check_at_least
+from drepm_pyg._checks import check_at_least, check_tensors
 from drepm_pyg.nn.tall_product import tall_product
 from drepm_pyg.typing import Float, Tensor
 
@@ -23,6 +23,7 @@ class FilterGate(nn.Module):
         raw: float ``[*, F]`` (cast to the type of W), id_embedding: float ``[*, D]``; returns float ``[*, D]``
 
     Raises:
+        TypeError: where an input is no tensor.
         ValueError: where a width is not that of the layer.
     """
 
@@ -41,13 +42,15 @@ class FilterGate(nn.Module):
 
     def project(self, raw: Float[Tensor, "*N F"]) -> Float[Tensor, "*N D"]:
         """Apply W alone: linear, so the users' mean over items is taken D wide instead of F."""
-        if raw.size(-1) != self.in_channels:
+        check_tensors(raw=raw)
+        if raw.ndim == 0 or raw.size(-1) != self.in_channels:
             raise ValueError(f"'raw' must have {self.in_channels} columns (got {list(raw.shape)}).")
         return tall_product(raw.to(self.weight.dtype), self.weight)
 
     def gate(self, projected: Float[Tensor, "*N D"], id_embedding: Float[Tensor, "*N D"]) -> Float[Tensor, "*N D"]:
         """Let through what behaviour asks for."""
-        if id_embedding.size(-1) != self.out_channels:
+        check_tensors(projected=projected, id_embedding=id_embedding)
+        if id_embedding.ndim == 0 or id_embedding.size(-1) != self.out_channels:
             raise ValueError(f"'id_embedding' must have {self.out_channels} columns (got {list(id_embedding.shape)}).")
         if projected.shape != id_embedding.shape:
             raise ValueError(

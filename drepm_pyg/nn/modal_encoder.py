@@ -6,20 +6,22 @@ from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import nn
+from torch_geometric.utils import is_sparse
 
-from drepm_pyg._checks import check_at_least, check_choice, check_mapping, check_non_negative
+from drepm_pyg._checks import check_at_least, check_choice, check_edge_index, check_mapping, check_non_negative, check_tensors
 from drepm_pyg.nn.absent import finite_where_absent
 from drepm_pyg.nn.adjacency import requires_grad
 from drepm_pyg.nn.conv import KNNGraphConv
 from drepm_pyg.nn.filter_gate import FilterGate
-from drepm_pyg.nn.modality_dict import ModalityDict, check_in_channels
+from drepm_pyg.nn.functional.numerics import is_traced
+from drepm_pyg.nn.modality_dict import ModalityDict, check_by_modality, check_in_channels
 from drepm_pyg.nn.picked_rows import PickedRows
 from drepm_pyg.nn.structure import SparseStructure, graph_structure, mean_structure
 from drepm_pyg.typing import Adj, Bool, Float, Int, Tensor
 
 __all__ = ["ModalEncoder", "resolve_weights"]
 
-Graph: TypeAlias = Adj | tuple[Tensor, Tensor | None]
+Graph: TypeAlias = Adj | Sequence[Tensor | None]
 
 
 def resolve_weights(modalities: Iterable[str], weights: Mapping[str, float] | None = None) -> dict[str, float]:
@@ -71,6 +73,7 @@ class ModalEncoder(nn.Module):
         last convolution is computed; returns (user float ``[U, D]``, item float ``[I, D]``), or their ``rows``
 
     Raises:
+        TypeError: where ``features``, graphs or ``masks`` do not map modalities to what belongs to them.
         ValueError: where a modality's features or graphs are missing, or shapes do not fit.
     """
 
@@ -107,17 +110,17 @@ class ModalEncoder(nn.Module):
         *,
         rows: tuple[Int[Tensor, " B"], Int[Tensor, " C"]] | None = None,
     ) -> tuple[Float[Tensor, "_ D"], Float[Tensor, "_ D"]]:
-        masks = masks or {}
-        for argument, given in (("features", features), ("item_graphs", item_graphs), ("user_graphs", user_graphs)):
-            missing = [name for name in self.in_channels if name not in given]
-            if missing:
-                raise ValueError(f"'{argument}' lacks the modalities {missing} (got {sorted(given)}).")
+        masks = {} if masks is None else masks
+        check_tensors(id_user=id_user, id_item=id_item)
+        check_by_modality(self.in_channels, features=features, item_graphs=item_graphs, user_graphs=user_graphs)
+        check_by_modality((), masks=masks)
         for name in masks:
             check_choice(list(self.in_channels), **{"a modality of masks": name})
         users, items = [], []
         user_rows, item_rows = rows or (None, None)
         for name, gate in self.gates.items():
             raw, mask = features[name], masks.get(name)
+            check_tensors(**{f"features[{name!r}]": raw})
             if raw.size(0) != id_item.size(0):
                 raise ValueError(
                     f"'features[{name!r}]' must have one row per item (got {raw.size(0)} rows for {id_item.size(0)} "
@@ -134,7 +137,7 @@ class ModalEncoder(nn.Module):
 
     def _view(self, name: str, x: Tensor, mask: Tensor | None, graph: Graph, rows: Tensor | None) -> "_View":
         """Eq. 5-6; rows that the mask leaves out send nothing."""
-        edge_index, edge_weight = graph if isinstance(graph, tuple) else (graph, None)
+        edge_index, edge_weight = _parts(graph)
         if not requires_grad(edge_index, edge_weight):
             edge_index, edge_weight = graph_structure(edge_index, edge_weight, x.size(0)), None
         if mask is not None:
@@ -143,7 +146,7 @@ class ModalEncoder(nn.Module):
             x = self.conv(x, edge_index, edge_weight)
         if rows is None:
             x = self.conv(x, edge_index, edge_weight)
-        elif isinstance(edge_index, SparseStructure) and not torch.compiler.is_compiling():
+        elif isinstance(edge_index, SparseStructure) and not is_traced():
             x = PickedRows(edge_index, rows).matmul(x)
         else:
             x = self.conv(x, edge_index, edge_weight).index_select(0, rows)
@@ -151,6 +154,20 @@ class ModalEncoder(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.embedding_dim}, weights={self.weights}, num_layers={self.num_layers}"
+
+
+def _parts(graph: Graph) -> tuple[Adj, Tensor | None]:
+    """The adjacency, and its weights where they are given beside it."""
+    if isinstance(graph, tuple | list) and len(graph) != 2:
+        raise ValueError(
+            f"A graph must be an adjacency or (edge_index, edge_weight) (got a {type(graph).__name__} of {len(graph)})."
+        )
+    edge_index, edge_weight = graph if isinstance(graph, tuple | list) else (graph, None)
+    if not is_sparse(edge_index):
+        check_edge_index(edge_index)
+    if edge_weight is not None:
+        check_tensors(edge_weight=edge_weight)
+    return edge_index, edge_weight
 
 
 class _View(NamedTuple):

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from drepm_pyg._checks import check_at_least
 from drepm_pyg.nn.absent import finite_where_absent
-from drepm_pyg.nn.modality_dict import ModalityDict, check_in_channels
+from drepm_pyg.nn.modality_dict import ModalityDict, check_features, check_in_channels, check_masks
 from drepm_pyg.nn.tall_product import tall_product
 from drepm_pyg.typing import Bool, Float, Tensor
 
@@ -31,6 +31,10 @@ class ConcatProjection(nn.Module):
     Shapes:
         features: mapping of modality to float ``[N, F]``; masks: mapping of modality to bool ``[N]``, True = present
         (an absent modality counts as a zero row); returns float ``[N, D]``
+
+    Raises:
+        TypeError: where ``features`` or ``masks`` do not map modalities to tensors.
+        ValueError: where a modality is missing, or shapes do not fit.
     """
 
     def __init__(self, in_channels: Mapping[str, int], out_channels: int) -> None:
@@ -47,7 +51,9 @@ class ConcatProjection(nn.Module):
     def forward(
         self, features: Mapping[str, Float[Tensor, "N _"]], masks: Mapping[str, Bool[Tensor, " N"]] | None = None
     ) -> Float[Tensor, "N D"]:
-        masks = masks or {}
+        masks = {} if masks is None else masks
+        check_features(self.in_channels, features)
+        check_masks(self.in_channels, masks, features)
         blocks = self.linear.weight.split(list(self.in_channels.values()), dim=1)
         parts = [
             _zero_absent(
@@ -74,6 +80,10 @@ class ModalityProjection(nn.Module):
     Shapes:
         features: mapping of modality to float ``[N, F]``; masks: mapping of modality to bool ``[N]``, True = present
         (an absent modality gives a zero row); returns a mapping of modality to float ``[N, D]``
+
+    Raises:
+        TypeError: as :class:`ConcatProjection`.
+        ValueError: as :class:`ConcatProjection`.
     """
 
     def __init__(self, in_channels: Mapping[str, int], out_channels: int) -> None:
@@ -93,7 +103,9 @@ class ModalityProjection(nn.Module):
     def forward(
         self, features: Mapping[str, Float[Tensor, "N _"]], masks: Mapping[str, Bool[Tensor, " N"]] | None = None
     ) -> dict[str, Float[Tensor, "N D"]]:
-        masks = masks or {}
+        masks = {} if masks is None else masks
+        check_features(self.in_channels, features)
+        check_masks(self.in_channels, masks, features)
         projected = {}
         for name, linear in self.linears.items():
             mask = masks.get(name)

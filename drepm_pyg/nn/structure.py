@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from drepm_pyg._checks import check_at_least, check_tensors
 from drepm_pyg._memo import memoize
 from drepm_pyg.nn.adjacency import anchors, check_adjacency, check_nodes, to_coo
 from drepm_pyg.nn.csr import CsrMatrix, product
@@ -132,6 +133,7 @@ def graph_structure(
     Returns:
         the ``[N, N]`` operator; the same object for the same tensors.
     """
+    _check_counts(num_nodes=num_nodes)
     return adjacency_structure(edge_index, edge_weight, (num_nodes, num_nodes), normalize=normalize, square=True)
 
 
@@ -146,6 +148,7 @@ def bipartite_structure(edge_index: Adj, num_users: int, num_items: int) -> Spar
     Returns:
         the ``[U + I, U + I]`` operator; the same object for the same ``edge_index``.
     """
+    _check_counts(num_users=num_users, num_items=num_items)
     check_adjacency(edge_index, None, num_users, num_items)
 
     def build() -> SparseStructure:
@@ -173,6 +176,7 @@ def interaction_structure(edge_index: Adj, num_users: int, num_items: int) -> Sp
     Returns:
         the ``[U, I]`` operator; the same object for the same ``edge_index``.
     """
+    _check_counts(num_users=num_users, num_items=num_items)
     check_adjacency(edge_index, None, num_users, num_items)
 
     def build() -> SparseStructure:
@@ -208,8 +212,11 @@ def mean_structure(
     Returns:
         the ``[R, C]`` operator, an empty row giving 0; the same object for the same tensors.
     """
+    _check_counts(num_rows=num_rows, num_cols=num_cols)
     sources, targets = (num_cols, num_rows) if reverse else (num_rows, num_cols)
     check_adjacency(edge_index, None, sources, targets)
+    if mask is not None:
+        check_tensors(mask=mask)
     if mask is not None and (mask.dtype != torch.bool or mask.shape != (num_cols,)):
         raise ValueError(f"'mask' must be bool of the shape [{num_cols}] (got {mask.dtype}, {list(mask.shape)}).")
 
@@ -224,6 +231,11 @@ def mean_structure(
 
     others = () if mask is None else (mask,)
     return memoize(("mean", num_rows, num_cols, mask is None, reverse), build, *anchors(edge_index), *others)
+
+
+def _check_counts(**counts: int) -> None:
+    if not torch.compiler.is_compiling():  # a size may be a symbol there
+        check_at_least(0, **counts)
 
 
 def _exact(row: Tensor, weight: OptTensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 
 from drepm_pyg._arrays import large_empty, transpose_into
 from drepm_pyg._memo import memoize
+from drepm_pyg.nn.functional.numerics import is_traced
 from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["tall_product"]
@@ -24,7 +25,7 @@ def tall_product(x: Float[Tensor, "*N F"], weight: Float[Tensor, "F D"]) -> Floa
     are seen again are kept transposed, which takes two thirds of the time. In-place changes of them are noticed; those
     through NumPy or ``x.data``, which torch does not count, only where they touch the table as a whole.
     """
-    if torch.compiler.is_compiling() or x.ndim != 2 or len(x) <= _ROWS or x.device.type != "cpu":
+    if is_traced() or x.ndim != 2 or len(x) <= _ROWS or x.device.type != "cpu":
         return x @ weight
     frozen = not x.requires_grad and x.dtype == weight.dtype and x.nbytes <= _KEPT_BYTES
     if frozen and weight.requires_grad and not torch.is_autocast_enabled("cpu"):

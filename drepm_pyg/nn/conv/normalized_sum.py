@@ -5,6 +5,7 @@ from typing import Optional
 import torch
 from torch_geometric import EdgeIndex
 from torch_geometric.nn import MessagePassing
+from torch_geometric.nn.aggr import SumAggregation
 from torch_geometric.utils import is_sparse
 
 from drepm_pyg._checks import check_flag, check_tensors
@@ -29,7 +30,9 @@ def check_node_rows(**tensors: Tensor) -> None:
 class NormalizedSumConv(MessagePassing):
     """Weighted sums over neighbours: a frozen product for sparse forms and ``EdgeIndex``, else ``message``.
 
-    A plain ``edge_index`` may be another one at every call (sampled neighbourhoods): nothing is built for it.
+    A plain ``edge_index`` may be another one at every call (sampled neighbourhoods): nothing is built for it. Where a
+    subclass, a hook or another ``aggr_module`` changes a step that the frozen product leaves out, every form goes
+    through ``message``.
     """
 
     def __init__(self, normalize: bool = True) -> None:
@@ -46,13 +49,17 @@ class NormalizedSumConv(MessagePassing):
         square: bool,
     ) -> Tensor:
         """Sum over the sources ``x``, ``size[0]`` of them, at ``size[1]`` targets."""
+        if self.flow != "source_to_target":
+            raise ValueError(
+                f"'flow' must be 'source_to_target' (got {self.flow!r}): degrees are those of row 1, the targets. Pass "
+                "edge_index.flip(0), or a transposed adj_t."
+            )
         if isinstance(edge_index, SparseStructure):
             if edge_weight is not None:
                 raise ValueError("'edge_weight' was given beside a SparseStructure, which has its own. Leave it out.")
             return edge_index.matmul(x)
         check_adjacency(edge_index, edge_weight, *size)
-        frozen = not requires_grad(edge_index, edge_weight)
-        if frozen and self.fuse and not self.explain and (is_sparse(edge_index) or isinstance(edge_index, EdgeIndex)):
+        if self._fuses(edge_index) and not requires_grad(edge_index, edge_weight):
             structure = adjacency_structure(edge_index, edge_weight, size, normalize=self.normalize, square=square)
             if is_sparse(edge_index):
                 return self.propagate(edge_index, x=x, edge_weight=None, structure=structure)
@@ -73,6 +80,24 @@ class NormalizedSumConv(MessagePassing):
         if isinstance(plain, EdgeIndex):
             plain = plain.as_tensor()
         return self.propagate(plain, x=x.to(dtype), edge_weight=weight, structure=None, size=size).to(x.dtype)
+
+    def _fuses(self, edge_index: Adj) -> bool:
+        """Whether ``edge_index`` may be fused, and the frozen product leaves no step out that was changed."""
+        if not self.fuse or self.explain:
+            return False
+        if is_sparse(edge_index):  # propagate calls update and its own hooks beside the product
+            return self._is_as_written("message", "aggregate")
+        return isinstance(edge_index, EdgeIndex) and self._is_as_written("message", "aggregate", "update", "propagate")
+
+    def _is_as_written(self, *steps: str) -> bool:
+        """Whether none of these steps is overridden or has hooks; ``propagate`` is PyG's, written anew per class."""
+        overridden = any(
+            getattr(type(self), step) is not getattr(NormalizedSumConv, step) or step in vars(self)
+            for step in steps
+            if step != "propagate"
+        )
+        hooked = any(getattr(self, f"_{step}_forward{kind}_hooks", ()) for step in steps for kind in ("", "_pre"))
+        return not overridden and not hooked and type(self.aggr_module) is SumAggregation
 
     def message(self, x_j: Tensor, edge_weight: OptTensor) -> Tensor:
         return x_j if edge_weight is None else x_j * edge_weight.unsqueeze(1)

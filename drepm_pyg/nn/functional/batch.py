@@ -2,7 +2,7 @@
 
 import torch
 
-from drepm_pyg._checks import check_edge_index, check_same_shape
+from drepm_pyg._checks import check_edge_index, check_id_types, check_same_shape
 from drepm_pyg._memo import memoize
 from drepm_pyg.typing import Bool, Int, Tensor
 
@@ -12,10 +12,15 @@ __all__ = ["distinct_rows", "false_negative_mask", "first_occurrences"]
 def first_occurrences(ids: Int[Tensor, " B"]) -> Int[Tensor, " n"]:
     """The row of the first occurrence of each distinct id, ascending: ``ids[first_occurrences(ids)]`` are distinct.
 
+    Raises:
+        TypeError: where ``ids`` is no tensor of integers.
+        ValueError: where it is no vector.
+
     Example:
         >>> first_occurrences(torch.tensor([5, 3, 5, 3, 9]))
         tensor([0, 1, 4])
     """
+    _check_vectors(ids=ids)
     order, is_first = _runs(ids)
     return order[is_first].sort().values
 
@@ -31,6 +36,13 @@ def distinct_rows(ids: Int[Tensor, " B"]) -> tuple[Int[Tensor, " n"], Int[Tensor
     place = torch.empty_like(order)
     place[order] = is_first.cumsum(0) - 1
     return order[is_first], place
+
+
+def _check_vectors(**ids: Tensor) -> None:
+    check_id_types(**ids)
+    for name, tensor in ids.items():
+        if tensor.ndim != 1:
+            raise ValueError(f"'{name}' must be a vector of ids [B] (got the shape {list(tensor.shape)}).")
 
 
 def _runs(ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,6 +67,7 @@ def false_negative_mask(
         edge_index: training pairs (row 0 users, row 1 items).
 
     Raises:
+        TypeError: where the ids are no tensors of integers.
         ValueError: where the shapes do not fit.
 
     Example:
@@ -63,6 +76,7 @@ def false_negative_mask(
                 [False, False]])
     """
     check_edge_index(edge_index)
+    _check_vectors(user=user, item=item)
     check_same_shape(user=user, item=item)
     known_user, known_item = memoize("training pairs by user", lambda: _by_user(edge_index), edge_index)
     row, pair = _join(user, known_user)

@@ -31,7 +31,7 @@ def gram_squared_norm(x: Float[Tensor, "N F"]) -> Float[Tensor, ""]:
     total = x.new_zeros((), dtype=torch.promote_types(x.dtype, torch.float64))
     for start in range(0, len(x), _STRIP):
         own = x[start : start + _STRIP]
-        total += squared_norm(own @ own.T) + 2 * squared_norm(own @ x[:start].T)
+        total = total + squared_norm(own @ own.T) + 2 * squared_norm(own @ x[:start].T)
     return total
 
 

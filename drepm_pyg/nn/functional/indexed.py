@@ -5,9 +5,10 @@ from typing import Any
 
 import torch
 
+from drepm_pyg._checks import check_id_types, check_ids, check_tensors
 from drepm_pyg.nn.functional.gram import squared_norm, strip_rows
 from drepm_pyg.nn.functional.implicit import ImplicitSimilarity
-from drepm_pyg.nn.functional.numerics import full_precision, refuse_second_derivative
+from drepm_pyg.nn.functional.numerics import full_precision, is_traced, refuse_second_derivative
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["IndexedSimilarity"]
@@ -16,18 +17,21 @@ __all__ = ["IndexedSimilarity"]
 class IndexedSimilarity(ImplicitSimilarity):
     r"""A target :math:`T_{bc} = S_{n_b n_c}` by the similarities :math:`S` of all nodes and the ids :math:`n` of some.
 
-    As both matrices are symmetric, its squared distance from :math:`Z Z^\top` and the gradient
+    As both matrices must be symmetric, which is not checked, its squared distance from :math:`Z Z^\top` and the gradient
 
     .. math:: \nabla_Z \|Z Z^\top - T\|^2 = 4 (Z Z^\top - T) Z
 
-    take the entries on and below the diagonal alone, in one pass over strips of rows. Differentiable once.
+    take the entries on and below the diagonal alone, in one pass over strips of rows: of a matrix that is not
+    symmetric the others are ignored. Differentiable once.
 
     Args:
         matrix: :math:`S`, float ``[N, N]``, symmetric; no gradient reaches it.
         ids: :math:`n`, long ``[B]``.
 
     Raises:
-        ValueError: where the shapes do not fit.
+        TypeError: where ``matrix`` is no tensor of floating-point numbers, or ``ids`` is none of integers.
+        ValueError: where the shapes do not fit, or an id is out of range (on a GPU, which would have to wait for the
+            answer, torch's own error comes later).
 
     Example:
         >>> matrix = torch.tensor([[1.0, 0.2, 0.3], [0.2, 1.0, 0.4], [0.3, 0.4, 1.0]])
@@ -37,10 +41,16 @@ class IndexedSimilarity(ImplicitSimilarity):
     """
 
     def __init__(self, matrix: Float[Tensor, "N N"], ids: Int[Tensor, " B"]) -> None:
+        check_tensors(matrix=matrix)
+        check_id_types(ids=ids)
+        if not matrix.is_floating_point():
+            raise TypeError(f"'matrix' must be floating point (got {matrix.dtype}). Pass matrix.float().")
         if matrix.ndim != 2 or matrix.size(0) != matrix.size(1) or ids.ndim != 1:
             raise ValueError(
                 f"'matrix' must be square [N, N] and 'ids' [B] (got {list(matrix.shape)} and {list(ids.shape)})."
             )
+        if ids.device.type == "cpu" and not is_traced():
+            check_ids(len(matrix), what="rows of 'matrix'", ids=ids)
         self.matrix, self.ids = matrix.detach(), ids
 
     @property
@@ -63,7 +73,7 @@ class IndexedSimilarity(ImplicitSimilarity):
 
     def squared_distance(self, z: Float[Tensor, "B D"], *, accurate: bool = False) -> Float[Tensor, ""]:
         r""":math:`\|Z Z^\top - T\|_F^2` in the type of ``z``; the entries' differences are accurate as they are."""
-        if torch.compiler.is_compiling():  # which fuses the plain form by itself
+        if is_traced():
             return (z @ z.T - self.dense(z.dtype)).square().sum()
         ids, order = self.ids.sort()  # a matrix larger than the caches is read faster so, and any order serves
         return _distance(z.index_select(0, order), self.matrix, ids)

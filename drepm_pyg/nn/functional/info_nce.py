@@ -10,11 +10,11 @@ from drepm_pyg._arrays import large_empty
 from drepm_pyg._checks import check_flag, check_positive
 from drepm_pyg.nn.functional.batch import distinct_rows
 from drepm_pyg.nn.functional.gram import strip_rows
-from drepm_pyg.nn.functional.numerics import full_precision, refuse_second_derivative, widen
+from drepm_pyg.nn.functional.numerics import full_precision, is_traced, refuse_second_derivative, widen
 from drepm_pyg.nn.functional.rows import check_mask, check_row_ids, check_rows, normalize_rows
 from drepm_pyg.typing import Bool, Float, Int, Tensor
 
-__all__ = ["info_nce"]
+__all__ = ["check_temperature", "info_nce"]
 
 #: Share of the B x B products up to which leaving out the rest pays for the grouping.
 _WORTH = 0.8
@@ -44,7 +44,8 @@ def info_nce(
     Args:
         anchor: :math:`x`, float ``[B, D]``.
         positive: :math:`y`, float ``[B, D]``.
-        temperature: :math:`\tau`.
+        temperature: :math:`\tau`, a number. A learned one divides the rows: ``info_nce(normalize_rows(x) / temperature,
+            normalize_rows(y), temperature=1.0, normalize=False)``.
         normalize: L2-normalise the rows first, so that the products are cosines; if not, the products must stay within
             the range of the type.
         mask: bool ``[B, B]``, True = column c is no negative of row b; the diagonal is never masked.
@@ -55,6 +56,7 @@ def info_nce(
         the loss of each row in nats, float ``[B]`` (float32 for half inputs); 0 for a single row.
 
     Raises:
+        TypeError: where ``temperature`` is no number, or the inputs are no tensors of the kinds above.
         ValueError: where the shapes differ, the batch is empty or ``temperature`` is not above 0.
 
     Example:
@@ -62,21 +64,30 @@ def info_nce(
         tensor([0.3133, 0.3133])
     """
     check_rows(anchor=anchor, positive=positive)
-    check_positive(temperature=temperature)
+    check_temperature(temperature)
     check_flag(normalize=normalize)
     if mask is not None:
         check_mask(mask, len(anchor))
     check_row_ids(len(anchor), anchor_id=anchor_id, positive_id=positive_id)
     with full_precision(anchor):
         x, y = (normalize_rows(rows) if normalize else widen(rows) for rows in (anchor, positive))
-        # torch.compile fuses the plain form by itself, and warns about every autograd.Function that it traces.
-        if torch.compiler.is_compiling():
+        if is_traced():
             return _plain_info_nce(x, y, 1 / temperature, mask)
         if normalize and mask is None and anchor_id is not None and positive_id is not None:
             repeats = _repeats(x, y, anchor_id, positive_id, temperature)
             if repeats is not None:
                 return _counted_info_nce(x, y, 1 / temperature, repeats)
         return _kept_info_nce(x, y, 1 / temperature, mask)
+
+
+def check_temperature(temperature: float) -> None:
+    """A finite number above 0; a tensor, which might be learned, is sent to the rows."""
+    if isinstance(temperature, Tensor):
+        raise TypeError(
+            "'temperature' must be a number (got a Tensor). Pass temperature.item(), or, where it is learned, divide the "
+            "rows of one side after normalize_rows by it and set temperature=1.0, normalize=False."
+        )
+    check_positive(temperature=temperature)
 
 
 def _plain_info_nce(x: Tensor, y: Tensor, scale: float, mask: Tensor | None) -> Tensor:

@@ -1,10 +1,19 @@
-"""Precision and derivatives of the hand-written gradients."""
+"""Precision and derivatives of the hand-written gradients, and where these do not serve."""
 
 import torch
 
 from drepm_pyg.typing import Tensor
 
-__all__ = ["full_precision", "refuse_second_derivative", "widen"]
+__all__ = ["full_precision", "is_traced", "refuse_second_derivative", "widen"]
+
+
+def is_traced() -> bool:
+    """Whether torch.compile or a transform of torch.func (grad, vmap, jvp) follows the operations.
+
+    Both take the plain formulas: torch.compile fuses them by itself, and warns about every autograd.Function that it
+    traces; torch.func asks such a function for rules that the hand-written gradients do not have.
+    """
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 
 def widen(x: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from drepm_pyg._checks import check_choice
+from drepm_pyg._checks import check_choice, check_tensors
 from drepm_pyg.nn.functional.numerics import widen
 from drepm_pyg.typing import Float, Tensor
 
@@ -39,6 +39,7 @@ def embedding_l2(*rows: Float[Tensor, "_ _"], form: str = "half_squared") -> Flo
         form: ``"half_squared"`` or ``"norm"``.
 
     Raises:
+        TypeError: where one of ``rows`` is no tensor.
         ValueError: where ``form`` is unknown or no row was given.
 
     Example:
@@ -47,6 +48,12 @@ def embedding_l2(*rows: Float[Tensor, "_ _"], form: str = "half_squared") -> Flo
         (tensor(12.5000), tensor(5.))
     """
     check_choice(L2_FORMS, form=form)
-    if not rows or len(rows[-1]) == 0:
+    for place, x in enumerate(rows):
+        if isinstance(x, list | tuple):
+            raise TypeError(
+                f"'rows' must be tensors, each an argument of its own (got a {type(x).__name__}). Pass embedding_l2(*rows)."
+            )
+        check_tensors(**{f"rows[{place}]": x})
+    if not rows or rows[-1].ndim == 0 or len(rows[-1]) == 0:
         raise ValueError(f"'rows' must hold at least one tensor with rows (got {[list(x.shape) for x in rows]}).")
     return _FORMS[form]([widen(x) for x in rows])

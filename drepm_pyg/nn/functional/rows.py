@@ -15,11 +15,15 @@ def normalize_rows(x: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
     A zero row stays zero and its gradient is zero (``F.normalize`` would give :math:`10^{12}` times the incoming one);
     any other row gets length 1, however small or large. Rows of subnormal numbers alone count as zero.
 
+    Raises:
+        TypeError: where ``x`` is no tensor.
+
     Example:
         >>> normalize_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
         tensor([[0.6000, 0.8000],
                 [0.0000, 0.0000]])
     """
+    check_tensors(x=x)
     x = widen(x)
     # The direction does not depend on the scale: dividing by a constant first keeps the squares in range.
     largest = x.detach().abs().amax(dim=-1, keepdim=True)

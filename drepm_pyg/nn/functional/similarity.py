@@ -8,7 +8,7 @@ import torch
 from drepm_pyg._checks import check_choice
 from drepm_pyg.nn.functional.gram import squared_norm
 from drepm_pyg.nn.functional.implicit import ImplicitSimilarity
-from drepm_pyg.nn.functional.numerics import full_precision, refuse_second_derivative, widen
+from drepm_pyg.nn.functional.numerics import full_precision, is_traced, refuse_second_derivative, widen
 from drepm_pyg.nn.functional.rows import check_rows, normalize_rows
 from drepm_pyg.typing import Float, Tensor
 
@@ -74,8 +74,8 @@ def similarity_distance(
         if isinstance(similarity, ImplicitSimilarity):
             return similarity.squared_distance(z, accurate=accurate).to(z.dtype)
         target = similarity.detach().to(z.dtype)
-        if torch.compiler.is_compiling():
-            return (z @ z.T - target).square().sum()  # as info_nce
+        if is_traced():
+            return (z @ z.T - target).square().sum()
         return _kept_distance(z, target)
 
 

@@ -3,8 +3,9 @@
 import torch
 from torch import nn
 
-from drepm_pyg._checks import check_flag, check_positive
+from drepm_pyg._checks import check_flag
 from drepm_pyg.nn import functional
+from drepm_pyg.nn.functional.info_nce import check_temperature
 from drepm_pyg.nn.losses.reduction import check_reduction, reduce
 from drepm_pyg.typing import Bool, Float, Int, Tensor
 
@@ -16,7 +17,7 @@ class _ContrastiveLoss(nn.Module):
 
     def __init__(self, *, temperature: float = 0.2, normalize: bool = True, reduction: str = "mean") -> None:
         super().__init__()
-        check_positive(temperature=temperature)
+        check_temperature(temperature)
         check_flag(normalize=normalize)
         check_reduction(reduction)
         self.temperature, self.normalize, self.reduction = temperature, normalize, reduction

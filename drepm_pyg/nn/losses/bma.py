@@ -114,6 +114,8 @@ class BMALoss(nn.Module):
         if self.gamma > 0:
             _check_given(user_similarity=user_similarity, item_similarity=item_similarity)
         zero = behavior_user.new_zeros((), dtype=torch.promote_types(behavior_user.dtype, torch.float32))
+        if self.alpha == self.beta == self.gamma == 0:  # a total to differentiate, whatever stands in the rows
+            zero = zero + sum(rows[:0].sum() for rows in lines.values())
         intra = inter = sss = zero
         if self.alpha > 0:
             intra = self.intra(**lines, mask=self._with_duplicates(mask, item), user=user, item=item)
