@@ -64,7 +64,8 @@ def evaluate(
     Raises:
         ValueError: where the split has no pairs, a name is unknown, a cut-off is larger than the number of items,
             tables or scores do not fit the data or are not finite.
-        TypeError: where ``model_or_representations`` has neither tables nor a score.
+        TypeError: where ``model_or_representations`` has neither tables nor a score, or gives others than torch
+            tensors; where ``data`` is no HeteroData.
     """
     return evaluate_users(
         model_or_representations,
@@ -89,6 +90,8 @@ def evaluate_users(
     batch_size: int | None = None,
 ) -> PerUserMetrics:
     """:func:`evaluate` before the average, for paired tests between models; the arguments are the same."""
+    if not isinstance(data, HeteroData):
+        raise TypeError(f"'data' must be the schema's HeteroData (got a {type(data).__name__}).")
     num_users, num_items = data["user"].num_nodes, data["item"].num_nodes
     check_request(ks, metrics, num_items)
     if not ks or not metrics:

@@ -89,7 +89,12 @@ def _score(thing: Any, data: HeteroData, name: str) -> tuple[Score, torch.device
         return products(tables.user, tables.item), tables.user.device
     if callable(getattr(thing, "score", None)):
         return lambda rows: _checked(thing.score(data, rows), rows, data), data[USER_ITEM].edge_index.device
-    raise TypeError(f"'{name}' must have 'user' and 'item' tables or score(data, user) (got {type(thing).__name__}).")
+    found = type(thing).__name__
+    parts = [part for part in ("user", "item") if hasattr(thing, part)]
+    if parts:
+        kinds = " and ".join(f"'{part}' is a {type(getattr(thing, part)).__name__}" for part in parts)
+        found += f", whose {kinds}: tables are torch tensors"
+    raise TypeError(f"'{name}' must have 'user' and 'item' tables or score(data, user) (got {found}).")
 
 
 def _has_tables(thing: Any) -> bool:
@@ -109,6 +114,10 @@ def _wide(table: Tensor) -> torch.dtype:
 
 
 def _checked(scores: Tensor, rows: Tensor, data: HeteroData) -> Tensor:
+    if not isinstance(scores, Tensor):
+        raise TypeError(
+            f"score(data, user) must give a torch tensor (got a {type(scores).__name__}). Convert it: torch.as_tensor."
+        )
     expected = [len(rows), data["item"].num_nodes]
     if list(scores.shape) != expected:
         raise ValueError(f"score(data, user) must give a score for every item, {expected} (got {list(scores.shape)}).")

@@ -143,12 +143,12 @@ def names_ids(
     def named(self: Model, data: HeteroData, batch: Triples) -> LossOutput:
         if not isinstance(batch, Triples):
             raise TypeError(
-                f"'batch' must be Triples(user, positive, negative) (got a {type(batch).__name__}). Build them of three "
-                "tensors of ids."
+                f"'batch' must be Triples(user, positive, negative) (got a {type(batch).__name__}). Build them from "
+                "three tensors of ids."
             )
         try:
             return loss(self, data, batch)
-        except (IndexError, ValueError):  # the latter from a part of the model that does not know what the ids stand for
+        except (IndexError, ValueError):  # a part of the model may have named the id, but not what it stands for
             check_ids(self.num_users, what="users", user=batch.user)
             check_ids(self.num_items, what="items", positive=batch.positive, negative=batch.negative)
             raise

@@ -144,9 +144,7 @@ class DRepMRec(MultimodalModel):
         From the batch's rows of both lines; those of other nodes are not computed, unless a subclass or a hook changes
         what the model or one of its lines gives.
         """
-        if not (
-            is_as_written(self, DRepMRec) and has_rows(self.behavior_line) and is_as_written(self.modal_line, ModalEncoder)
-        ):
+        if not self._has_rows():
             tables, line = self(data), self.behavior_line
             regularized = Representations(line.user_embedding.weight, line.item_embedding.weight)
             parts = self.objective(tables, batch, regularized=regularized)
@@ -159,4 +157,12 @@ class DRepMRec(MultimodalModel):
         ego = batch.split(behavior.ego_user, behavior.ego_item)
         return LossOutput.from_parts(
             **self.objective.of_rows(ranked, ego), **self.alignment.of_rows(*aligned, data, batch)
+        )
+
+    def _has_rows(self) -> bool:
+        """Whether the batch's rows of both lines are those of :meth:`forward`."""
+        return (
+            is_as_written(self, DRepMRec)
+            and has_rows(self.behavior_line)
+            and is_as_written(self.modal_line, ModalEncoder)
         )

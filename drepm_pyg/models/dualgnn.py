@@ -131,10 +131,8 @@ class DualGNN(MultimodalModel):
     @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         """The parts ``bpr`` and ``reg``."""
-        if is_as_written(self, DualGNN):
-            tables = Representations(*self._fused(data, apart=False))
-        else:
-            tables = self(data)
+        whole = is_as_written(self, DualGNN)  # then the sum of the two lines is enough
+        tables = Representations(*self._fused(data, apart=False)) if whole else self(data)
         user, positive, negative = batch.rows(tables.user, tables.item)
         bpr = self.bpr((user * positive).sum(-1), (user * negative).sum(-1))
         squares = [table(batch.user).square().mean() for table in self.preferences.values()]

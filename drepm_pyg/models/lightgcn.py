@@ -62,8 +62,8 @@ class LightGCN(RecommenderModel):
     @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         if not is_as_written(self, LightGCN) or not has_rows(self.encoder):
-            ego = Representations(self.encoder.user_embedding.weight, self.encoder.item_embedding.weight)
-            return LossOutput.from_parts(**self.objective(self(data), batch, regularized=ego))
+            first = Representations(self.encoder.user_embedding.weight, self.encoder.item_embedding.weight)
+            return LossOutput.from_parts(**self.objective(self(data), batch, regularized=first))
         rows = self.encoder.at(data[USER_ITEM].edge_index, batch.user, batch.items)
         ranked, ego = batch.split(rows.user, rows.item), batch.split(rows.ego_user, rows.ego_item)
         return LossOutput.from_parts(**self.objective.of_rows(ranked, ego))

@@ -14,7 +14,14 @@ from drepm_pyg.nn.modality_dict import check_in_channels
 from drepm_pyg.typing import Float, Tensor
 
 __all__ = [
-    "MultimodalModel", "NamedItems", "item_features", "item_masks", "select_graphs", "select_modalities", "similarity_graphs"]
+    "MultimodalModel",
+    "NamedItems",
+    "item_features",
+    "item_masks",
+    "select_graphs",
+    "select_modalities",
+    "similarity_graphs",
+]
 
 _WORTH = 2  # items in all for one that a batch names, from which looking up pays (measured)
 
@@ -143,7 +150,8 @@ class MultimodalModel(RecommenderModel):
 
         Raises:
             TypeError: as :meth:`RecommenderModel.from_data`.
-            ValueError: as :meth:`RecommenderModel.from_data`, or where ``modalities`` are no distinct names of the data's.
+            ValueError: as :meth:`RecommenderModel.from_data`, or where ``modalities`` are not distinct names of the
+                data's.
         """
         sizes = sizes_of(data)
         in_channels = {name: data["item"][name].size(1) for name in select_modalities(data, modalities)}

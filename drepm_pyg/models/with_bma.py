@@ -51,7 +51,9 @@ class WithBMA(RecommenderModel):
         mask_false_negatives: bool = False,
     ) -> None:
         if isinstance(model, type) and issubclass(model, RecommenderModel):
-            raise TypeError(f"'model' must be built (got the class {model.__name__}). Pass {model.__name__}.from_data(data).")
+            raise TypeError(
+                f"'model' must be built (got the class {model.__name__}). Pass {model.__name__}.from_data(data)."
+            )
         if not isinstance(model, RecommenderModel):
             raise TypeError(
                 f"'model' must be a RecommenderModel (got {type(model).__name__}). Add a BMALoss to the loss of your "
@@ -94,8 +96,8 @@ class WithBMA(RecommenderModel):
         """The model's loss with its parts, plus ``bma_intra``, ``bma_inter`` and ``bma_sss``."""
         if self.alignment.is_off:  # no hook: the model may leave its tables out, as it does alone
             own = self.model.loss(data, batch)
-            nothing = own.total.new_zeros(())
-            return LossOutput(own.total, {**own.parts, **{f"bma_{name}": nothing for name in ("intra", "inter", "sss")}})
+            added = dict.fromkeys(("bma_intra", "bma_inter", "bma_sss"), own.total.new_zeros(()))
+            return LossOutput(own.total, {**own.parts, **added})
         # The tables that the model's own loss was made from: no second propagation, and the same dropout.
         seen: list[Representations] = []
         with self.model.register_forward_hook(lambda _module, _args, tables: seen.append(tables)):

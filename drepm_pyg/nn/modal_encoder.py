@@ -8,7 +8,14 @@ import torch
 from torch import nn
 from torch_geometric.utils import is_sparse
 
-from drepm_pyg._checks import check_at_least, check_choice, check_edge_index, check_mapping, check_non_negative, check_tensors
+from drepm_pyg._checks import (
+    check_at_least,
+    check_choice,
+    check_edge_index,
+    check_mapping,
+    check_non_negative,
+    check_tensors,
+)
 from drepm_pyg.nn.absent import finite_where_absent
 from drepm_pyg.nn.adjacency import requires_grad
 from drepm_pyg.nn.conv import KNNGraphConv

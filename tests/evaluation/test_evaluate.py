@@ -1,6 +1,7 @@
 """evaluate against a ranking and metrics in plain Python."""
 
 import math
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -239,3 +240,26 @@ def test_data_without_pairs_are_named_and_left_as_they_are(generator: torch.Gene
     with pytest.raises(ValueError, match=r"'split' 'test' needs data.*test_edge_label_index, which is missing"):
         evaluate(tables(generator), data)
     assert data.edge_types == []
+
+
+@pytest.mark.errors
+def test_arrays_and_data_of_another_kind_are_named(generator: torch.Generator) -> None:
+    data, both = make_data(generator), tables(generator)
+
+    class Scorer:
+        def __init__(self, convert: Callable[[torch.Tensor], object]) -> None:
+            self.convert = convert
+
+        def score(self, data: HeteroData, user: torch.Tensor) -> object:
+            return self.convert(both.user[user] @ both.item.T)
+
+    for convert, kind in ((torch.Tensor.numpy, "ndarray"), (torch.Tensor.tolist, "list")):
+        with pytest.raises(TypeError, match=rf"score\(data, user\) must give a torch tensor \(got a {kind}\)"):
+            evaluate(Scorer(convert), data)
+    arrays = SimpleNamespace(user=both.user.numpy(), item=both.item)
+    with pytest.raises(
+        TypeError, match=r"\(got SimpleNamespace, whose 'user' is a ndarray and 'item' is a Tensor: tables"
+    ):
+        evaluate(arrays, data)
+    with pytest.raises(TypeError, match=r"'data' must be the schema's HeteroData \(got a NoneType\)"):
+        evaluate(both, None)

@@ -61,3 +61,21 @@ def test_preference_tables_make_the_behaviour_line_and_features_the_modal_line()
     assert torch.equal(before.modal_user, after.modal_user)
     assert torch.equal(before.modal_item, after.modal_item)
     assert not torch.equal(before.behavior_user, after.behavior_user)
+
+
+def test_the_user_graph_has_k_neighbours_whatever_was_built_before() -> None:
+    data = toy.toy_data(num_edges=100)
+    for k in (1, 5):
+        counts = DualGNN.from_data(data, embedding_dim=4, k=k).user_graph(data).row_counts()
+        assert counts[:-1].tolist() == [k] * (toy.USERS - 1)
+        assert counts[-1] == 0  # no training item
+
+
+def test_penalty_is_the_mean_square_of_the_batchs_preferences_and_of_the_weights() -> None:
+    torch.manual_seed(0)
+    data = toy.toy_data()
+    model, batch = DualGNN.from_data(data, embedding_dim=4, reg=0.3).double(), toy.toy_batch(data)
+    tables = [table.weight.detach().numpy()[batch.user.numpy()] for table in model.preferences.values()]
+    logits = model.modality_logits.detach().numpy()
+    expected = 0.3 * (sum((rows**2).mean() for rows in tables) + (logits**2).mean())
+    np.testing.assert_allclose(model.loss(data, batch).parts["reg"].item(), expected, rtol=1e-12)

@@ -113,3 +113,21 @@ def test_a_weight_that_is_no_number_is_named() -> None:
     for reg in (None, "x"):
         with pytest.raises(TypeError, match=rf"'reg' must be a number \(got {reg!r}"):
             FREEDOM.from_data(toy.toy_data(), reg=reg)
+
+
+def test_another_weighting_of_the_same_graphs_is_another_graph(model: FREEDOM) -> None:
+    data = toy.toy_data()
+    even = FREEDOM.from_data(data, embedding_dim=4, weights={"image": 0.5, "text": 0.5})
+    x = torch.eye(toy.ITEMS)
+    assert not torch.allclose(model.item_graph(data).matmul(x), even.item_graph(data).matmul(x))
+    image, text = (FREEDOM.from_data(data, modalities=[name]).item_graph(data).matmul(x) for name in toy.WIDTHS)
+    torch.testing.assert_close(even.item_graph(data).matmul(x), (image + text) / 2)
+
+
+def test_users_modal_line_is_the_mean_over_all_training_items(model: FREEDOM) -> None:
+    data = toy.toy_data()
+    whole = model.eval()(data)
+    model.train().before_epoch(data, torch.Generator().manual_seed(0))
+    pruned = model(data)
+    assert torch.equal(pruned.modal_user, whole.modal_user)
+    assert not torch.equal(pruned.user, whole.user)

@@ -89,3 +89,12 @@ def test_changed_features_change_the_scores() -> None:
 def test_wrong_arguments_are_named(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ItemKNN(2, 3, **wrong)
+
+
+@pytest.mark.parametrize("source", ["interactions", "content"])
+def test_another_k_on_the_same_data_is_another_model(source: str) -> None:
+    data, user = toy.toy_data(), torch.arange(toy.USERS)
+    for k in (1, 5):
+        fresh = toy.toy_data()
+        expected = ItemKNN.from_data(fresh, source=source, k=k).score(fresh, user)
+        assert torch.equal(ItemKNN.from_data(data, source=source, k=k).score(data, user), expected)

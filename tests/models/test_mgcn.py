@@ -82,3 +82,15 @@ def test_contrast_is_info_nce_of_both_sides_over_the_batch() -> None:
         logits = x @ y.T / 0.2
         total += np.mean(np.log(np.exp(logits).sum(1)) - np.diag(logits))
     assert model.loss(data, batch).parts["contrast"].item() == pytest.approx(0.7 * total, rel=1e-10)
+
+
+def test_penalty_is_half_the_squares_of_the_rows_that_rank() -> None:
+    torch.manual_seed(0)
+    data = toy.toy_data()
+    model, batch = MGCN.from_data(data, embedding_dim=4, reg=0.3).double(), toy.toy_batch(data)
+    tables = model(data)
+    rows = [
+        table.detach()[ids] for table, ids in zip((tables.user, tables.item, tables.item), batch.tensors(), strict=True)
+    ]
+    expected = 0.3 * sum(float((x**2).sum()) for x in rows) / 2 / len(batch)
+    assert model.loss(data, batch).parts["reg"].item() == pytest.approx(expected, rel=1e-12)

@@ -44,3 +44,10 @@ def test_tables_match_the_equations(combination: str) -> None:
 def test_an_unknown_combination_is_refused() -> None:
     with pytest.raises(ValueError, match="'combination' must be one of 'element', 'concat' \\(got 'sum'\\)"):
         MMGCN(3, 4, {"text": 5}, combination="sum")
+
+
+def test_every_bias_starts_at_zero() -> None:
+    model = MMGCN.from_data(toy.toy_data())
+    biases = [p for name, p in model.named_parameters() if name.endswith("bias")]
+    assert len(biases) == 2 + 2 * 2 * 2  # a projection per modality, two maps in each of two layers
+    assert not any(bias.any() for bias in biases)

@@ -1,13 +1,18 @@
 """The parts that models share: BPR with L2 on a batch, and the alignment of two lines."""
 
+import math
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
 
 from drepm_pyg.models import (
+    BM3,
     BehaviorModalAlignment,
     DRepMRec,
     LightGCN,
@@ -17,9 +22,10 @@ from drepm_pyg.models import (
     WithBMA,
     available_models,
     get_model,
+    multimodal,
 )
-from drepm_pyg.nn import functional, picked_rows
-from drepm_pyg.nn.losses import BMALoss
+from drepm_pyg.nn import BehaviorEncoder, functional, picked_rows
+from drepm_pyg.nn.losses import BMALoss, InfoNCELoss
 from tests import toy
 
 TABLES = Representations(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
@@ -145,3 +151,172 @@ def test_an_id_below_zero_is_no_user() -> None:
     data = toy.toy_data()
     with pytest.raises(ValueError, match=r"'user' must hold ids in .* \(got -1 to -1\)"):
         LightGCN.from_data(data).score(data, torch.tensor([-1]))
+
+
+class DoubledLightGCN(LightGCN):
+    def forward(self, data: HeteroData) -> Representations:
+        tables = super().forward(data)
+        return Representations(2 * tables.user, tables.item)
+
+
+class DoubledDRepMRec(DRepMRec):
+    def forward(self, data: HeteroData) -> Representations:
+        tables = vars(super().forward(data))
+        return Representations(**{name: 2 * x if name.endswith("user") else x for name, x in tables.items()})
+
+
+class DoubledEncoder(BehaviorEncoder):
+    def forward(self, edge_index: Tensor) -> tuple[Tensor, Tensor]:
+        user, item = super().forward(edge_index)
+        return 2 * user, item
+
+
+class ForwardAlone(torch.nn.Module):
+    """An encoder of one's own: tables and a forward, and no ``at``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.user_embedding, self.item_embedding = torch.nn.Embedding(toy.USERS, 4), torch.nn.Embedding(toy.ITEMS, 4)
+
+    def forward(self, edge_index: Tensor) -> tuple[Tensor, Tensor]:
+        return 3 * self.user_embedding.weight, self.item_embedding.weight
+
+
+def hooked(model: torch.nn.Module) -> None:
+    def double(_module: torch.nn.Module, _args: Any, out: Any) -> Any:
+        if isinstance(out, Representations):
+            return Representations(**{name: x if x is None else 2 * x for name, x in vars(out).items()})
+        return tuple(2 * x for x in out)
+
+    model.register_forward_hook(double)
+
+
+def line_of(model: LightGCN | DRepMRec) -> str:
+    return "encoder" if isinstance(model, LightGCN) else "behavior_line"
+
+
+CHANGES: dict[str, Any] = {
+    "overridden": lambda model: setattr(
+        model, "__class__", DoubledLightGCN if isinstance(model, LightGCN) else DoubledDRepMRec
+    ),
+    "set on the model": lambda model: setattr(
+        model, "forward", lambda data, plain=model.forward: replace(plain(data), user=2 * plain(data).user)
+    ),
+    "hook on the model": hooked,
+    "hook on the encoder": lambda model: hooked(getattr(model, line_of(model))),
+    "overridden encoder": lambda model: setattr(getattr(model, line_of(model)), "__class__", DoubledEncoder),
+    "encoder without at": lambda model: setattr(model, line_of(model), ForwardAlone().double()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("model_class", [LightGCN, DRepMRec])
+def test_a_model_trains_by_what_it_ranks_by(model_class: type[LightGCN] | type[DRepMRec], change: Any) -> None:
+    data = toy.toy_data()
+    batch = Triples(*(ids[:7] for ids in toy.toy_batch(data).tensors()))
+    torch.manual_seed(0)
+    model = model_class.from_data(data, embedding_dim=4, reg=0.1).double()
+    before = model.loss(data, batch).parts["bpr"]
+    change(model)
+    line, tables = getattr(model, line_of(model)), model(data)
+    first = Representations(line.user_embedding.weight, line.item_embedding.weight)
+    expected = model.objective(tables, batch, regularized=first)
+    if isinstance(model, DRepMRec):
+        expected |= model.alignment(tables, data, batch)
+    found = model.loss(data, batch)
+    torch.testing.assert_close(found.parts, expected)
+    assert found.parts["bpr"] != before
+
+
+def test_a_modal_line_of_ones_own_needs_no_rows() -> None:
+    class Constant(torch.nn.Module):
+        def forward(self, id_user: Tensor, id_item: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+            return 2 * id_user, 3 * id_item
+
+    data = toy.toy_data()
+    model, batch = DRepMRec.from_data(data, embedding_dim=4), toy.toy_batch(data)
+    model.modal_line = Constant()
+    assert torch.equal(model(data).modal_item, 3 * model.behavior_line.item_embedding.weight)
+    expected = model.alignment(model(data), data, batch)
+    torch.testing.assert_close({name: model.loss(data, batch).parts[name] for name in expected}, expected)
+
+
+@pytest.mark.parametrize("name", ["vbpr", "freedom", "dualgnn", "bm3"])
+def test_shorter_ways_give_the_loss_and_the_gradients_of_the_tables(name: str) -> None:
+    """A subclass that overrides forward, if only to call it, takes the tables."""
+    data = toy.toy_data(masked=True)
+    batch = Triples(*(ids[:4] for ids in toy.toy_batch(data).tensors()))
+    kwargs = {"reg": 0.1, "dropout": 0.0} if name in ("freedom", "bm3") else {"reg": 0.1}
+    whole = type("Whole", (get_model(name),), {"forward": lambda self, data: get_model(name).forward(self, data)})
+    results = []
+    for model_class, worth in ((get_model(name), 0.0), (get_model(name), math.inf), (whole, math.inf)):
+        torch.manual_seed(0)
+        model = model_class.from_data(data, **kwargs).double()
+        with patch.object(multimodal, "_WORTH", worth):
+            output = model.loss(data, batch)
+        output.total.backward()
+        results.append((output.parts, {name: p.grad for name, p in model.named_parameters()}))
+    for result in results[:-1]:
+        torch.testing.assert_close(result, results[-1])
+
+
+def test_items_that_a_batch_names_are_looked_up_where_they_are_few() -> None:
+    batch = Triples(torch.tensor([0, 0, 1]), torch.tensor([5, 5, 2]), torch.tensor([7, 2, 5]))
+    table = torch.arange(20.0).view(10, 2)
+    for num_items, rows in ((6, 3), (5, 10)):  # three items are named
+        named = multimodal.NamedItems(batch, num_items)
+        found = named.of_each({"text": table})["text"]
+        assert len(found) == rows
+        assert torch.equal(named.rows_of(found), table[batch.items])
+
+
+def test_weights_of_the_modalities_reach_the_target() -> None:
+    data = toy.toy_data()
+    torch.manual_seed(0)
+    models = [
+        DRepMRec.from_data(data, embedding_dim=4, gamma=1.0, weights=w) for w in (None, {"image": 1.0, "text": 0.0})
+    ]
+    models[1].load_state_dict(models[0].state_dict())
+    assert models[1].alignment.targets.weights == {"image": 1.0, "text": 0.0}
+    tables, batch = models[0](data), toy.toy_batch(data)
+    parts = [model.alignment(tables, data, batch)["sss"] for model in models]
+    assert not torch.isclose(*parts, rtol=1e-3)
+
+
+@pytest.mark.errors
+def test_a_model_of_ones_own_keeps_the_line_that_bm3_compares_with() -> None:
+    class Bare(BM3):
+        def forward(self, data: HeteroData) -> Representations:
+            tables = super().forward(data)
+            return Representations(tables.user, tables.item)
+
+    data = toy.toy_data()
+    with pytest.raises(ValueError, match=r"BM3's loss compares with the behaviour line.*Return them, too"):
+        Bare.from_data(data).loss(data, toy.toy_batch(data))
+
+
+def test_bm3_trains_by_what_it_ranks_by() -> None:
+    class Negated(BM3):
+        def forward(self, data: HeteroData) -> Representations:
+            tables = super().forward(data)
+            return replace(tables, user=-tables.user)
+
+    data = toy.toy_data()
+    batch, parts = toy.toy_batch(data), []
+    for model_class in (BM3, Negated):
+        torch.manual_seed(0)
+        parts.append(model_class.from_data(data, dropout=0.0).loss(data, batch).parts)
+    assert not torch.isclose(parts[0]["rec"], parts[1]["rec"])
+    assert torch.isclose(parts[0]["align"], parts[1]["align"])
+
+
+@pytest.mark.errors
+def test_an_alignment_needs_its_loss() -> None:
+    for wrong, kind in ((0.1, "float"), (InfoNCELoss(), "InfoNCELoss")):
+        with pytest.raises(TypeError, match=rf"'bma' must be a BMALoss \(got a {kind}\)\. Pass BMALoss\(alpha"):
+            BehaviorModalAlignment(wrong)
+
+
+def test_without_any_weight_no_line_is_needed() -> None:
+    parts = BehaviorModalAlignment(BMALoss(0.0, 0.0, 0.0))(TABLES, toy.toy_data(), BATCH)
+    assert parts == {"intra": 0, "inter": 0, "sss": 0}

@@ -138,3 +138,34 @@ def test_tables_are_filled_block_by_block(monkeypatch: pytest.MonkeyPatch) -> No
         targets = SimilarityTargets(WEIGHTS, memory_budget=memory_budget)
         target = targets(data, "user", ids, torch.zeros(7, 2, dtype=torch.float64))
         torch.testing.assert_close(dense(target), definition(data, "user", ids))
+
+
+@pytest.mark.parametrize("node", ["user", "item"])
+def test_other_weights_on_the_same_data_are_another_target(node: str) -> None:
+    data, ids, like = toy.toy_data(), torch.tensor([3, 0, 4]), torch.zeros(3, 8)
+    both = [
+        dense(SimilarityTargets(weights)(data, node, ids, like))
+        for weights in ({"image": 1.0, "text": 0.0}, {"image": 0.0, "text": 1.0})
+    ]
+    assert not torch.allclose(*both)
+
+
+@pytest.mark.parametrize("node", ["user", "item"])
+@pytest.mark.parametrize("memory_budget", [0, 2**20])
+def test_what_stands_in_absent_rows_does_not_reach_the_target(node: str, memory_budget: int) -> None:
+    data = toy.toy_data(widths=WIDE)
+    pairs = data["user", "interacts", "item"].edge_index
+    mine = pairs[1][pairs[0] == 0]
+    absent = {"image": torch.zeros(toy.ITEMS, dtype=torch.bool), "text": torch.zeros(toy.ITEMS, dtype=torch.bool)}
+    absent["image"][mine] = True  # user 0 has no image at all
+    absent["text"][[n for n in range(toy.ITEMS) if n not in mine][:1]] = True
+    for name, rows in absent.items():
+        data["item"][f"{name}_mask"] = ~rows
+        data["item"][name] = data["item"][name].masked_fill(rows.unsqueeze(1), torch.nan)
+    ids = torch.arange(data[node].num_nodes)
+    target = dense(SimilarityTargets(WEIGHTS, memory_budget=memory_budget)(data, node, ids, torch.zeros(len(ids), 2)))
+    expected = torch.ones(len(ids))
+    if node == "user":
+        expected[torch.bincount(pairs[0], minlength=len(ids)) == 0] = 0  # without a training item
+    torch.testing.assert_close(target.diagonal(), expected)
+    assert target.isfinite().all()

@@ -7,6 +7,8 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.models import (
+    FREEDOM,
+    VBPR,
     DRepMRec,
     ItemKNN,
     LightGCN,
@@ -16,7 +18,7 @@ from drepm_pyg.models import (
     Triples,
     WithBMA,
 )
-from drepm_pyg.nn.losses import BMALoss
+from drepm_pyg.nn.losses import BMALoss, InfoNCELoss
 from tests import cases, toy
 
 
@@ -140,3 +142,42 @@ def test_bad_options_are_refused_when_built() -> None:
         WithBMA(model, BMALoss(0.1, 0.1, 0.1), weights={"image": 2.0})
     with pytest.raises(TypeError, match=r"'mask_false_negatives' must be True or False \(got 'no'\)"):
         WithBMA(model, BMALoss(0.1, 0.1, 0.1), mask_false_negatives="no")
+
+
+@pytest.mark.errors
+def test_arguments_of_another_kind_are_named() -> None:
+    model = VBPR.from_data(toy.toy_data())
+    for bma, kind in ((0.1, "float"), (InfoNCELoss(), "InfoNCELoss")):
+        with pytest.raises(TypeError, match=rf"'bma' must be a BMALoss \(got a {kind}\)"):
+            WithBMA(model, bma)
+    with pytest.raises(TypeError, match=r"'model' must be built \(got the class VBPR\)\. Pass VBPR.from_data\(data\)"):
+        WithBMA(VBPR, BMALoss(0.1, 0.1, 0.1))
+    with pytest.raises(TypeError, match=r"'batch' must be Triples"):
+        WithBMA(model, BMALoss(0.1, 0.1, 0.1)).loss(toy.toy_data(), (torch.tensor([0]),) * 3)
+
+
+def test_before_an_epoch_the_model_prunes_its_graph() -> None:
+    data = toy.toy_data()
+    wrapped = WithBMA(FREEDOM.from_data(data, dropout=0.5), BMALoss(0.1, 0.1, 0.1)).train()
+    wrapped.before_epoch(data, torch.Generator().manual_seed(0))
+    assert wrapped.model._kept.size(1) == 22  # half of 45
+
+
+@pytest.mark.parametrize("model_class", [VBPR, DRepMRec, FREEDOM])
+@pytest.mark.parametrize(("weight", "calls"), [(0.1, 1), (0.0, 0)])
+def test_tables_are_made_once_where_they_are_aligned(
+    model_class: type[RecommenderModel], weight: float, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, made = toy.toy_data(), []
+    model = model_class.from_data(data)
+    monkeypatch.setattr(Representations, "__init__", counting(Representations.__init__, made))
+    WithBMA(model, BMALoss(weight, weight, weight)).loss(data, toy.toy_batch(data))
+    assert sum(len(lines) == 6 for lines in made) == calls
+
+
+def counting(init: Any, made: list[tuple[Any, ...]]) -> Any:
+    def __init__(self: Representations, *lines: Any) -> None:
+        made.append(lines)
+        init(self, *lines)
+
+    return __init__

@@ -178,3 +178,96 @@ def test_torch_func_differentiates_it(generator: torch.Generator) -> None:
     loss(dict(encoder.named_parameters())).backward()
     for name, parameter in encoder.named_parameters():
         torch.testing.assert_close(found[name], parameter.grad)
+
+
+@pytest.mark.parametrize("readout", ["mean", "last"])
+def test_torch_func_differentiates_and_batches_rows(readout: str, generator: torch.Generator) -> None:
+    class At(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = BehaviorEncoder(30, 20, 3, 2, readout=readout).double()
+
+        def forward(self, *where: Tensor) -> Tensor:
+            return sum((rows.square().sum() for rows in self.encoder.at(*where)), start=torch.zeros(()))
+
+    model = At()
+    pairs = torch.stack([torch.randint(n, (60,), generator=generator) for n in (30, 20)])
+    where = pairs, torch.tensor([1, 1, 4]), torch.tensor([0, 7])
+
+    def loss(parameters: dict[str, Tensor]) -> Tensor:
+        return torch.func.functional_call(model, parameters, where)
+
+    detached = {name: p.detach() for name, p in model.named_parameters()}
+    found = torch.func.grad(loss)(detached)
+    expected = torch.autograd.grad(model(*where), list(model.parameters()))
+    torch.testing.assert_close(list(found.values()), list(expected))
+    stacked = {name: torch.stack([p, 3 * p]) for name, p in detached.items()}
+    torch.testing.assert_close(torch.func.vmap(loss)(stacked), torch.stack([model(*where), 9 * model(*where)]))
+    _, slope = torch.func.jvp(loss, (detached,), (detached,))
+    torch.testing.assert_close(slope, 2 * model(*where))
+
+
+class Doubled(BehaviorEncoder):
+    def forward(self, edge_index: Tensor) -> tuple[Tensor, Tensor]:
+        user, item = super().forward(edge_index)
+        return 2 * user, 2 * item
+
+
+class DoubledPropagation(BehaviorEncoder):
+    def propagate(self, user: Tensor, item: Tensor, edge_index: Tensor) -> tuple[Tensor, Tensor]:
+        user, item = super().propagate(user, item, edge_index)
+        return 2 * user, 2 * item
+
+
+@pytest.mark.parametrize("change", [Doubled, DoubledPropagation, "hook"])
+def test_rows_follow_what_a_subclass_or_a_hook_makes_of_the_tables(change: type[BehaviorEncoder] | str) -> None:
+    edge_index = toy.toy_data()["user", "interacts", "item"].edge_index
+    torch.manual_seed(0)
+    encoder = BehaviorEncoder(toy.USERS, toy.ITEMS, 4) if isinstance(change, str) else change(toy.USERS, toy.ITEMS, 4)
+    if change == "hook":
+        encoder.register_forward_hook(lambda _module, _args, tables: (2 * tables[0], 2 * tables[1]))
+    user, item = torch.tensor([7, 7, 0]), torch.tensor([10, 2])
+    rows, tables = encoder.at(edge_index, user, item), encoder(edge_index)
+    torch.testing.assert_close((rows.user, rows.item), (tables[0][user], tables[1][item]))
+    plain = BehaviorEncoder(toy.USERS, toy.ITEMS, 4)
+    plain.load_state_dict(encoder.state_dict())
+    torch.testing.assert_close(rows.user, 2 * plain.at(edge_index, user, item).user)
+
+
+@pytest.mark.errors
+def test_a_readout_gives_a_row_for_every_node() -> None:
+    edge_index = torch.tensor([[0], [1]])
+    for readout, error, text in (
+        (lambda layers: layers[0][1:], ValueError, r"'readout' must return a row .*, \[5, D\] \(got \[4, 64\]\)"),
+        (lambda layers: layers[0].sum(), ValueError, r"'readout' must return a row .*, \[5, D\] \(got \[\]\)"),
+        (lambda layers: layers, TypeError, r"'readout' must return a torch tensor \[5, D\] \(got a list\)"),
+    ):
+        with pytest.raises(error, match=text):
+            BehaviorEncoder(2, 3, readout=readout)(edge_index)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("user", "item", "error", "text"),
+    [
+        ([0], torch.tensor([0]), TypeError, r"'user' must be a torch tensor \(got a list\)"),
+        (torch.tensor([0]), torch.tensor([0.0]), TypeError, r"'item' must hold integer ids \(got torch.float32\)"),
+        (
+            torch.tensor([[0]]),
+            torch.tensor([0]),
+            ValueError,
+            r"'user' must be a vector of ids \(got the shape \[1, 1\]",
+        ),
+        (
+            torch.tensor([2]),
+            torch.tensor([0]),
+            ValueError,
+            r"'user' must hold ids in \[0, 2\) for 2 users \(got 2 to 2\)",
+        ),
+        (torch.tensor([0]), torch.tensor([-1]), ValueError, r"'item' must hold ids in \[0, 3\) .* \(got -1 to -1\)"),
+    ],
+)
+@pytest.mark.parametrize("readout", ["mean", "sum"])
+def test_ids_of_rows_are_named(user: object, item: object, error: type[Exception], text: str, readout: str) -> None:
+    with pytest.raises(error, match=text):
+        BehaviorEncoder(2, 3, readout=readout).at(torch.tensor([[0], [1]]), user, item)

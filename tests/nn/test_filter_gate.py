@@ -56,3 +56,28 @@ def test_exports_with_any_number_of_rows() -> None:
     for count in (7, 2000):
         raw, embedding = torch.randn(count, 8), torch.randn(count, 4)
         torch.testing.assert_close(exported.module()(raw, embedding), gate(raw, embedding))
+
+
+@pytest.mark.parametrize("rows", [5, 1500])
+def test_torch_func_differentiates_and_batches_it(rows: int, generator: torch.Generator) -> None:
+    gate = FilterGate(6, 4).double()
+    raw, e = (torch.randn(rows, width, generator=generator, dtype=torch.float64) for width in (6, 4))
+
+    def loss(parameters: dict[str, torch.Tensor]) -> torch.Tensor:
+        return torch.func.functional_call(gate, parameters, (raw, e)).square().sum()
+
+    found = torch.func.grad(loss)({name: p.detach() for name, p in gate.named_parameters()})
+    loss(dict(gate.named_parameters())).backward()
+    for name, parameter in gate.named_parameters():
+        torch.testing.assert_close(found[name], parameter.grad)
+    raws, es = torch.stack([raw, 2 * raw]), torch.stack([e, e + 1])
+    torch.testing.assert_close(torch.func.vmap(gate)(raws, es), torch.stack([gate(raw, e), gate(2 * raw, e + 1)]))
+
+
+@pytest.mark.errors
+def test_arrays_are_no_tensors() -> None:
+    gate = FilterGate(6, 4)
+    with pytest.raises(TypeError, match=r"'raw' must be a torch tensor \(got a ndarray\)"):
+        gate(np.ones((3, 6)), torch.ones(3, 4))
+    with pytest.raises(TypeError, match=r"'id_embedding' must be a torch tensor \(got a list\)"):
+        gate(torch.ones(3, 6), [[1.0] * 4] * 3)

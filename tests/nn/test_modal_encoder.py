@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.data import HeteroData
 
-from drepm_pyg.nn import ModalEncoder, resolve_weights
+from drepm_pyg.nn import ModalEncoder, graph_structure, resolve_weights
 from tests import toy
 
 D = 4
@@ -302,3 +302,55 @@ def test_bad_input_is_named() -> None:
         encoder(**{**given, "masks": {"text": torch.ones(toy.ITEMS)}})
     with pytest.raises(ValueError, match=r"'a modality of masks' must be one of 'image', 'text' \(got 'txt'\)"):
         encoder(**{**given, "masks": {"txt": torch.ones(toy.ITEMS, dtype=torch.bool)}})
+
+
+def test_every_further_layer_is_another_product_with_the_graph() -> None:
+    given = inputs(toy.toy_data())
+    one, three = build(num_layers=1), build(num_layers=3)
+    only = {"image": 1.0, "text": 0.0}
+    one.weights = three.weights = only  # the line of one modality: one graph
+    for node, place, size in (("user", 0, toy.USERS), ("item", 1, toy.ITEMS)):
+        p = graph_structure(given[f"{node}_graphs"]["image"], None, size)
+        torch.testing.assert_close(three(**given)[place], p.matmul(p.matmul(one(**given)[place])))
+
+
+def test_a_graph_with_weights_may_be_a_list() -> None:
+    encoder, given = build(), inputs(toy.toy_data())
+    weight = torch.rand(given["item_graphs"]["text"].size(1), generator=torch.Generator().manual_seed(1)).double()
+    outs = []
+    for pair in (tuple, list):
+        graphs = {**given["item_graphs"], "text": pair((given["item_graphs"]["text"], weight))}
+        outs.append(encoder(**{**given, "item_graphs": graphs}))
+    close(*outs)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("wrong", "error", "text"),
+    [
+        ({"features": torch.ones(toy.ITEMS, 6)}, TypeError, r"'features' must map modalities to .* \(got a Tensor\)"),
+        ({"item_graphs": torch.ones(2, 3).long()}, TypeError, r"'item_graphs' must map modalities .* \(got a Tensor\)"),
+        ({"masks": [torch.ones(toy.ITEMS) > 0]}, TypeError, r"'masks' must map modalities to .* \(got a list\)"),
+        ({"masks": {"text": [True] * toy.ITEMS}}, TypeError, r"'mask' must be a torch tensor \(got a list\)"),
+        ({"id_user": [[1.0]]}, TypeError, r"'id_user' must be a torch tensor \(got a list\)"),
+    ],
+)
+def test_what_is_no_mapping_of_tensors_is_named(wrong: dict[str, Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        build()(**{**inputs(toy.toy_data()), **wrong})
+
+
+@pytest.mark.errors
+def test_features_and_graphs_of_another_kind_are_named() -> None:
+    encoder, given = build(), inputs(toy.toy_data())
+    arrays = {name: x.numpy() for name, x in given["features"].items()}
+    with pytest.raises(TypeError, match=r"'features\['image'\]' must be a torch tensor \(got a ndarray\)"):
+        encoder(**{**given, "features": arrays})
+    graph = given["item_graphs"]["text"]
+    for wrong, error, text in (
+        ((graph, None, None), ValueError, r"or \(edge_index, edge_weight\) \(got a tuple of 3\)"),
+        (graph.numpy(), TypeError, r"'edge_index' must be a long tensor \(got ndarray\)"),
+        ([graph, [1.0]], TypeError, r"'edge_weight' must be a torch tensor \(got a list\)"),
+    ):
+        with pytest.raises(error, match=text):
+            encoder(**{**given, "item_graphs": {**given["item_graphs"], "text": wrong}})

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -57,3 +58,45 @@ def test_what_stands_in_an_absent_row_reaches_no_gradient(cls: type) -> None:
 def test_bad_widths_are_named(cls: type[torch.nn.Module], in_channels: Any, text: str) -> None:
     with pytest.raises((TypeError, ValueError), match=text):
         cls(in_channels, 2)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("cls", [ConcatProjection, FeatureMLP, ModalityProjection])
+@pytest.mark.parametrize(
+    ("features", "masks", "error", "text"),
+    [
+        (torch.ones(4, 3), None, TypeError, r"'features' must map modalities to .* \(got a Tensor\)\. Pass \{'text'"),
+        (
+            {"image": torch.ones(4, 3)},
+            None,
+            ValueError,
+            r"'features' lacks the modalities \['text'\] \(got \['image'\]",
+        ),
+        ({"text": np.ones((4, 3))}, None, TypeError, r"'features\['text'\]' must be a torch tensor \(got a ndarray\)"),
+        (
+            {"text": torch.ones(4, 2)},
+            None,
+            ValueError,
+            r"'features\['text'\]' must have the shape \[N, 3\] \(got \[4, 2\]",
+        ),
+        ({"text": torch.ones(4, 3)}, [True] * 4, TypeError, r"'masks' must map modalities to .* \(got a list\)"),
+        ({"text": torch.ones(4, 3)}, {"text": [True] * 4}, TypeError, r"'masks\['text'\]' must be a torch tensor"),
+        (
+            {"text": torch.ones(4, 3)},
+            {"text": torch.ones(4)},
+            ValueError,
+            r"'masks\['text'\]' must be bool of the shape \[4\], True = present \(got torch.float32, \[4\]\)",
+        ),
+        (
+            {"text": torch.ones(4, 3)},
+            {"txt": torch.ones(4) > 0},
+            ValueError,
+            r"'a modality of masks' must be one of 'text'",
+        ),
+    ],
+)
+def test_features_and_masks_that_do_not_fit_are_named(
+    cls: type[torch.nn.Module], features: Any, masks: Any, error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        cls({"text": 3}, 2)(features, masks)

@@ -189,3 +189,52 @@ def test_means_under_several_masks_are_kept_side_by_side() -> None:
     masks = torch.tensor([True, False, True]), torch.tensor([False, True, True])
     first = [mean_structure(PAIRS, 4, 3, mask) for mask in masks]
     assert [mean_structure(PAIRS, 4, 3, mask) for mask in masks] == first
+
+
+def test_means_of_rows_and_of_columns() -> None:
+    """User 0 has both items, user 1 has none."""
+    pairs, x = torch.tensor([[0, 0], [0, 1]]), torch.eye(2)
+    assert mean_structure(pairs, 2, 2).matmul(x).tolist() == [[0.5, 0.5], [0.0, 0.0]]
+    assert mean_structure(pairs, 2, 2, reverse=True).matmul(x).tolist() == [[1.0, 0.0], [1.0, 0.0]]
+
+
+def test_operators_of_other_sizes_are_others() -> None:
+    pairs = torch.tensor([[0, 0], [0, 1]])
+    assert interaction_structure(pairs, 2, 2).size == (2, 2)
+    assert interaction_structure(pairs, 3, 4).size == (3, 4)
+
+
+def test_weights_of_a_sparse_adjacency_are_those_of_the_dense_operator() -> None:
+    weight = torch.tensor([4.0, 5.0, 2.0, 11.0], dtype=torch.float64)
+    adj_t = torch.sparse_coo_tensor(PAIRS.flip(0), weight, (3, 4)).coalesce()
+    a = torch.zeros(7, 7, dtype=torch.float64)
+    a[:4, 4:] = adj_t.to_dense().T
+    a[4:, :4] = adj_t.to_dense()
+    scale = torch.where(a.sum(1) > 0, a.sum(1).rsqrt(), 0.0)
+    dense = bipartite_structure(adj_t, 4, 3).matmul(torch.eye(7, dtype=torch.float64))
+    torch.testing.assert_close(dense, scale[:, None] * a * scale)
+
+
+def test_torch_func_follows_a_frozen_product(generator: torch.Generator) -> None:
+    structure = mean_structure(PAIRS, 4, 3)
+    x, tangent = torch.randn(2, 3, 5, generator=generator)
+    out, slope = torch.func.jvp(structure.matmul, (x,), (tangent,))
+    torch.testing.assert_close((out, slope), (structure.matmul(x), structure.matmul(tangent)))
+    expected = torch.stack([structure.matmul(x), structure.matmul(tangent)])
+    for place in (0, 1, 2):
+        batch = torch.stack([x, tangent], dim=place)
+        torch.testing.assert_close(torch.func.vmap(structure.matmul, in_dims=place)(batch), expected)
+
+
+@pytest.mark.errors
+def test_counts_and_masks_of_another_kind_are_named() -> None:
+    for build, name in (
+        (lambda: graph_structure(PAIRS, None, "6"), "num_nodes"),
+        (lambda: mean_structure(PAIRS, 4, "3"), "num_cols"),
+        (lambda: bipartite_structure(PAIRS, "4", 3), "num_users"),
+        (lambda: interaction_structure(PAIRS, 4, None), "num_items"),
+    ):
+        with pytest.raises(TypeError, match=f"'{name}' must be an integer"):
+            build()
+    with pytest.raises(TypeError, match=r"'mask' must be a torch tensor \(got a list\)"):
+        mean_structure(PAIRS, 4, 3, mask=[True])

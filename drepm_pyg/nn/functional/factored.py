@@ -24,8 +24,8 @@ class FactoredSimilarity(ImplicitSimilarity):
     Args:
         factors: float ``[B, F_m]`` per modality, with rows of length 1 where cosines are meant; no gradient reaches
             them.
-        weights: :math:`w_m`, numbers of at least 0 or float ``[B]`` of such (rows that lack a modality weigh their others more: entry (b, c)
-            is then :math:`\sqrt{w_{mb} w_{mc}}` times the product); None: 1.
+        weights: :math:`w_m`, numbers of at least 0 or float ``[B]`` of such (rows that lack a modality weigh their
+            others more: entry (b, c) is then :math:`\sqrt{w_{mb} w_{mc}}` times the product); None: 1.
 
     Raises:
         TypeError: where a factor is no tensor of floating-point numbers, or a weight neither a number nor a tensor.
@@ -41,7 +41,7 @@ class FactoredSimilarity(ImplicitSimilarity):
     def __init__(
         self,
         factors: Sequence[Float[Tensor, "B _"]],
-        weights: Sequence[float | Float[Tensor, " B"]] | None = None,
+        weights: Sequence[float | Float[Tensor, " B"] | Float[Tensor, ""]] | None = None,
     ) -> None:
         for place, factor in enumerate(factors):
             check_tensors(**{f"factors[{place}]": factor})
@@ -98,10 +98,11 @@ class FactoredSimilarity(ImplicitSimilarity):
 
 def _check_weight(name: str, weight: float | Tensor, rows: int) -> None:
     """A number of at least 0, or one for every row."""
-    if isinstance(weight, Real):
+    if not isinstance(weight, Tensor):
+        if not isinstance(weight, Real):
+            check_tensors(**{name: weight})
         check_non_negative(**{name: weight})
         return
-    check_tensors(**{name: weight})
     if weight.shape not in ((), (rows,)):
         raise ValueError(f"'{name}' must be a number or have the shape [{rows}] (got {list(weight.shape)}).")
     if weight.device.type == "cpu" and not is_traced() and not bool((weight >= 0).all()):

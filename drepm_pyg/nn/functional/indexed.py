@@ -17,7 +17,8 @@ __all__ = ["IndexedSimilarity"]
 class IndexedSimilarity(ImplicitSimilarity):
     r"""A target :math:`T_{bc} = S_{n_b n_c}` by the similarities :math:`S` of all nodes and the ids :math:`n` of some.
 
-    As both matrices must be symmetric, which is not checked, its squared distance from :math:`Z Z^\top` and the gradient
+    :math:`S` must be symmetric, which is not checked. Then so is :math:`Z Z^\top - T`, and its squared norm and the
+    gradient
 
     .. math:: \nabla_Z \|Z Z^\top - T\|^2 = 4 (Z Z^\top - T) Z
 

@@ -84,8 +84,8 @@ def check_temperature(temperature: float) -> None:
     """A finite number above 0; a tensor, which might be learned, is sent to the rows."""
     if isinstance(temperature, Tensor):
         raise TypeError(
-            "'temperature' must be a number (got a Tensor). Pass temperature.item(), or, where it is learned, divide the "
-            "rows of one side after normalize_rows by it and set temperature=1.0, normalize=False."
+            "'temperature' must be a number (got a Tensor). Pass temperature.item(), or, where it is learned, divide "
+            "normalize_rows(anchor) by it, and set temperature=1.0, normalize=False."
         )
     check_positive(temperature=temperature)
 

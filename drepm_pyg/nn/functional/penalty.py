@@ -51,7 +51,8 @@ def embedding_l2(*rows: Float[Tensor, "_ _"], form: str = "half_squared") -> Flo
     for place, x in enumerate(rows):
         if isinstance(x, list | tuple):
             raise TypeError(
-                f"'rows' must be tensors, each an argument of its own (got a {type(x).__name__}). Pass embedding_l2(*rows)."
+                f"'rows' must be tensors, each an argument of its own (got a {type(x).__name__}). Pass "
+                "embedding_l2(*rows)."
             )
         check_tensors(**{f"rows[{place}]": x})
     if not rows or rows[-1].ndim == 0 or len(rows[-1]) == 0:

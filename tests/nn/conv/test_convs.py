@@ -3,6 +3,8 @@
 import copy
 import pickle
 from collections.abc import Callable
+from functools import partial
+from typing import Optional
 
 import numpy as np
 import pytest
@@ -11,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch_geometric import EdgeIndex
-from torch_geometric.nn import HeteroConv, LGConv
+from torch_geometric.nn import HeteroConv, LGConv, MaxAggregation
 
 from drepm_pyg.nn import KNNGraphConv, LightGCNConv, SparseStructure, graph_structure
+from drepm_pyg.typing import OptTensor
 
 N, D, E = 12, 5, 40
 CONVS = [LightGCNConv, KNNGraphConv]
@@ -283,6 +286,7 @@ def test_copies_compute_the_same(graph: tuple[Tensor, Tensor], conv: type, copie
 @pytest.mark.compile
 @pytest.mark.parametrize("conv", CONVS)
 def test_a_plain_edge_index_compiles_in_one_graph(graph: tuple[Tensor, Tensor], conv: type) -> None:
+    torch._dynamo.reset()  # what an earlier test compiled in part would count
     x = torch.ones(N, D, dtype=torch.float64)
     compiled = torch.compile(conv(), fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(x, *graph), conv()(x, *graph))
@@ -374,3 +378,75 @@ def test_a_size_that_pyg_inferred_leaves_room_for_isolated_nodes() -> None:
     adj.fill_cache_()  # from now on its sparse size is (2, 2)
     x = torch.arange(8.0).view(4, 2)
     assert torch.equal(LightGCNConv()(x, adj), torch.cat([x[:2].flip(0), torch.zeros(2, 2)]))
+
+
+class Updated(LightGCNConv):
+    def update(self, inputs: Tensor) -> Tensor:
+        return 2 * inputs
+
+
+class Messaged(LightGCNConv):
+    def message(self, x_j: Tensor, edge_weight: OptTensor) -> Tensor:
+        return 2 * super().message(x_j, edge_weight)
+
+
+class Aggregated(LightGCNConv):
+    def aggregate(self, inputs: Tensor, index: Tensor, dim_size: Optional[int] = None) -> Tensor:  # noqa: UP045
+        return 2 * super().aggregate(inputs, index, dim_size=dim_size)
+
+
+def doubled_by_hook(step: str) -> LightGCNConv:
+    conv = LightGCNConv()
+    getattr(conv, f"register_{step}_forward_hook")(lambda *arguments: 2 * arguments[-1])
+    return conv
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "build",
+    [
+        Updated,
+        Messaged,
+        Aggregated,
+        *(partial(doubled_by_hook, step) for step in ("propagate", "message", "aggregate")),
+    ],
+)
+def test_what_changes_a_step_holds_for_every_form(
+    graph: tuple[Tensor, Tensor], form: str, build: Callable[[], LightGCNConv]
+) -> None:
+    x, adjacency = torch.linspace(-1, 1, N * D, dtype=torch.float64).view(N, D), arguments(form, *graph, (N, N))
+    torch.testing.assert_close(build()(x, *adjacency), 2 * LightGCNConv()(x, *adjacency))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_another_aggregation_holds_for_every_form(graph: tuple[Tensor, Tensor], form: str) -> None:
+    conv, x = LightGCNConv(normalize=False), torch.linspace(-1, 1, N * D, dtype=torch.float64).view(N, D)
+    conv.aggr_module = MaxAggregation()
+    torch.testing.assert_close(conv(x, *arguments(form, *graph, (N, N))), conv(x, *graph))
+    assert not torch.allclose(conv(x, *graph), LightGCNConv(normalize=False)(x, *graph))
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("form", [*FORMS, "SparseStructure"])
+@pytest.mark.parametrize("conv", CONVS)
+def test_messages_flow_from_row_0_to_row_1(graph: tuple[Tensor, Tensor], form: str, conv: type) -> None:
+    adjacency = (graph_structure(*graph, N),) if form == "SparseStructure" else arguments(form, *graph, (N, N))
+    layer = conv()
+    layer.flow = "target_to_source"
+    with pytest.raises(ValueError, match=r"'flow' must be 'source_to_target' \(got 'target_to_source'\).*flip\(0\)"):
+        layer(torch.ones(N, D, dtype=torch.float64), *adjacency)
+
+
+def test_one_edge_index_serves_every_layer(graph: tuple[Tensor, Tensor]) -> None:
+    """What is kept of it for one normalisation, node sets or size is not taken for another."""
+    edge_index, x = graph[0], torch.linspace(-1, 1, N * D, dtype=torch.float64).view(N, D)
+    wide = torch.cat([x, x[:3]])
+    shared = EdgeIndex(edge_index)
+    for layer, inputs in (
+        (LightGCNConv(), x),
+        (LightGCNConv(normalize=False), x),
+        (LightGCNConv(), (x, x)),
+        (LightGCNConv(), wide),
+        (LightGCNConv(), (wide, x)),
+    ):
+        torch.testing.assert_close(layer(inputs, shared), layer(inputs, edge_index))

@@ -1,12 +1,15 @@
 """A similarity matrix by its factors: weights per row, a part of the rows, the distance without the matrix."""
 
+import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from drepm_pyg.nn.functional import (
     SSS_METRICS,
     FactoredSimilarity,
+    IndexedSimilarity,
     normalize_rows,
     similarity_distance,
     similarity_supervised,
@@ -102,3 +105,70 @@ def test_a_target_of_another_kind_is_refused() -> None:
         TypeError, match=r"'similarity' must be a torch tensor \[B, B\] or an ImplicitSimilarity \(got a list\)"
     ):
         similarity_distance(draw(3, 2), [[1.0]])
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("weight", "error", "text"),
+    [
+        (-1.0, ValueError, r"'weights\[1\]' must be a finite number of at least 0 \(got -1.0\)"),
+        (torch.tensor([1.0, -2.0, 1.0]), ValueError, r"'weights\[1\]' must hold numbers of at least 0 \(got -2.0\)"),
+        (torch.tensor([1.0, torch.nan, 1.0]), ValueError, r"'weights\[1\]' must hold numbers of .* \(got nan\)"),
+        (torch.ones(2), ValueError, r"'weights\[1\]' must be a number or have the shape \[3\] \(got \[2\]\)"),
+        (torch.ones(3, 1), ValueError, r"'weights\[1\]' must be a number or have the shape \[3\] \(got \[3, 1\]\)"),
+        ([1.0, 1.0, 1.0], TypeError, r"'weights\[1\]' must be a torch tensor \(got a list\)"),
+        ("x", TypeError, r"'weights\[1\]' must be a torch tensor \(got a str\)"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(weight: object, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        FactoredSimilarity([torch.ones(3, 2), torch.ones(3, 2)], weights=[1.0, weight])
+
+
+@pytest.mark.errors
+def test_factors_are_tensors_of_floating_point_numbers() -> None:
+    with pytest.raises(TypeError, match=r"'factors\[1\]' must be a torch tensor \(got a ndarray\)"):
+        FactoredSimilarity([torch.ones(3, 2), np.ones((3, 2))])
+    with pytest.raises(TypeError, match=r"'factors\[0\]' must be a torch tensor \(got a list\)"):
+        FactoredSimilarity([[[1.0], [2.0]]])
+    with pytest.raises(TypeError, match=r"'factors\[0\]' must be floating point \(got torch.int64\)"):
+        FactoredSimilarity([torch.ones(3, 2).long()])
+    with pytest.raises(TypeError, match=r"'weights' must be a list or a tuple \(got 0.5\)"):
+        FactoredSimilarity([torch.ones(3, 2)], weights=0.5)
+
+
+def test_a_weight_may_be_a_tensor_without_a_dimension() -> None:
+    x = draw(3, 2)
+    torch.testing.assert_close(FactoredSimilarity([x], weights=[torch.tensor(0.25)]).dense(), 0.25 * x @ x.T)
+
+
+@pytest.mark.parametrize("similarity", ["matrix", "factored", "indexed"])
+def test_torch_func_differentiates_and_batches_it(similarity: str) -> None:
+    matrix = draw(9, 3, seed=1) @ draw(9, 3, seed=1).T
+    target = {
+        "matrix": matrix[:5, :5],
+        "factored": FactoredSimilarity([draw(5, 3, seed=1)]),
+        "indexed": IndexedSimilarity(matrix, torch.arange(5)),
+    }[similarity]
+    z, batch = draw(5, 4).requires_grad_(), draw(2, 5, 4, seed=2)
+
+    def distance(z: Tensor) -> Tensor:
+        return similarity_distance(z, target)
+
+    (expected,) = torch.autograd.grad(distance(z), z)
+    torch.testing.assert_close(torch.func.grad(distance)(z.detach()), expected)
+    torch.testing.assert_close(torch.func.vmap(distance)(batch), torch.stack([distance(one) for one in batch]))
+
+    def gap(z: Tensor) -> Tensor:
+        return similarity_supervised(z, target)
+
+    (expected,) = torch.autograd.grad(gap(z).square().sum(), z)
+    torch.testing.assert_close(torch.func.grad(lambda z: gap(z).square().sum())(z.detach()), expected)
+    torch.testing.assert_close(torch.func.vmap(gap)(batch), torch.stack([gap(one) for one in batch]))
+    tangent = draw(5, 4, seed=3)
+    _, slope = torch.func.jvp(distance, (z.detach(),), (tangent,))
+    torch.testing.assert_close(slope, (torch.autograd.grad(distance(z), z)[0] * tangent).sum())
+
+
+def test_no_gradient_reaches_a_dense_target() -> None:
+    assert not similarity_supervised(torch.eye(3), torch.eye(3, requires_grad=True)).requires_grad

@@ -1,5 +1,6 @@
 """Similarities looked up in a larger matrix: the values and the gradient are those of the matrix itself."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -81,3 +82,24 @@ def test_compiles(matrix: Tensor) -> None:
     z = draw(5, 4)
     compiled = torch.compile(distance, backend="aot_eager", fullgraph=True)
     torch.testing.assert_close(compiled(z), distance(z))
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("wrong", "error", "text"),
+    [
+        ({"matrix": np.eye(3)}, TypeError, r"'matrix' must be a torch tensor \(got a ndarray\)"),
+        ({"matrix": torch.eye(3).long()}, TypeError, r"'matrix' must be floating point \(got torch.int64\)"),
+        ({"ids": [0, 1]}, TypeError, r"'ids' must be a torch tensor \(got a list\)"),
+        ({"ids": torch.tensor([0.0])}, TypeError, r"'ids' must hold integer ids \(got torch.float32\)"),
+        (
+            {"ids": torch.tensor([0, 3])},
+            ValueError,
+            r"'ids' must hold ids in \[0, 3\) .* rows of 'matrix' \(got 0 to 3\)",
+        ),
+        ({"ids": torch.tensor([-1])}, ValueError, r"'ids' must hold ids in \[0, 3\) .* \(got -1 to -1\)"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_named(wrong: dict[str, object], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        IndexedSimilarity(**{"matrix": torch.eye(3), "ids": torch.tensor([0]), **wrong})

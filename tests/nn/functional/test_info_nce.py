@@ -9,6 +9,7 @@ from torch import Tensor
 from drepm_pyg.nn.functional import info_nce
 from drepm_pyg.nn.functional.info_nce import _plain_info_nce
 from drepm_pyg.nn.functional.rows import normalize_rows
+from drepm_pyg.nn.losses import InfoNCELoss
 from tests.random_tensors import draw
 
 ROWS = 7
@@ -124,3 +125,57 @@ def test_options_are_checked_without_the_module_too() -> None:
     rows = draw(ROWS, 4)
     with pytest.raises(TypeError, match=r"'normalize' must be True or False \(got 'no'\)"):
         info_nce(rows, rows, normalize="no")
+
+
+REPEATED = torch.arange(3).repeat(4)
+
+
+def test_a_mask_decides_where_ids_are_given_too() -> None:
+    x, y, mask = draw(12, 4)[REPEATED], draw(12, 4, seed=1)[REPEATED], draw(12, 12, seed=2) > 0.3
+    found = info_nce(x, y, temperature=1.0, mask=mask, anchor_id=REPEATED, positive_id=REPEATED)
+    torch.testing.assert_close(found, info_nce(x, y, temperature=1.0, mask=mask))
+
+
+def test_ids_need_rows_of_length_one() -> None:
+    x, y = 20 * draw(12, 4)[REPEATED], 20 * draw(12, 4, seed=1)[REPEATED]
+    options = {"temperature": 1.0, "normalize": False}
+    found = info_nce(x, y, anchor_id=REPEATED, positive_id=REPEATED, **options)
+    torch.testing.assert_close(found, info_nce(x, y, **options))
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_one_row_of_either_side_that_differs_is_seen(side: int) -> None:
+    rows = [draw(12, 4)[REPEATED], draw(12, 4, seed=1)[REPEATED]]
+    rows[side][5] += 1.0
+    found = info_nce(*rows, temperature=1.0, anchor_id=REPEATED, positive_id=REPEATED)
+    torch.testing.assert_close(found, info_nce(*rows, temperature=1.0))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"ids": True}, {"mask": draw(12, 12, seed=3) > 0}], ids=["plain", "ids", "mask"]
+)
+def test_torch_func_differentiates_and_batches_it(options: dict[str, object]) -> None:
+    given = {"anchor_id": REPEATED, "positive_id": REPEATED} if options.pop("ids", False) else options
+    x, y = draw(12, 4)[REPEATED], draw(12, 4, seed=1)[REPEATED]
+
+    def loss(x: Tensor, y: Tensor) -> Tensor:
+        return info_nce(x, y, temperature=0.5, **given)
+
+    leaves = [x.clone().requires_grad_(), y.clone().requires_grad_()]
+    expected = torch.autograd.grad(loss(*leaves).sum(), leaves)
+    torch.testing.assert_close(torch.func.grad(lambda x, y: loss(x, y).sum(), argnums=(0, 1))(x, y), expected)
+    xs, ys = torch.stack([x, y]), torch.stack([y, 2 * x])
+    torch.testing.assert_close(torch.func.vmap(loss)(xs, ys), torch.stack([loss(x, y), loss(y, 2 * x)]))
+    _, slope = torch.func.jvp(lambda x: loss(x, y).sum(), (x,), (y,))
+    torch.testing.assert_close(slope, (expected[0] * y).sum())
+
+
+@pytest.mark.errors
+def test_a_learned_temperature_divides_the_rows() -> None:
+    x, y, temperature = draw(ROWS, 4), draw(ROWS, 4, seed=1), torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    for call in (lambda: info_nce(x, y, temperature=temperature), lambda: InfoNCELoss(temperature=temperature)):
+        with pytest.raises(TypeError, match=r"'temperature' must be a number \(got a Tensor\).*normalize=False"):
+            call()
+    found = info_nce(normalize_rows(x) / temperature, normalize_rows(y), temperature=1.0, normalize=False)
+    torch.testing.assert_close(found, info_nce(x, y, temperature=0.5))
+    assert torch.autograd.grad(found.sum(), temperature)[0] != 0

@@ -51,3 +51,14 @@ def test_inputs_that_do_not_fit_are_refused() -> None:
         embedding_l2()
     with pytest.raises(ValueError, match=r"'rows' must hold at least one tensor with rows \(got \[\[0, 4\]\]\)"):
         embedding_l2(torch.ones(0, 4))
+
+
+@pytest.mark.errors
+def test_rows_are_tensors_one_by_one() -> None:
+    x = torch.ones(2, 3)
+    with pytest.raises(TypeError, match=r"'rows' must be tensors, .* \(got a list\)\. Pass embedding_l2\(\*rows\)"):
+        embedding_l2([x, x])
+    with pytest.raises(TypeError, match=r"'rows\[1\]' must be a torch tensor \(got a float\)"):
+        embedding_l2(x, 1.0)
+    with pytest.raises(ValueError, match="'rows' must hold at least one tensor with rows"):
+        embedding_l2(torch.tensor(1.0))

@@ -38,3 +38,9 @@ def test_half_rows_become_float32() -> None:
     x = torch.full((2, 300), 300.0, dtype=torch.float16)  # their squared length overflows in float16
     assert normalize_rows(x).dtype == torch.float32
     torch.testing.assert_close(normalize_rows(x).norm(dim=1), torch.ones(2))
+
+
+@pytest.mark.errors
+def test_lists_are_no_rows() -> None:
+    with pytest.raises(TypeError, match=r"'x' must be a torch tensor \(got a list\)"):
+        normalize_rows([[3.0, 4.0]])

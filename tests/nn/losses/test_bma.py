@@ -268,3 +268,12 @@ def test_a_target_is_a_matrix_or_gives_one(name: str, inputs: dict[str, Tensor])
 def test_bad_options_are_refused_when_built(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         BMALoss(**{"alpha": 0.1, "beta": 0.1, "gamma": 0.1, **wrong})
+
+
+def test_without_any_weight_the_total_has_a_gradient_of_zero(inputs: dict[str, Tensor]) -> None:
+    for name in LINES:
+        inputs[name] = torch.full_like(inputs[name], torch.nan).requires_grad_()
+    output = BMALoss(0.0, 0.0, 0.0)(**inputs)
+    assert output.total == 0
+    output.total.backward()
+    assert all(not inputs[name].grad.any() for name in LINES)
