@@ -20,11 +20,12 @@ from drepm_pyg.graph.products import gram_blocks, gram_of, product_blocks, unit_
 from drepm_pyg.graph.progress import watched
 from drepm_pyg.graph.recall import Sample, exact_sample, recall_of, tune
 from drepm_pyg.graph.result import KNNInfo
-from drepm_pyg.graph.rows import Rows
+from drepm_pyg.graph.rows import FeatureRows, Rows
 from drepm_pyg.graph.search import Ranking, rank
 from drepm_pyg.graph.shortlist import Shortlist, shortlists, with_room
 from drepm_pyg.graph.space import Space
 from drepm_pyg.graph.tree import tree_pays, tree_shortlists
+from drepm_pyg.graph.triangle import triangle_pays, triangle_shortlists
 
 __all__ = ["Found", "How", "Route", "auto_is_exact", "block_bytes", "by_tree", "feature_route", "find", "fits_budget"]
 
@@ -95,15 +96,22 @@ def by_tree(space: Space, how: How) -> bool:
 
 
 def feature_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortlist]]:
-    """A tree of few columns; else the whole Gram matrix where it fits, whose products serve both ends; else blocks."""
+    """A tree of few columns; the whole Gram matrix where it is small, or kept for another graph; else blocks."""
     if by_tree(space, how):
         return "kdtree", tree_shortlists(space, count, how.memory_budget // 4)
     slack = space.slack(space.norms, unit_roundoff(how.device))
-    fits = fits_budget(len(space), space.width, how.memory_budget)
-    if space.whole and (how.index == "gram" or (how.index != "blocks" and fits)):
-        blocks = gram_blocks(*gram_of(space, how.device))
-        return "gram", shortlists(blocks, space, slack, count)
+    if space.whole and how.index != "blocks" and (how.index == "gram" or _gram_pays(space, how)):
+        return "gram", shortlists(gram_blocks(*gram_of(space, how.device)), space, slack, count)
+    if triangle_pays(space, how.device):
+        return "blocks", triangle_shortlists(space, slack, count, how.memory_budget)
     return "blocks", shortlists(product_blocks(space, how.device, how.memory_budget), space, slack, count)
+
+
+def _gram_pays(space: Space, how: How) -> bool:
+    """Whether the whole Gram matrix fits, and serves a second graph or is the only way to half of the products."""
+    kept = isinstance(space.rows, FeatureRows) and space.rows.kept is not None
+    fits = fits_budget(len(space), space.width, how.memory_budget)
+    return fits and (kept or not triangle_pays(space, how.device))
 
 
 def find(

@@ -11,7 +11,7 @@ from drepm_pyg._arrays import transposed
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["Shortlist", "largest", "shortlists", "with_room"]
+__all__ = ["Bounds", "Shortlist", "largest", "shortlists", "with_room"]
 
 _CHUNK = 16  # rows per chunk of `largest`: measured; of larger ones too much is gathered, of smaller ones selected
 
@@ -33,6 +33,36 @@ class Shortlist:
     score: NDArray[np.float64]
     slack: NDArray[np.float64]
     ceiling: NDArray[np.float64]
+
+
+class Bounds:
+    """Bounds on the errors of fast scores, by which candidates are listed.
+
+    Args:
+        space: the rows.
+        slack: factors of the error bound (:meth:`Space.slack`).
+    """
+
+    def __init__(self, space: Space, slack: tuple[NDArray[np.float64], NDArray[np.float64]]) -> None:
+        self._p, self._q = slack[0][space.centres], slack[1][space.base]
+        self._by, self._spread = (torch.from_numpy(part).float() for part in (self._p, self._q))
+        self._widest = float(self._q.max(initial=0.0))
+        # Errors of one size move no score past another by much: then scores are listed, without a pass to add them.
+        self._even = self._widest <= 4 * float(self._q.min(initial=np.inf))
+
+    def add(self, scores: Float[Tensor, "C B"], block: slice, base: slice = slice(None)) -> None:
+        """Raise scores of the ``base`` rows with the centres ``block`` to what they are listed by."""
+        if not self._even:
+            spread, by = self._spread[base].to(scores.device), self._by[block].to(scores.device)
+            scores.addcmul_(spread[:, None], by)
+
+    def shortlist(self, block: slice, found: Float[Tensor, "B T"], index: Int[Tensor, "B T"]) -> Shortlist:
+        """What is listed for the centres ``block``, the best first."""
+        score, place = found.cpu().numpy().astype(np.float64), index.cpu().numpy()
+        error = self._p[block, None] * self._q[place]
+        last = score[:, -1] + (self._widest * self._p[block] if self._even else 0.0)
+        ceiling = last if score.shape[1] < len(self._q) else np.full(len(score), -np.inf)
+        return Shortlist(block, place, score if self._even else score - error, error, ceiling)
 
 
 def with_room(count: int) -> int:
@@ -57,25 +87,14 @@ def shortlists(
         slack: factors of the error bound (:meth:`Space.slack`).
         count: how many to list.
     """
-    p, q = slack[0][space.centres], slack[1][space.base]
-    count = min(count, len(space.base))
+    bounds, count = Bounds(space, slack), min(count, len(space.base))
     squares = torch.from_numpy(space.norms[space.base] ** 2).float()
     own = torch.from_numpy(space.norms[space.centres] ** 2).float()
-    spread = torch.from_numpy(q).float()
-    # Errors of one size move no score past another by much: then scores are listed, without a pass to add them.
-    widest = float(q.max(initial=0.0))
-    even = widest <= 4 * float(q.min(initial=np.inf))
     for block, scores in blocks:
-        squares, own, spread = (part.to(scores.device) for part in (squares, own, spread))
+        squares, own = squares.to(scores.device), own.to(scores.device)
         space.metric.adjust(scores, squares, own[block])
-        if not even:
-            scores.addcmul_(spread[:, None], torch.from_numpy(p[block]).float().to(scores.device))
-        found, index = (part.cpu().numpy() for part in largest(scores, count))
-        found = found.astype(np.float64)
-        error = p[block, None] * q[index]
-        last = found[:, -1] + (widest * p[block] if even else 0.0)
-        ceiling = last if count < len(space.base) else np.full(len(found), -np.inf)
-        yield Shortlist(block, index, found if even else found - error, error, ceiling)
+        bounds.add(scores, block)
+        yield bounds.shortlist(block, *largest(scores, count))
 
 
 def largest(scores: Float[Tensor, "C B"], count: int) -> tuple[Float[Tensor, "B T"], Int[Tensor, "B T"]]:
