@@ -68,7 +68,12 @@ def find_in_groups(
             large.append(nodes)
     if named == "auto" and small:
         _log.info("index='auto' is 'pairs', which is exact, for graphs of up to %d rows", max(small))
-    found = [part for alike in small.values() for part in _all_pairs(rows, np.stack(alike), k, how, loop=loop)]
+    found: list[Found] = []
+    if small:
+        space = Space(rows, METRICS[how.metric], block_bytes=block_bytes(how.memory_budget))
+        class_of = rows.ties.class_of_node
+        for alike in small.values():
+            found += _all_pairs(space, class_of, np.stack(alike), k, how, loop=loop)
     largest = max(large, key=len, default=None)
     for nodes in large:
         neighbors = min(k, len(nodes) if loop else len(nodes) - 1)
@@ -76,15 +81,17 @@ def find_in_groups(
     return found
 
 
-def _all_pairs(rows: FeatureRows, groups: NDArray[np.int64], k: int, how: How, *, loop: bool) -> Iterator[Found]:
+def _all_pairs(
+    space: Space, class_of: NDArray[np.int64], groups: NDArray[np.int64], k: int, how: How, *, loop: bool
+) -> Iterator[Found]:
     """All pairs within each of the ``groups`` ``[G, S]``, as many groups at a time as the budget holds."""
-    space, size = Space(rows, METRICS[how.metric], block_bytes=block_bytes(how.memory_budget)), groups.shape[1]
+    size = groups.shape[1]
     count = min(k, size if loop else size - 1)
-    step = max(1, how.memory_budget // (8 * size * (4 * size + 2 * rows.width)))
+    step = max(1, how.memory_budget // (8 * size * (4 * size + 2 * space.width)))
     for nodes in (groups[start : start + step] for start in range(0, len(groups), step)):
         started = time.perf_counter()
-        index, score, rescored = _ranked(space, nodes, min(k + 1, size), score_all=how.score_all)
-        own = space.own[rows.ties.class_of_node[nodes]].ravel()
+        index, score, rescored = _ranked(space, class_of, nodes, min(k + 1, size), score_all=how.score_all)
+        own = space.own[class_of[nodes]].ravel()
         neighbors = nearest(index, score, nodes.ravel(), own, count, loop=loop)
         info = KNNInfo(
             index="pairs",
@@ -96,18 +103,17 @@ def _all_pairs(rows: FeatureRows, groups: NDArray[np.int64], k: int, how: How, *
             rescored=rescored,
             searched_again=0,
         )
-        yield Found(neighbors, info, rows.exponent)
+        yield Found(neighbors, info, space.rows.exponent)
 
 
 def _ranked(
-    space: Space, nodes: NDArray[np.int64], count: int, *, score_all: bool
+    space: Space, class_of: NDArray[np.int64], nodes: NDArray[np.int64], count: int, *, score_all: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
     """Every node's ``count`` best of its group, itself one of them, ``[G S, count]``; and how many pairs were scored.
 
     By float64 products; where their error leaves the order open, and for ``score_all``, pair by pair.
     """
     groups, size = nodes.shape
-    class_of = space.rows.ties.class_of_node
     classes = class_of[nodes]
     rows = torch.from_numpy(space.prepared(classes.ravel())).view(groups, size, -1)
     squares = torch.from_numpy(space.norms**2)[torch.from_numpy(classes)]

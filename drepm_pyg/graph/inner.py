@@ -1,6 +1,7 @@
 """Numbers of rows, each from its own row, or its two, alone."""
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,13 @@ __all__ = ["Inner", "inner_products", "row_marks", "squared_norms"]
 #: The inner product of row n with row n, in float64, from these two rows alone.
 Inner = Callable[[Any, Any], NDArray[np.float64]]
 
+_PANEL = 4096  # columns at a time: einsum cuts longer rows by its buffer of 8192, each in another place
+
 
 def inner_products(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Row n times row n; einsum sums a row the same way whatever stands around it, a BLAS need not."""
-    return np.asarray(np.einsum("nf,nf->n", a, b))
+    panels = (slice(start, start + _PANEL) for start in range(0, a.shape[1], _PANEL))
+    return np.asarray(reduce(np.add, (np.einsum("nf,nf->n", a[:, panel], b[:, panel]) for panel in panels)))
 
 
 def squared_norms(rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -26,7 +30,12 @@ def squared_norms(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def row_marks(rows: Float[Tensor, "N F"]) -> Int[Tensor, " N"]:
-    """A number for each float64 row, the same for equal rows: its bits times odd factors, modulo 2 ** 64."""
+    """A number for each float64 row, the same for equal rows, and hardly ever for others: a sum of scrambled bits."""
     generator = np.random.default_rng(0)
     factor = torch.from_numpy(generator.integers(-(2**63), 2**63, rows.size(1), dtype=np.int64) | 1).to(rows.device)
-    return ((rows + 0.0).view(torch.int64) * factor).sum(dim=1)  # adding 0.0: -0.0 and 0.0 are equal
+    bits = (rows + 0.0).view(torch.int64)  # adding 0.0: -0.0 and 0.0 are equal
+    # Numbers of few digits, such as 1 and -1, differ in high bits alone, and products carry no bit downwards.
+    bits ^= bits >> 32
+    bits *= factor
+    bits ^= bits >> 32
+    return bits.sum(dim=1)

@@ -226,7 +226,7 @@ class FeatureRows:
                 row, model = self._read(nodes[open_[block]]), self._read(nodes[first[block]])
                 other[block] = (row != model).any(axis=1)
             open_ = open_[other]
-            label[open_] += label.max() + 1
+            label[open_] = label.max() + 1 + np.unique(label[open_], return_inverse=True)[1]
         return label
 
 
@@ -262,11 +262,11 @@ def _common_width(parts: Mapping[str, Features]) -> int:
 
 
 def take_double(x: Features, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Some rows in float64."""
+    """Some rows in float64, each contiguous: sums of a row depend on that."""
     rows = _select(x, nodes)  # may be the caller's memory: so a copy in any case
     if isinstance(rows, torch.Tensor):
-        return rows.detach().cpu().to(torch.float64, copy=True).numpy()
-    return np.array(rows, np.float64)
+        return rows.detach().cpu().to(torch.float64, copy=True, memory_format=torch.contiguous_format).numpy()
+    return np.array(rows, np.float64, order="C")
 
 
 def _select(x: Features, nodes: NDArray[np.int64]) -> Features:

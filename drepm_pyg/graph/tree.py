@@ -40,12 +40,13 @@ def tree_shortlists(space: Space, count: int, budget: int) -> Iterator[Shortlist
     p, q = p[space.centres], q[space.base]
     tree = cKDTree(_points(space, space.base))
     count, step = min(count, len(space.base)), max(1, budget // (_ENTRY * _WIDEST))
+    decisive = max(0, count - 8)  # of those listed there are so many more than are wanted, at the least
     for start in range(0, len(space.centres), step):
         block = slice(start, min(start + step, len(space.centres)))
         points = _points(space, space.centres[block])
         distance, index = _nearest(tree, points, count)
         # One step wider for all, as of a lattice every row is undecided.
-        while start == 0 and count < min(_WIDEST, len(space.base)) and _tied(distance):
+        while start == 0 and count < min(_WIDEST, len(space.base)) and _tied(distance, decisive):
             count = min(4 * count, _WIDEST, len(space.base))
             distance, index = _nearest(tree, points, count)
         score = _scores(space, distance, space.base[index], space.centres[block, None])
@@ -76,7 +77,6 @@ def _nearest(tree: "cKDTree", points: NDArray[np.float64], count: int) -> tuple[
     return np.asarray(distance), np.asarray(index, dtype=np.int64)
 
 
-def _tied(distance: NDArray[np.float64]) -> bool:
-    """Whether for many points the last candidates are as near as those that have to be told from them."""
-    before = distance[:, -min(8, distance.shape[1])]
-    return bool(np.mean(distance[:, -1] <= before * (1 + 1e-9)) > 0.1)
+def _tied(distance: NDArray[np.float64], decisive: int) -> bool:
+    """Whether for many points the last candidate is as near as the ``decisive`` one, which has to be told from it."""
+    return bool(np.mean(distance[:, -1] <= distance[:, decisive] * (1 + 1e-9)) > 0.1)

@@ -8,6 +8,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from drepm_pyg.graph import bipartite_knn_graph, knn_graph, user_knn_graph
+from drepm_pyg.graph.metrics import METRICS
+from drepm_pyg.graph.rows import FeatureRows
+from drepm_pyg.graph.shortlist import with_room
+from drepm_pyg.graph.space import Space
+from drepm_pyg.graph.tree import tree_shortlists
 from tests.graph.dense_reference import assert_exact, knn_edges
 
 
@@ -66,6 +71,15 @@ def test_every_point_of_a_lattice_is_decided_by_its_candidates() -> None:
     _, info = knn_graph(points("lattice", 1000, 3), 8, metric="l2", index="kdtree", return_info=True)
     assert info.exact
     assert info.searched_again < 50
+
+
+def test_no_more_are_listed_than_ties_ask_for() -> None:
+    """Shells of a lattice follow each other: that the last two listed are of one says nothing."""
+    x = points("lattice", 1000, 3)
+    rows = FeatureRows({"x": x}, np.arange(1000), block_bytes=1 << 20)
+    space = Space(rows, METRICS["l2"], block_bytes=1 << 20)
+    (lists,) = tree_shortlists(space, with_room(11), 1 << 30)
+    assert lists.index.shape[1] == 4 * with_room(11)
 
 
 def test_it_serves_other_searches() -> None:
