@@ -59,7 +59,10 @@ def memoize(key: Hashable, compute: Callable[[], T], anchor: Tensor, *others: Te
 
 
 def _run(compute: Callable[[], T]) -> T:
-    return compute()
+    if not torch.is_inference_mode_enabled():
+        return compute()
+    with torch.inference_mode(False):  # a training step may take the value next, and save it for its backward pass
+        return compute()
 
 
 # Once per data set, and by SciPy in places: nothing to trace.

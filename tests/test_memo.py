@@ -97,6 +97,15 @@ def test_tensors_of_inference_mode_count_no_changes_and_are_read_anew(total: Cou
     assert total(x) == 7
 
 
+def test_what_was_computed_under_inference_mode_serves_a_training_step() -> None:
+    x, weight = torch.ones(3, 2), torch.ones(2, requires_grad=True)
+    with torch.inference_mode():
+        memoize("doubled", lambda: 2 * x, x)
+    (memoize("doubled", lambda: 2 * x, x) @ weight).sum().backward()
+    assert weight.grad is not None
+    assert weight.grad.tolist() == [6, 6]
+
+
 def test_what_failed_is_tried_again() -> None:
     x = torch.ones(3)
     with pytest.raises(ArithmeticError):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_mmrec", "write_mmrec"]
 
+_TOO_MANY = 2**31  # no table has so many rows: a larger id is no place in a list
 _INTER, _FEATURES, _MASK = ".inter", "_feat.npy", "_mask.npy"
 
 
@@ -187,6 +188,11 @@ def _integers(path: Path, column: "pd.Series[int]") -> Tensor:
         )
     if int(column.min()) < 0:
         raise CorruptFileError(f"'{path.name}': '{column.name}' must not be negative (got {column.min()}).")
+    if int(column.max()) >= _TOO_MANY:
+        raise CorruptFileError(
+            f"'{path.name}': '{column.name}' must be less than {_TOO_MANY:,} (got {column.max()} in line "
+            f"{int(column.to_numpy().argmax()) + 2}). Number users and items from 0 on, without gaps."
+        )
     return torch.tensor(column.to_numpy(np.int64))
 
 

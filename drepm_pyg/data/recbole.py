@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import CorruptFileError, check_at_least
+from drepm_pyg._checks import CorruptFileError, check_at_least, check_number
 from drepm_pyg.data.atomic_files import read_atomic_files
 from drepm_pyg.data.interactions import Column, latest_rows
 from drepm_pyg.data.k_core import k_core as take_core
@@ -66,6 +66,7 @@ def read_recbole(
         ValueError: a threshold without ratings, a filter that leaves nothing, or a time stamp that is empty.
     """
     check_split(split)
+    check_number(rating_threshold=rating_threshold)
     if k_core is not None:
         check_at_least(1, k_core=k_core)
     tables = read_atomic_files(path, name=name, kinds=("inter", "item"))
@@ -77,6 +78,12 @@ def read_recbole(
             f"The .inter file lacks the columns {missing} (it has {list(inter)}). Name them with 'user_field', "
             "'item_field', 'rating_field' and 'time_field'."
         )
+    for argument, field in (("user_field", user_field), ("item_field", item_field)):
+        if not all(isinstance(cell, str) for cell in inter[field].head(1)):
+            raise CorruptFileError(
+                f"'{argument}' must name a column of tokens (got '{field}', which holds numbers or sequences). Write "
+                f"'{field}:token' in the header of the .inter file."
+            )
     # Tokens are compared once: from here on they are numbers, in the order in which they appear.
     users, items = (_Tokens.of(inter[field]) for field in (user_field, item_field))
     empty = users.are("") | items.are("")
@@ -85,18 +92,19 @@ def read_recbole(
             f"The .inter file has {empty.sum():,} rows without a user or an item (first: line {empty.argmax() + 2}). "
             "Was the file truncated?"
         )
-    kept = latest_rows(users.number, items.number, _sortable(inter[time_field]) if time_field in inter else None)
+    kept = latest_rows(users.number, items.number, _numbers(inter[time_field]) if time_field in inter else None)
     if rating_threshold is not None:
         if rating_field not in inter:
             raise ValueError(
                 f"'rating_threshold' needs ratings, but there is no column '{rating_field}' (there are {list(inter)})."
             )
-        kept = kept[inter[rating_field].to_numpy()[kept] >= rating_threshold]
+        kept = kept[_numbers(inter[rating_field])[kept] >= rating_threshold]
     if not len(kept):
         raise ValueError(
             f"No interaction is left (rating_threshold={rating_threshold}). Lower it, or look at the file."
         )
 
+    rating = torch.tensor(_numbers(inter[rating_field])[kept], dtype=torch.float32) if rating_field in inter else None
     user_id, user = users.ordered(kept)
     item_id, item = items.ordered(kept)
     attributes = _Items(tables["item"], item_field, item_id) if "item" in tables else None
@@ -107,7 +115,7 @@ def read_recbole(
         torch.stack([user, item]),
         features=features,
         masks=masks,
-        rating=torch.tensor(inter[rating_field].to_numpy(np.float32)[kept]) if rating_field in inter else None,
+        rating=rating,
         time=_time(inter[time_field].iloc[kept]) if time_field in inter else None,
         user_id=user_id,
         item_id=item_id,
@@ -147,22 +155,27 @@ class _Tokens:
         return [self.tokens[token] for token in used], torch.from_numpy(place[number])
 
 
-def _sortable(column: "pd.Series[Any]") -> Column:
-    """Numbers as they are; where they are kept as tokens, their places in alphabetical order."""
-    import pandas as pd
-
-    return column.to_numpy() if column.dtype.kind == "f" else pd.factorize(column, sort=True)[0]
+def _numbers(column: "pd.Series[Any]") -> Column:
+    """Ratings or time stamps, tokens that are numbers among them."""
+    try:
+        return column.to_numpy(np.float64)
+    except (TypeError, ValueError) as error:
+        raise CorruptFileError(
+            f"The column '{column.name}' of the .inter file must hold numbers ({error}). Read without it, by "
+            "rating_field='' or time_field=''."
+        ) from error
 
 
 def _time(column: "pd.Series[float]") -> Tensor:
-    values = column.to_numpy(np.float64)
+    values = _numbers(column)
     timeless = int((~np.isfinite(values)).sum())
     if timeless:
         raise ValueError(
             f"'{column.name}' is empty or infinite in {timeless:,} of {len(values):,} interactions, which have no "
             "place in time. Fill or remove these rows, or read without time stamps: time_field=''."
         )
-    return torch.tensor(values.astype(np.int64) if (values == np.floor(values)).all() else values)
+    whole = ((values == np.floor(values)) & (np.abs(values) < 2.0**63)).all()  # beyond, no integer holds them
+    return torch.tensor(values.astype(np.int64) if whole else values)
 
 
 def _is_text(cell: object) -> bool:

@@ -170,4 +170,9 @@ def deal(data: HeteroData, split: Split, seed: int, *, drop_unknown: bool = True
     """``data`` with its interactions dealt by ``split``; as they are for None."""
     if split is None:
         return data
-    return SPLITS[split](data, seed, drop_unknown) if isinstance(split, str) else split(data)
+    if isinstance(split, str):
+        return SPLITS[split](data, seed, drop_unknown)
+    dealt = split(data)
+    if not isinstance(dealt, HeteroData):
+        raise TypeError(f"'split' must return HeteroData (got a {type(dealt).__name__}). Does the function return it?")
+    return dealt

@@ -160,9 +160,11 @@ class DRepMRec(MultimodalModel):
         )
 
     def _has_rows(self) -> bool:
-        """Whether the batch's rows of both lines are those of :meth:`forward`."""
+        """Whether the batch's rows of both lines are those of :meth:`forward`, and the losses take rows as tables."""
         return (
             is_as_written(self, DRepMRec)
             and has_rows(self.behavior_line)
             and is_as_written(self.modal_line, ModalEncoder)
+            and is_as_written(self.objective, PairwiseObjective)
+            and is_as_written(self.alignment, BehaviorModalAlignment)
         )

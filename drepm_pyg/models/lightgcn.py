@@ -61,7 +61,8 @@ class LightGCN(RecommenderModel):
 
     @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
-        if not is_as_written(self, LightGCN) or not has_rows(self.encoder):
+        own = is_as_written(self, LightGCN) and is_as_written(self.objective, PairwiseObjective)
+        if not own or not has_rows(self.encoder):
             first = Representations(self.encoder.user_embedding.weight, self.encoder.item_embedding.weight)
             return LossOutput.from_parts(**self.objective(self(data), batch, regularized=first))
         rows = self.encoder.at(data[USER_ITEM].edge_index, batch.user, batch.items)

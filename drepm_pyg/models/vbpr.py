@@ -80,7 +80,8 @@ class VBPR(MultimodalModel):
     @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
         """Eq. 9: the parts ``bpr`` and ``reg``."""
-        if not is_as_written(self, VBPR) or not is_as_written(self.projection, ConcatProjection):
+        parts = ((self, VBPR), (self.projection, ConcatProjection), (self.objective, PairwiseObjective))
+        if not all(is_as_written(part, owner) for part, owner in parts):
             tables = self(data)
             return LossOutput.from_parts(**self.objective(tables, batch, regularized=tables))
         named = NamedItems(batch, self.num_items)

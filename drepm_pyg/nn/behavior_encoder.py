@@ -115,8 +115,8 @@ class BehaviorEncoder(nn.Module):
 
     def _at(self, edge_index: Adj, user: Int[Tensor, " B"], item: Int[Tensor, " C"]) -> BehaviorRows:
         ego_user, ego_item = self.user_embedding.weight, self.item_embedding.weight
-        averaged = self.readout == "mean" and self.num_layers > 0
-        if averaged and not is_traced() and is_as_written(self, BehaviorEncoder, "propagate"):
+        averaged = self._averages() and self.num_layers > 0
+        if averaged and is_as_written(self, BehaviorEncoder, "propagate"):
             to_users = interaction_structure(edge_index, self.num_users, self.num_items)
             return BehaviorRows(*layer_mean_at(ego_user, ego_item, to_users, self.num_layers, user, item))
         users, items = self(edge_index)
@@ -128,7 +128,7 @@ class BehaviorEncoder(nn.Module):
     ) -> tuple[Float[Tensor, "U _"], Float[Tensor, "I _"]]:
         """The same propagation and readout for any embeddings of the users and items."""
         to_users = interaction_structure(edge_index, self.num_users, self.num_items)
-        if self.readout == "mean" and not is_traced():
+        if self._averages():
             return layer_mean(user, item, to_users, self.num_layers)
         users, items = [user], [item]  # E_B^0, in its two halves: joining them would copy every layer
         for _ in range(self.num_layers):  # Eq. 2
@@ -143,6 +143,10 @@ class BehaviorEncoder(nn.Module):
         _check_readout(out, self.num_users + self.num_items)
         out_user, out_item = out.split([self.num_users, self.num_items])
         return out_user, out_item
+
+    def _averages(self) -> bool:
+        """Whether the mean of the layers may be made in one step, which calls no convolution."""
+        return self.readout == "mean" and not is_traced() and is_as_written(self.conv, LightGCNConv)
 
     def extra_repr(self) -> str:
         return f"{self.num_users}, {self.num_items}, {self.embedding_dim}, {self.num_layers}, readout={self.readout!r}"

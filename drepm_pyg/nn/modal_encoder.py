@@ -22,6 +22,7 @@ from drepm_pyg.nn.conv import KNNGraphConv
 from drepm_pyg.nn.filter_gate import FilterGate
 from drepm_pyg.nn.functional.numerics import is_traced
 from drepm_pyg.nn.modality_dict import ModalityDict, check_by_modality, check_in_channels
+from drepm_pyg.nn.overrides import is_as_written
 from drepm_pyg.nn.picked_rows import PickedRows
 from drepm_pyg.nn.structure import SparseStructure, graph_structure, mean_structure
 from drepm_pyg.typing import Adj, Bool, Float, Int, Tensor
@@ -153,7 +154,7 @@ class ModalEncoder(nn.Module):
             x = self.conv(x, edge_index, edge_weight)
         if rows is None:
             x = self.conv(x, edge_index, edge_weight)
-        elif isinstance(edge_index, SparseStructure) and not is_traced():
+        elif isinstance(edge_index, SparseStructure) and not is_traced() and is_as_written(self.conv, KNNGraphConv):
             x = PickedRows(edge_index, rows).matmul(x)
         else:
             x = self.conv(x, edge_index, edge_weight).index_select(0, rows)

@@ -50,6 +50,8 @@ class RunCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Lightning calls checkpoints after all other callbacks and after the module."""
         assert isinstance(pl_module, RecommenderModule)
+        # Of fewer epochs, where a finished run goes on: it must not stand beside weights that it is not of.
+        (self.folder / run.RESULT).unlink(missing_ok=True)
         self.record.append(pl_module.row)
         if self.stopping.wait_count == 0 and pl_module.validates:
             self.best_epoch = trainer.current_epoch

@@ -260,6 +260,14 @@ DAMAGE = {
         write("baby.inter", "userID\titemID\tx_label\trating\n0\t1\t0\t5\n0\t2\t0\tgood\n"),
         "'rating' must hold numbers (got 'good' in line 3).",
     ),
+    "ids for no table": (
+        write("baby.inter", INTER + "99999999999\t1\t0\n"),
+        "'userID' must be less than 2,147,483,648 (got 99999999999 in line 7).",
+    ),
+    "ids beyond int64": (
+        write("baby.inter", INTER + "1\t18446744073709551615\t0\n"),
+        "'itemID' must be less than 2,147,483,648 (got 18446744073709551615 in line 7).",
+    ),
     "negative ids": (write("baby.inter", INTER + "-1\t1\t0\n"), "'userID' must not be negative (got -1)"),
     "another label": (write("baby.inter", INTER + "1\t0\t3\n"), "'x_label' must be 0 (training), 1"),
     "a cell too many": (

@@ -233,6 +233,35 @@ def test_a_broken_table_is_named(content: str, tmp_path: Path) -> None:
         read_recbole(tmp_path)
 
 
+def test_numbers_may_be_kept_as_tokens(tmp_path: Path) -> None:
+    header = "user_id:token\titem_id:token\trating:token\ttimestamp:token\n"
+    (tmp_path / "a.inter").write_text(f"{header}1\tx\t4\t10\n1\tx\t3\t9\n1\ty\t2\t1\n")
+    store = read_recbole(tmp_path, rating_threshold=3, split=None)[USER_ITEM]
+    assert (store.rating.tolist(), store.time.tolist()) == ([4], [10])  # the latest as a number, not as a text
+
+
+def test_a_time_stamp_that_no_integer_holds_stays_a_float(tmp_path: Path) -> None:
+    (tmp_path / "a.inter").write_text("user_id:token\titem_id:token\ttimestamp:float\n1\tx\t1e300\n1\ty\t2\n")
+    assert read_recbole(tmp_path, split=None)[USER_ITEM].time.tolist() == [1e300, 2]
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("user_id:token_seq\titem_id:token\na b\tx\n", "'user_field' must name a column of tokens .got 'user_id'"),
+        ("user_id:token\titem_id:float\na\t1\n", "'item_field' must name a column of tokens .got 'item_id'"),
+        ("user_id:token\titem_id:token\trating:token\na\tx\tgood\n", "The column 'rating' .* must hold numbers"),
+        ("user_id:token\titem_id:token\trating:float_seq\na\tx\t1 2\n", "The column 'rating' .* must hold numbers"),
+        ("user_id:token\titem_id:token\ttimestamp:token\na\tx\tMay\n", "The column 'timestamp' .* must hold numb"),
+    ],
+)
+def test_a_column_of_another_type_is_named(content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.inter").write_text(content)
+    with pytest.raises(CorruptFileError, match=message):
+        read_recbole(tmp_path)
+
+
 @pytest.mark.errors
 def test_a_row_cut_short_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "a.inter").write_text("user_id:token\titem_id:token\n1\t2\n3")
@@ -244,6 +273,10 @@ def test_a_row_cut_short_is_noticed(tmp_path: Path) -> None:
 def test_filters_that_cannot_work_are_refused(tmp_path: Path, wheel: Path) -> None:
     with pytest.raises(ValueError, match="No interaction is left"):
         read_recbole(wheel, rating_threshold=9)
+    with pytest.raises(TypeError, match="'rating_threshold' must be a number"):
+        read_recbole(wheel, rating_threshold="4")
+    with pytest.raises(TypeError, match=r"'split' must return HeteroData \(got a NoneType\)"):
+        read_recbole(wheel, split=lambda data: None)
     with pytest.raises(ValueError, match=r"'k_core' must be at least 1 \(got 0\)"):
         read_recbole(wheel, k_core=0)
     with pytest.raises(ValueError, match="'split' must be one of 'random', 'leave_one_out', 'temporal'"):

@@ -13,6 +13,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg.models import (
     BM3,
+    VBPR,
     BehaviorModalAlignment,
     DRepMRec,
     LightGCN,
@@ -191,6 +192,12 @@ def hooked(model: torch.nn.Module) -> None:
     model.register_forward_hook(double)
 
 
+class DoubledObjective(PairwiseObjective):
+    def forward(self, tables: Representations, batch: Triples, *, regularized: Representations) -> dict[str, Tensor]:
+        parts = super().forward(tables, batch, regularized=regularized)
+        return {name: 2 * part for name, part in parts.items()}
+
+
 def line_of(model: LightGCN | DRepMRec) -> str:
     return "encoder" if isinstance(model, LightGCN) else "behavior_line"
 
@@ -205,6 +212,10 @@ CHANGES: dict[str, Any] = {
     "hook on the model": hooked,
     "hook on the encoder": lambda model: hooked(getattr(model, line_of(model))),
     "overridden encoder": lambda model: setattr(getattr(model, line_of(model)), "__class__", DoubledEncoder),
+    "hook on the convolution": lambda model: getattr(model, line_of(model)).conv.register_forward_hook(
+        lambda _module, _args, x: 2 * x
+    ),
+    "overridden objective": lambda model: setattr(model.objective, "__class__", DoubledObjective),
     "encoder without at": lambda model: setattr(model, line_of(model), ForwardAlone().double()),
 }
 
@@ -226,6 +237,31 @@ def test_a_model_trains_by_what_it_ranks_by(model_class: type[LightGCN] | type[D
     found = model.loss(data, batch)
     torch.testing.assert_close(found.parts, expected)
     assert found.parts["bpr"] != before
+
+
+@pytest.mark.parametrize("part", ["modal_line.conv", "alignment"])
+def test_a_hook_on_a_part_of_the_modal_line_reaches_the_loss(part: str) -> None:
+    data = toy.toy_data()
+    model, batch = DRepMRec.from_data(data, embedding_dim=4, gamma=0.5), toy.toy_batch(data)
+    before = model.loss(data, batch).total
+
+    def triple(_module: torch.nn.Module, _args: Any, out: Any) -> Any:
+        return 3 * out if isinstance(out, Tensor) else {name: 3 * x for name, x in out.items()}
+
+    model.get_submodule(part).register_forward_hook(triple)
+    first = Representations(model.behavior_line.user_embedding.weight, model.behavior_line.item_embedding.weight)
+    expected = model.objective(model(data), batch, regularized=first) | model.alignment(model(data), data, batch)
+    found = model.loss(data, batch)
+    torch.testing.assert_close(found.parts, expected)
+    assert found.total != before
+
+
+def test_vbpr_trains_by_an_objective_of_ones_own() -> None:
+    data = toy.toy_data()
+    model, batch = VBPR.from_data(data, embedding_dim=4), toy.toy_batch(data)
+    model.objective.__class__ = DoubledObjective
+    tables = model(data)
+    torch.testing.assert_close(model.loss(data, batch).parts, model.objective(tables, batch, regularized=tables))
 
 
 def test_a_modal_line_of_ones_own_needs_no_rows() -> None:

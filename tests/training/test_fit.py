@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from drepm_pyg.models import (
     WithBMA,
 )
 from drepm_pyg.nn.losses import BMALoss
-from drepm_pyg.training import EpochTriples, FitResult, fingerprint, load_run, read_metrics, read_result
+from drepm_pyg.training import EpochReport, EpochTriples, FitResult, fingerprint, load_run, read_metrics, read_result
 from tests import toy
 
 Train = Callable[..., FitResult]
@@ -214,6 +214,24 @@ model = BM3.from_data(data, embedding_dim=8)
 fit(model, data, root=sys.argv[1], name=sys.argv[2], batch_size=4, max_epochs=40, patience=100, lr=0.01, ks=(1, 5),
     monitor="val/recall@5", progress=False, resume=True)
 """
+
+
+def test_a_finished_run_that_goes_on_has_no_result_until_it_ends(train: Train) -> None:
+    """The best weights are of the longer run as soon as one of its epochs is the best."""
+
+    def stop(row: Mapping[str, float]) -> None:
+        raise InterruptedError
+
+    data = toy.toy_data()
+    path = train(build(LightGCN, data), data, name="run", max_epochs=1).path
+    assert read_result(path)["epochs"] == 1
+    longer: dict[str, Any] = {"name": "run", "max_epochs": 3, "resume": True}
+    with pytest.raises(InterruptedError):
+        train(build(LightGCN, data), data, **longer, trainer={"callbacks": [EpochReport(stop)]})
+    with pytest.raises(FileNotFoundError, match="the run is not finished"):
+        read_result(path)
+    assert train(build(LightGCN, data), data, **longer).epochs == 3
+    assert read_result(path)["epochs"] == 3
 
 
 @pytest.mark.slow
