@@ -39,6 +39,7 @@ __all__ = [
     "check_same_shape",
     "check_seed",
     "check_tensors",
+    "check_text",
     "list_faults",
     "require",
     "said_of",
@@ -104,6 +105,13 @@ def check_flag(**values: Any) -> None:
     for name, value in values.items():
         if not isinstance(value, bool):
             raise TypeError(f"'{name}' must be True or False (got {value!r}).")
+
+
+def check_text(**values: Any) -> None:
+    """Every value must be a text; what it may be depends on what it names."""
+    for name, value in values.items():
+        if not isinstance(value, str):
+            raise TypeError(f"'{name}' must be a string (got {value!r}, a {type(value).__name__}).")
 
 
 def check_at_least(minimum: int, **values: int) -> None:

@@ -63,14 +63,15 @@ class RunCheckpoint(Checkpoint):
         """The best epoch, under which settings it was found, and of which model."""
         return {"best_epoch": self.best_epoch, "settings": self.settings, "built": self.built}
 
-    def go_on(self, last: Path) -> None:
+    def go_on(self, last: Path, max_epochs: int) -> None:
         """Take up the rows of the epochs that are done; under the same settings, or the end equals no whole run.
 
         Lightning would load the weights first, and speak of those that another model lacks.
 
         Raises:
             CorruptFileError: where the checkpoint cannot be read, or rows of its epochs are missing.
-            ValueError: where settings differ, or what shows of how the model was built.
+            ValueError: where settings differ, or what shows of how the model was built; where more epochs are done
+                than ``max_epochs``.
         """
         try:
             # Our own file, as Lightning reads it; mapped, so that no weights are read twice.
@@ -78,12 +79,17 @@ class RunCheckpoint(Checkpoint):
             kept = state["callbacks"][self.state_key]
             # Earlier versions did not write how the model was built.
             before, built, done = kept["settings"], kept.get("built", self.built), state["epoch"] + 1
-        except (RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError) as error:
+        except (RuntimeError, EOFError, KeyError, TypeError, OSError, pickle.UnpicklingError) as error:
             raise CorruptFileError(
                 f"'{last}' is no checkpoint ({str(error).partition('. ')[0]}). Was it truncated? Delete the folder, or "
                 "choose another 'name'."
             ) from error
         self._compare(before, built)
+        if max_epochs < done:
+            raise ValueError(
+                f"'max_epochs' must be at least {done} to go on with '{self.folder}', which has so many epochs (got "
+                f"{max_epochs}). Give more, or choose another 'name'."
+            )
         self.record.start(done)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

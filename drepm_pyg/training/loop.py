@@ -83,7 +83,7 @@ def train(
                 "triples. Leave 'devices' out."
             )
         if last.exists():
-            keeper.go_on(last)
+            keeper.go_on(last, max_epochs)
         try:
             trainer.fit(module, ckpt_path=last if last.exists() else None)
         except SystemExit as stop:  # how Lightning ends after Ctrl-C

@@ -42,7 +42,13 @@ class MetricsFile:
             CorruptFileError: where they are not all there.
         """
         whole = self.path.exists() and self.path.read_bytes().endswith(b"\n")  # the end of every row
-        self.rows = [row for row in read_metrics(self.path) if int(row["epoch"]) < epoch] if whole else []
+        try:
+            self.rows = [row for row in read_metrics(self.path) if int(row["epoch"]) < epoch] if whole else []
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptFileError(
+                f"'{self.path}' must have a column 'epoch' of whole numbers ({error!r}). Put it back as it was, delete "
+                "the folder, or choose another 'name'."
+            ) from error
         if len(self.rows) < epoch:
             raise CorruptFileError(
                 f"'{self.path}' must have a row for each of the {epoch} epochs that are done (it is missing or "

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch_geometric.data import HeteroData
 
 import drepm_pyg
-from drepm_pyg._checks import CorruptFileError
+from drepm_pyg._checks import CorruptFileError, check_text
 from drepm_pyg._files import replaced
 from drepm_pyg.models import RecommenderModel, WithBMA, available_models, get_model
 from drepm_pyg.typing import Tensor
@@ -45,6 +45,7 @@ CONFIG, RESULT, WEIGHTS, METRICS, LAST = (
     "metrics.csv",
     "checkpoints/last.ckpt",
 )
+_NEEDED = {"model", "init_args", "metrics", "fingerprint"}  # of a result, by who reads it
 
 
 def open_folder(root: Path, name: str | None, default: str, *, resume: bool) -> Path:
@@ -57,12 +58,16 @@ def open_folder(root: Path, name: str | None, default: str, *, resume: bool) -> 
         resume: whether the run may be there already.
 
     Raises:
+        TypeError: where ``name`` is no text.
         ValueError: where ``name`` is no plain name, or holds a run and ``resume`` is False.
+        NotADirectoryError: where a file stands in its place.
     """
 
     def taken(folder: Path) -> bool:
         return any((folder / file).exists() for file in (METRICS, LAST, RESULT))
 
+    if name is not None:
+        check_text(name=name)
     if name is None:
         free = root / default
         last, number = free, 1
@@ -70,7 +75,7 @@ def open_folder(root: Path, name: str | None, default: str, *, resume: bool) -> 
             last, number = free, number + 1
             free = root / f"{default}-{number}"
         folder = last if resume else free
-    elif not Path(name).parts or Path(name).is_absolute() or ".." in Path(name).parts:
+    elif "\0" in name or not Path(name).parts or Path(name).is_absolute() or ".." in Path(name).parts:
         raise ValueError(f"'name' must be the name of a folder below '{root}' (got {name!r}). Its place is 'root'.")
     else:
         folder = root / name
@@ -78,6 +83,11 @@ def open_folder(root: Path, name: str | None, default: str, *, resume: bool) -> 
         raise ValueError(
             f"'{folder}' holds a run already. Go on with resume=True (--resume true), or choose another 'name'."
         )
+    for place in (folder, *folder.parents):
+        if place.exists() and not place.is_dir():
+            raise NotADirectoryError(
+                f"'root' and 'name' must lead to a folder (got '{folder}', but '{place}' is a file)."
+            )
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -165,7 +175,7 @@ def read_result(folder: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: where the folder holds none.
-        CorruptFileError: where the file is no JSON.
+        CorruptFileError: where the file is no JSON of a result.
     """
     path = Path(folder) / RESULT
     if not path.exists():
@@ -175,8 +185,10 @@ def read_result(folder: str | Path) -> dict[str, Any]:
         )
     try:
         result: dict[str, Any] = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or no text
         raise CorruptFileError(f"'{path}' is no JSON ({error}). Was the file truncated?") from error
+    if not isinstance(result, dict) or not result.keys() >= _NEEDED:
+        raise CorruptFileError(f"'{path}' is no result of a run, which has {sorted(_NEEDED)}. Put it back as it was.")
     return result
 
 
@@ -192,8 +204,10 @@ def read_weights(folder: Path, model: RecommenderModel) -> None:
     """Load what :func:`write_weights` wrote into ``model``.
 
     Raises:
-        CorruptFileError: where the file is truncated.
+        CorruptFileError: where the file is missing or truncated.
     """
+    if not (folder / WEIGHTS).is_file():
+        raise CorruptFileError(f"'{WEIGHTS}' is missing in '{folder}'. Put it back, or train the model again.")
     try:
         weights = load_file(folder / WEIGHTS)
     except SafetensorError as error:

@@ -390,6 +390,44 @@ def test_a_run_that_lost_its_epochs_does_not_go_on(damage: str, train: Train) ->
 
 
 @pytest.mark.errors
+@pytest.mark.parametrize("text", ["step,loss\n1,2\n", "epoch,loss\nfirst,2\n"])
+def test_metrics_that_name_no_epochs_are_refused(text: str, train: Train) -> None:
+    data = toy.toy_data()
+    file = train(build(LightGCN, data), data, name="run", max_epochs=1).path / "metrics.csv"
+    file.write_text(text)
+    with pytest.raises(CorruptFileError, match=r"metrics.csv' must have a column 'epoch' of whole numbers"):
+        train(build(LightGCN, data), data, name="run", resume=True, max_epochs=2)
+
+
+@pytest.mark.errors
+def test_a_run_does_not_go_back(train: Train) -> None:
+    data = toy.toy_data()
+    assert train(build(LightGCN, data), data, name="run", max_epochs=3).epochs == 3
+    with pytest.raises(ValueError, match=r"'max_epochs' must be at least 3 to go on with .* \(got 2\)"):
+        train(build(LightGCN, data), data, name="run", max_epochs=2, resume=True)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("state", [[1, 2], {"callbacks": None, "epoch": 1}])
+def test_a_checkpoint_of_something_else_is_refused(state: Any, train: Train) -> None:
+    data = toy.toy_data()
+    path = train(build(LightGCN, data), data, name="run", max_epochs=1).path
+    torch.save(state, path / "checkpoints" / "last.ckpt")
+    with pytest.raises(CorruptFileError, match=r"last.ckpt' is no checkpoint"):
+        train(build(LightGCN, data), data, name="run", max_epochs=2, resume=True)
+
+
+@pytest.mark.errors
+def test_a_file_where_the_folder_should_stand_is_named(train: Train, tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    data = toy.toy_data()
+    with pytest.raises(NotADirectoryError, match=r"must lead to a folder \(got '.*run', but '.*run' is a file\)"):
+        train(build(LightGCN, data), data, name="run", max_epochs=1)
+    with pytest.raises(NotADirectoryError, match=r"must lead to a folder \(got '.*inner', but '.*run' is a file\)"):
+        train(build(LightGCN, data), data, name="run/inner", max_epochs=1)
+
+
+@pytest.mark.errors
 def test_data_without_interactions_are_refused_and_stay_as_they_were(train: Train, tmp_path: Path) -> None:
     data = toy.toy_data()
     model = build(LightGCN, data)
@@ -491,6 +529,8 @@ def test_data_that_are_none_are_refused(train: Train, tmp_path: Path, data: Any)
         ({"name": "."}, ValueError, r"'name' must be the name of a folder below"),
         ({"name": "../out"}, ValueError, r"'name' must be the name of a folder below"),
         ({"name": "/tmp"}, ValueError, r"'name' must be the name of a folder below"),
+        ({"name": "x\0y"}, ValueError, r"'name' must be the name of a folder below"),
+        ({"name": 5}, TypeError, r"'name' must be a string \(got 5, a int\)"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )

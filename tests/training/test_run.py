@@ -12,6 +12,7 @@ import yaml
 from torch import nn
 from torch_geometric.data import HeteroData
 
+from drepm_pyg._checks import CorruptFileError
 from drepm_pyg.models import LightGCN, LossOutput, MostPopular, RecommenderModel, Representations, Triples, WithBMA
 from drepm_pyg.training import FitResult, fingerprint, load_run, read_metrics, read_result
 from drepm_pyg.training.run import write_config, write_result
@@ -167,6 +168,23 @@ def test_a_run_is_loaded_with_the_data_it_was_trained_on_alone(train: Train) -> 
 def test_a_folder_without_a_finished_run_has_no_result(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="the run is not finished"):
         read_result(tmp_path)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("content", [b"{}", b"[]", b"5", b"\xff\xfe", b"{"])
+def test_what_is_no_result_is_not_read(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_bytes(content)
+    with pytest.raises(CorruptFileError, match=r"result.json' is no (result of a run|JSON)"):
+        read_result(tmp_path)
+
+
+@pytest.mark.errors
+def test_weights_that_are_gone_are_named(train: Train) -> None:
+    data = toy.toy_data()
+    path = train(LightGCN.from_data(data, embedding_dim=4), data, init_args={"embedding_dim": 4}).path
+    (path / "best.safetensors").unlink()
+    with pytest.raises(CorruptFileError, match=r"'best.safetensors' is missing in '.*'\. Put it back"):
+        load_run(path, data)
 
 
 def test_metrics_are_read_by_the_name_of_their_file(train: Train, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence, Set
 
 from drepm_pyg._checks import check_choice, check_list
 
-__all__ = ["NODES", "check_modalities", "check_name", "check_nodes", "shown"]
+__all__ = ["NODES", "check_modalities", "check_nodes", "shown"]
 
 NODES = ("item", "user")
 
@@ -28,12 +28,6 @@ def check_modalities(modalities: Sequence[str] | None) -> None:
         check_list(modalities=modalities)
     if not modalities:
         raise ValueError("'modalities' must name one at least (got none). Leave it out for all that there are.")
-
-
-def check_name(name: str) -> None:
-    """A text; what it may be depends on what it names."""
-    if not isinstance(name, str):
-        raise TypeError(f"'name' must be a string (got {name!r}, a {type(name).__name__}).")
 
 
 def shown(transform: object, arguments: Mapping[str, object], defaults: Mapping[str, object]) -> str:

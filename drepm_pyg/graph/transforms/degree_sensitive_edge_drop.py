@@ -4,11 +4,11 @@ import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from drepm_pyg._checks import check_fraction, check_seed
+from drepm_pyg._checks import check_fraction, check_seed, check_text
 from drepm_pyg.data import ITEM_USER, USER_ITEM
 from drepm_pyg.data.schema import knows_pairs, training_pairs
 from drepm_pyg.graph.edge_drop import degree_sensitive_edge_drop
-from drepm_pyg.graph.transforms.arguments import check_name, shown
+from drepm_pyg.graph.transforms.arguments import shown
 
 __all__ = ["DegreeSensitiveEdgeDrop"]
 
@@ -43,7 +43,7 @@ class DegreeSensitiveEdgeDrop(BaseTransform):
         check_fraction(ratio=ratio)
         if seed is not None:
             check_seed(seed=seed)
-        check_name(name)
+        check_text(name=name)
         if not name.isidentifier() or name in _TAKEN or knows_pairs(("user", name, "user")):
             raise ValueError(
                 "'name' must be an identifier, and not 'interacts', as the training pairs stay whole, nor what the "

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
+from drepm_pyg._checks import check_text
 from drepm_pyg.data import similar
 from drepm_pyg.data.schema import check_modality_name, stored_graph
 from drepm_pyg.graph.merge import check_merge_weights, merge_graphs
-from drepm_pyg.graph.transforms.arguments import NODES, check_name, check_nodes, shown
+from drepm_pyg.graph.transforms.arguments import NODES, check_nodes, shown
 from drepm_pyg.graph.transforms.stored import stored_modalities
 
 __all__ = ["MergeModalities"]
@@ -44,7 +45,7 @@ class MergeModalities(BaseTransform):
     def __init__(self, weights: Mapping[str, float], name: str = "merged", nodes: Sequence[str] = NODES) -> None:
         check_merge_weights(weights)
         check_nodes(nodes)
-        check_name(name)
+        check_text(name=name)
         check_modality_name(name)
         if name in weights:
             raise ValueError(f"'name' must differ from the modalities in 'weights' (got {name!r}).")
