@@ -32,6 +32,8 @@ BLOCK = 1024
 USER_GRAPHS = {"Baby": (baby.USERS, baby.ITEMS, 118_551), "Sports": (35_598, 18_357, 218_409)}
 #: The user graph where the item graph was built just before: what the one takes beyond the other.
 BESIDE = "AddSimilarityGraphs, beyond the item graph"
+#: The user graph without the items' inner products: slower, in less memory.
+DIRECT = "user_knn_graph, index='blocks'"
 #: Where each builder of the growth part comes from; one that is not installed is told so.
 GROWTH = {
     "ours, index='auto'": None,
@@ -200,7 +202,7 @@ def _flat_l2(x: Tensor) -> np.ndarray:
 
 
 def _users(name: str, args: argparse.Namespace) -> list[dict[str, object]]:
-    builders = ["user_knn_graph", BESIDE, "[U, F] matrix, FAISS IndexFlatIP"]
+    builders = ["user_knn_graph", BESIDE, DIRECT, "[U, F] matrix, FAISS IndexFlatIP"]
     found = {}
     for builder in builders:
         case = {"part": "users", "data": name, "builder": builder, "quick": args.quick}
@@ -250,6 +252,7 @@ def _measure_users(case: dict[str, object]) -> dict[str, object]:
     calls = {
         "user_knn_graph": lambda: user_knn_graph(x, edge_index, users, K),
         BESIDE: lambda: beside(["item", "user"]),
+        DIRECT: lambda: user_knn_graph(x, edge_index, users, K, index="blocks"),
     }
     started = time.perf_counter()
     graph, grown = peak_of(calls.get(str(case["builder"]), plain))

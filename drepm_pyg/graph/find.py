@@ -92,7 +92,7 @@ def fits_budget(num_rows: int, width: int, memory_budget: int) -> bool:
 
 def by_tree(space: Space, how: How) -> bool:
     """Whether shortlists come from a k-d tree."""
-    return how.index == "kdtree" or (how.index in ("auto", "exact") and tree_pays(space, how.device))
+    return how.index == "kdtree" or (how.index in ("auto", "exact") and tree_pays(space, how.device, how.memory_budget))
 
 
 def feature_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortlist]]:
@@ -236,7 +236,7 @@ def _chosen(space: Space, how: How) -> tuple[Any, float | None]:
     """The index, and the recall it is tuned for; 'auto' decides by the work that exactness takes."""
     if not (isinstance(how.index, str) and how.index == "auto"):
         return how.index, how.target_recall
-    work, size = _work(space, how.device), _size(space, how)
+    work, size = _work(space, how), _size(space, how)
     if auto_is_exact(work, how.device):
         if work > _EXACT_WORK and how.device.type == "cpu":
             _log.warning("index='auto' is exact for %s, which is slow; an approximate index needs FAISS", size)
@@ -246,9 +246,13 @@ def _chosen(space: Space, how: How) -> tuple[Any, float | None]:
     return "ivf", target
 
 
-def _work(space: Space, device: torch.device) -> int:
+def _work(space: Space, how: How) -> int:
     """Multiply-adds; to select among scores takes as long as so many columns more. A tree takes next to none."""
-    return 0 if tree_pays(space, device) else len(space.centres) * len(space.base) * (space.width + _SELECTION)
+    return (
+        0
+        if tree_pays(space, how.device, how.memory_budget)
+        else len(space.centres) * len(space.base) * (space.width + _SELECTION)
+    )
 
 
 def _size(space: Space, how: How) -> str:

@@ -15,6 +15,7 @@ from drepm_pyg.graph.metrics import rounding
 from drepm_pyg.graph.products import LANES, block_columns, gram_of, unit_roundoff
 from drepm_pyg.graph.shortlist import Shortlist, shortlists
 from drepm_pyg.graph.space import Space
+from drepm_pyg.graph.triangle import triangle_pays
 from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["mean_route"]
@@ -25,7 +26,7 @@ def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortl
 
     G, if it was not kept, takes a multiply-add per pair of items and column (each product serves both halves), the
     sparse products of a block one per entry of P and item, then user, and the direct way one per pair of users and
-    column. An entry of a sparse product takes as long as ``SPARSE_COST`` multiply-adds of a dense one.
+    column, or half of them. An entry of a sparse product takes as long as ``SPARSE_COST`` multiply-adds of a dense one.
     """
     rows, device = space.rows, how.device
     assert isinstance(rows, MeanRows)  # the caller made them
@@ -34,7 +35,7 @@ def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortl
     sparse = rows.counts.nnz * (len(items.ties) + len(space.base)) * len(space.centres) / max(1, len(space))
     made = items.kept is not None and (space.metric, device) in items.kept
     by_gram = (0 if made else len(items.ties) ** 2 * items.width / 2) + SPARSE_COST * sparse
-    directly = len(space.centres) * len(space.base) * items.width
+    directly = len(space.centres) * len(space.base) * items.width / (2 if triangle_pays(space, device) else 1)
     if by_tree(space, how):
         return feature_route(space, how, count)
     if how.index == "blocks" or (how.index in ("auto", "exact") and not (fits and by_gram < directly)):

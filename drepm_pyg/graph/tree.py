@@ -22,11 +22,15 @@ _WIDEST = 256  # candidates, at the most, where distances tie
 _ENTRY = 64  # bytes a candidate takes
 
 
-def tree_pays(space: Space, device: torch.device) -> bool:
-    """Whether a tree is the fastest exact way: for distances, or cosines, between many rows of few columns."""
+def tree_pays(space: Space, device: torch.device, budget: int) -> bool:
+    """Whether a tree is the fastest exact way: for distances, or cosines, between many rows of few columns.
+
+    It holds all base rows: it has to fit in ``budget`` bytes.
+    """
     measured = space.metric.centred or space.metric.scale_free  # an inner product is no distance
     few = space.width <= _COLUMNS and device.type == "cpu"
-    return measured and few and len(space.centres) >= _CENTRES and len(space.base) >= _BASE
+    fits = 8 * len(space.base) * (2 * space.width + 4) <= budget  # float64 rows twice, and what the tree is made of
+    return measured and few and fits and len(space.centres) >= _CENTRES and len(space.base) >= _BASE
 
 
 def tree_shortlists(space: Space, count: int, budget: int) -> Iterator[Shortlist]:

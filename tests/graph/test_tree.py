@@ -63,6 +63,13 @@ def test_auto_takes_it_for_distances_between_many_points() -> None:
     assert knn_graph(x, 5, metric="l2", return_info=True)[1].index == "kdtree"
     assert knn_graph(x, 5, return_info=True)[1].index == "kdtree"
     assert knn_graph(x, 5, metric="ip", return_info=True)[1].index == "gram"
+
+
+def test_auto_takes_it_where_it_fits_the_budget_alone() -> None:
+    x = points("random", 500, 3)
+    few = knn_graph(x, 5, metric="l2", memory_budget=16 << 10, return_info=True)
+    assert few[1].index == "blocks"
+    assert torch.equal(few[0], knn_graph(x, 5, metric="l2"))
     assert knn_graph(points("random", 500, 30), 5, metric="l2", return_info=True)[1].index == "gram"
 
 
