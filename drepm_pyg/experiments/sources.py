@@ -51,7 +51,6 @@ def read_data(source: str, *, modalities: Sequence[str] | None = None, cache: st
         return SyntheticMultimodal(modalities={name: MODALITIES[name] for name in names})[0]
     if not Path(source).exists():
         raise FileNotFoundError(
-            f"'data' must be 'movielens', 'synthetic' or a path (got '{source}', which does not exist). Data that have "
-            "moved are named with '--data'."
+            f"'data' must be 'movielens', 'synthetic' or a path (got '{source}', which does not exist)."
         )
     return read_mmrec(source, modalities=modalities)

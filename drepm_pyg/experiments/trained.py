@@ -33,7 +33,10 @@ def load_trained(folder: str | Path, *, source: str | None = None) -> tuple[Reco
     read_result(folder)  # before the data are read: an unfinished run has no model
     config = read_yaml(folder / CONFIG)
     experiment = Experiment.from_config(config if source is None else {**config, "data": source})
-    data = experiment.load()
+    try:
+        data = experiment.load()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error} Data that have moved are named by source=... (--data ...).") from error
     return load_run(folder, data, _own_model(experiment, data)), data
 
 

@@ -153,7 +153,8 @@ class Recommender:
         history, single = _ids(item_ids, "item_ids", self.num_items, "items", item.device)
         if single or not len(history):
             raise ValueError(
-                f"'item_ids' must be a list of at least one item (got {item_ids!r}). Try most-popular items."
+                f"'item_ids' must be a list of at least one item (got {item_ids!r}). Who has none is best "
+                "served by drepm_pyg.models.MostPopular."
             )
         check_k(k, self.num_items)
         history = history.unique()

@@ -1,6 +1,7 @@
 """A run as data: what it is asked for is what its folder says, and what comes back from there."""
 
 import copy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,21 @@ def test_a_run_of_fit_is_used_by_the_command_line(shop: Path, tmp_path: Path) ->
     model, _ = load_trained(tmp_path / "again")
     assert isinstance(model, FREEDOM)
     assert read_result(tmp_path / "again")["init_args"]["embedding_dim"] == 8
+
+
+@pytest.mark.errors
+def test_data_that_have_moved_can_be_named(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = tmp_path / "first"
+    shutil.copytree(shop, first)
+    assert main(["fit", "--model", "MostPopular", "--data", str(first), "--root", str(tmp_path), "--name", "run"]) == 0
+    first.rename(tmp_path / "moved")
+    assert main(["evaluate", str(tmp_path / "run")]) == 1
+    assert (
+        "which does not exist). Data that have moved are named by source=... (--data ...)." in capsys.readouterr().err
+    )
+    assert main(["evaluate", str(tmp_path / "run"), "--data", str(tmp_path / "moved")]) == 0
+    assert main(["data", "validate", str(first)]) == 1
+    assert "have moved" not in capsys.readouterr().err
 
 
 def test_a_run_of_fit_goes_on_on_the_command_line(
