@@ -11,7 +11,16 @@ from drepm_pyg.graph.rows import FeatureRows, blocks_of
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["LANES", "block_columns", "gram", "gram_blocks", "gram_of", "product_blocks", "unit_roundoff"]
+__all__ = [
+    "LANES",
+    "block_columns",
+    "full_precision",
+    "gram",
+    "gram_blocks",
+    "gram_of",
+    "product_blocks",
+    "unit_roundoff",
+]
 
 _CACHED = 1 << 22  # entries of a block of scores: about 16 MB, so that what follows the product finds it in cache
 #: Columns: torch takes the maxima of so many side by side, and of what is left one by one.
@@ -92,11 +101,14 @@ def product_blocks(space: Space, device: torch.device, budget: int) -> Iterator[
 
 
 def unit_roundoff(device: torch.device) -> float:
-    """Unit round-off of a float32 product on ``device``.
+    """Unit round-off of a float32 product on ``device``: on a CPU, of one that is not left to torch's settings."""
+    return 2.0**-24 if device.type == "cpu" or full_precision(device) else 2.0**-8
 
-    Off the CPU torch may be set, in more than one way, to round the factors to TF32 or bfloat16: a product tells.
+
+def full_precision(device: torch.device) -> bool:
+    """Whether torch multiplies float32 numbers as they are.
+
+    It may be set, in more than one way, to round the factors to TF32 or bfloat16: a product tells.
     """
-    if device.type == "cpu":
-        return 2.0**-24
     probe = torch.full((256, 256), 1 + 2.0**-12, device=device)
-    return 2.0**-24 if torch.equal(probe @ torch.eye(256, device=device), probe) else 2.0**-8
+    return torch.equal(probe @ torch.eye(256, device=device), probe)

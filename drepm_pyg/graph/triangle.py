@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._arrays import large_empty, transposed
+from drepm_pyg._arrays import large_empty, product_into, transposed
+from drepm_pyg.graph.products import full_precision
 from drepm_pyg.graph.shortlist import Bounds, Shortlist
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Int, Tensor
@@ -78,6 +79,7 @@ class _Tiles:
         self.shelf = self.side * (1 if held else max(1, budget // (16 * space.width * self.side)))
         self.best = torch.full((-(-self.size // self.side) * self.side, count), -torch.inf)
         self.index = torch.zeros(self.best.shape, dtype=torch.int32)
+        self.exact = full_precision(torch.device("cpu"))
         self.scores = large_empty(self.at_once * self.side, self.side)
 
     def lists(self, read: _Read, factor: Float[Tensor, " C"] | None) -> Iterator[Shortlist]:
@@ -113,7 +115,8 @@ class _Tiles:
         inside = scores[: len(z), : len(y)]
         if inside.shape != scores.shape:
             scores.fill_(-torch.inf)
-        torch.mm(z, y.T, out=inside)  # by torch's own threads: those of NumPy's BLAS would wait by spinning
+        # By torch where it is exact: the threads of NumPy's BLAS wait by spinning, while torch's look at the scores.
+        torch.mm(z, y.T, out=inside) if self.exact else product_into(z, y, inside)
         if factor is not None:
             inside.mul_(factor[other, None]).mul_(factor[own])
         self.space.metric.adjust(inside, self.squares[other], self.squares[own])

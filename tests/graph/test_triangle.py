@@ -94,3 +94,16 @@ def test_auto_takes_it_for_many_rows(metric: str, width: int) -> None:
 def test_rows_of_features_that_stay_on_disk_are_read_by_shelves() -> None:
     x = torch.randn(4500, 200, generator=torch.Generator().manual_seed(0))
     assert torch.equal(knn_graph(x, 10, memory_budget=3 << 20), knn_graph(x, 10))
+
+
+def test_what_torch_is_set_to_multiply_by_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some CPUs then round factors to bfloat16; where a product tells so, NumPy makes them all."""
+    x = torch.randn(4500, 40, generator=torch.Generator().manual_seed(0))
+    expected = knn_graph(x, 10)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        assert torch.equal(knn_graph(x, 10), expected)
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    monkeypatch.setattr(triangle, "full_precision", lambda device: False)
+    assert torch.equal(knn_graph(x, 10), expected)
