@@ -60,7 +60,6 @@ def open_folder(root: Path, name: str | None, default: str, *, resume: bool) -> 
     Raises:
         TypeError: where ``name`` is no text.
         ValueError: where ``name`` is no plain name, or holds a run and ``resume`` is False.
-        NotADirectoryError: where a file stands in its place.
     """
 
     def taken(folder: Path) -> bool:
@@ -83,11 +82,6 @@ def open_folder(root: Path, name: str | None, default: str, *, resume: bool) -> 
         raise ValueError(
             f"'{folder}' holds a run already. Go on with resume=True (--resume true), or choose another 'name'."
         )
-    for place in (folder, *folder.parents):
-        if place.exists() and not place.is_dir():
-            raise NotADirectoryError(
-                f"'root' and 'name' must lead to a folder (got '{folder}', but '{place}' is a file)."
-            )
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

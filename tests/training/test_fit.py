@@ -418,16 +418,6 @@ def test_a_checkpoint_of_something_else_is_refused(state: Any, train: Train) -> 
 
 
 @pytest.mark.errors
-def test_a_file_where_the_folder_should_stand_is_named(train: Train, tmp_path: Path) -> None:
-    (tmp_path / "run").touch()
-    data = toy.toy_data()
-    with pytest.raises(NotADirectoryError, match=r"must lead to a folder \(got '.*run', but '.*run' is a file\)"):
-        train(build(LightGCN, data), data, name="run", max_epochs=1)
-    with pytest.raises(NotADirectoryError, match=r"must lead to a folder \(got '.*inner', but '.*run' is a file\)"):
-        train(build(LightGCN, data), data, name="run/inner", max_epochs=1)
-
-
-@pytest.mark.errors
 def test_data_without_interactions_are_refused_and_stay_as_they_were(train: Train, tmp_path: Path) -> None:
     data = toy.toy_data()
     model = build(LightGCN, data)
