@@ -17,7 +17,9 @@ __all__ = ["triangle_pays", "triangle_shortlists"]
 
 _ROWS = 4096  # of fewer, thresholds leave out too few scores to pay for themselves (measured)
 _TILE, _LEAST = 1024, 128  # rows and columns, which a cache holds (measured); where memory is short
-_TILES = 4  # multiplied at a time, which the BLAS likes (measured)
+#: Columns from which NumPy's BLAS is the faster one, though its threads wait by spinning, while torch's look at the
+#: scores; and how many tiles are multiplied at a time, by torch's and by NumPy's (measured).
+_WIDE, _TILES, _TILES_OF_NUMPY = 2048, 4, 16
 _LINE = 16  # scores that are looked at together: those of a cache line
 _FEW = 1 / 4  # of the lines; where more may hold a candidate, the best of all scores are selected (measured)
 
@@ -74,12 +76,14 @@ class _Tiles:
         side = max(_LEAST, min(_TILE, isqrt(budget // 64), self.size if held else budget // (64 * space.width)))
         number = -(-self.size // side)
         self.side = -(-self.size // (number * _LINE)) * _LINE  # of one size, with next to no padding
-        self.at_once = max(1, min(_TILES, budget // (64 * self.side * max(self.side, 0 if held else space.width))))
+        # Torch may be set to round float32 factors.
+        self.by_numpy = space.width >= _WIDE or not full_precision(torch.device("cpu"))
+        tiles = _TILES_OF_NUMPY if self.by_numpy else _TILES
+        self.at_once = max(1, min(tiles, budget // (64 * self.side * max(self.side, 0 if held else space.width))))
         # Rows that are not held are read once a shelf.
         self.shelf = self.side * (1 if held else max(1, budget // (16 * space.width * self.side)))
         self.best = torch.full((-(-self.size // self.side) * self.side, count), -torch.inf)
         self.index = torch.zeros(self.best.shape, dtype=torch.int32)
-        self.exact = full_precision(torch.device("cpu"))
         self.scores = large_empty(self.at_once * self.side, self.side)
 
     def lists(self, read: _Read, factor: Float[Tensor, " C"] | None) -> Iterator[Shortlist]:
@@ -115,8 +119,7 @@ class _Tiles:
         inside = scores[: len(z), : len(y)]
         if inside.shape != scores.shape:
             scores.fill_(-torch.inf)
-        # By torch where it is exact: the threads of NumPy's BLAS wait by spinning, while torch's look at the scores.
-        torch.mm(z, y.T, out=inside) if self.exact else product_into(z, y, inside)
+        product_into(z, y, inside) if self.by_numpy else torch.mm(z, y.T, out=inside)
         if factor is not None:
             inside.mul_(factor[other, None]).mul_(factor[own])
         self.space.metric.adjust(inside, self.squares[other], self.squares[own])

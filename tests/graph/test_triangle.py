@@ -15,7 +15,7 @@ METRICS = ["cosine", "ip", "l2"]
 @pytest.fixture
 def tiny_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many tiles of few rows."""
-    for name, value in {"_ROWS": 1, "_TILE": 32, "_LEAST": 16, "_TILES": 3}.items():
+    for name, value in {"_ROWS": 1, "_TILE": 32, "_LEAST": 16, "_TILES": 3, "_WIDE": 70}.items():
         monkeypatch.setattr(triangle, name, value)
 
 
