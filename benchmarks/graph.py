@@ -1,9 +1,10 @@
 """How fast are similarity graphs built? Ours against FAISS, scikit-learn, PyG's index and plain blocks.
 
-Parts (``--rows``): ``items``, exact graphs of wide features, also as a share of the GEMM peak over the whole call;
-``users``, exact graphs of mean features against building their matrix; ``points``, exact graphs of point clouds, one
-large or many small ones; ``growth``, many narrow rows and the recall of approximate indexes. Peak memory is the growth
-of the resident size in a process of its own; scores are cosines but for points, k = 10.
+Parts (``--rows``): ``items`` and ``narrow``, exact graphs of wide features and of more, narrower rows, also as a
+share of the GEMM peak over the whole call; ``users``, exact graphs of mean features against building their matrix;
+``points``, exact graphs of point clouds, one large or many small ones; ``growth``, many narrow rows and the recall of
+approximate indexes. Peak memory is the growth of the resident size in a process of its own; scores are cosines but for
+points, k = 10.
 """
 
 import argparse
@@ -59,6 +60,10 @@ def main() -> None:
             title = f"Exact graph of {count:,} items, width {width}, k = {K}"
             note = f"{2e-9 * count**2 * width:,.0f} GFLOP as a general product; by symmetry half of them are needed."
             report.table(f"items {count}", title, rows, note=note)
+    if "narrow" in args.rows:
+        count, width = (300, 64) if args.quick else (30_000, 384)
+        title = f"Exact graph of {count:,} rows, width {width}, k = {K}"
+        report.table("narrow", title, _items(count, width, args.rounds, limits["gemm_gflops"]))
     if "users" in args.rows:
         for name in ["Baby"] if args.quick else args.user_graphs:
             title = f"Exact graph of users at the size of {name}, item features 4,096 wide, k = {K}"
@@ -78,7 +83,7 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     options = parser(__doc__, case=True)
-    parts = ["items", "users", "points", "growth"]
+    parts = ["items", "narrow", "users", "points", "growth"]
     options.add_argument("--rows", nargs="+", choices=parts, default=parts)
     options.add_argument("--user-graphs", nargs="+", choices=list(USER_GRAPHS), default=list(USER_GRAPHS))
     options.add_argument("--sizes", nargs="+", type=int, default=[10**4, 10**5, 10**6])
