@@ -50,7 +50,7 @@ def main() -> None:
     size = f"{data['user'].num_nodes:,} users, {data['item'].num_nodes:,} items, batch {args.batch_size:,}"
 
     rows = [_parts_of_a_step(name, data, args) for name in args.models]
-    note = "Tables: the representations of all nodes; BM3, LightGCN and DRepMRec compute their loss without them."
+    note = "Tables: the representations of all nodes; most models compute their loss without them."
     report.table("models", f"One step of every model: {size}", rows, note=note)
     if "drepmrec" not in args.models:
         return
