@@ -26,6 +26,7 @@ __all__ = [
     "check_flag",
     "check_fraction",
     "check_id_types",
+    "check_id_vectors",
     "check_ids",
     "check_list",
     "check_mapping",
@@ -214,6 +215,14 @@ def check_id_types(**tensors: Any) -> None:
     for name, ids in tensors.items():
         if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
             raise TypeError(f"'{name}' must hold integer ids (got {ids.dtype}).")
+
+
+def check_id_vectors(**tensors: Any) -> None:
+    """Vectors of integers, whichever."""
+    check_id_types(**tensors)
+    for name, ids in tensors.items():
+        if ids.ndim != 1:
+            raise ValueError(f"'{name}' must be a vector of ids (got the shape {list(ids.shape)}).")
 
 
 def check_ids(size: int, *, what: str, **tensors: Tensor) -> None:

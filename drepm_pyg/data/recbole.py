@@ -92,19 +92,19 @@ def read_recbole(
             f"The .inter file has {empty.sum():,} rows without a user or an item (first: line {empty.argmax() + 2}). "
             "Was the file truncated?"
         )
-    kept = latest_rows(users.number, items.number, _numbers(inter[time_field]) if time_field in inter else None)
+    rating, time = (_numbers(inter[field]) if field in inter else None for field in (rating_field, time_field))
+    kept = latest_rows(users.number, items.number, time)
     if rating_threshold is not None:
-        if rating_field not in inter:
+        if rating is None:
             raise ValueError(
                 f"'rating_threshold' needs ratings, but there is no column '{rating_field}' (there are {list(inter)})."
             )
-        kept = kept[_numbers(inter[rating_field])[kept] >= rating_threshold]
+        kept = kept[rating[kept] >= rating_threshold]
     if not len(kept):
         raise ValueError(
             f"No interaction is left (rating_threshold={rating_threshold}). Lower it, or look at the file."
         )
 
-    rating = torch.tensor(_numbers(inter[rating_field])[kept], dtype=torch.float32) if rating_field in inter else None
     user_id, user = users.ordered(kept)
     item_id, item = items.ordered(kept)
     attributes = _Items(tables["item"], item_field, item_id) if "item" in tables else None
@@ -115,8 +115,8 @@ def read_recbole(
         torch.stack([user, item]),
         features=features,
         masks=masks,
-        rating=rating,
-        time=_time(inter[time_field].iloc[kept]) if time_field in inter else None,
+        rating=None if rating is None else torch.tensor(rating[kept], dtype=torch.float32),
+        time=None if time is None else _time(time_field, time[kept]),
         user_id=user_id,
         item_id=item_id,
         title=attributes.titles() if attributes else None,
@@ -166,12 +166,11 @@ def _numbers(column: "pd.Series[Any]") -> Column:
         ) from error
 
 
-def _time(column: "pd.Series[float]") -> Tensor:
-    values = _numbers(column)
+def _time(name: str, values: Column) -> Tensor:
     timeless = int((~np.isfinite(values)).sum())
     if timeless:
         raise ValueError(
-            f"'{column.name}' is empty or infinite in {timeless:,} of {len(values):,} interactions, which have no "
+            f"'{name}' is empty or infinite in {timeless:,} of {len(values):,} interactions, which have no "
             "place in time. Fill or remove these rows, or read without time stamps: time_field=''."
         )
     whole = ((values == np.floor(values)) & (np.abs(values) < 2.0**63)).all()  # beyond, no integer holds them

@@ -177,15 +177,17 @@ class Experiment:
         """Where downloads and graphs are kept: beside the runs."""
         return Path(self.options.get("root", "runs")) / ".cache"
 
+    def read(self) -> HeteroData:
+        """The data without similarity graphs."""
+        return load_data(self.data, modalities=self.modalities, cache=self.cache)
+
     def load(self, data: HeteroData | None = None) -> HeteroData:
         """The data with the graphs that the model reads.
 
         Args:
             data: the data set where it is in memory already; it is not changed.
         """
-        if data is None:
-            data = load_data(self.data, modalities=self.modalities, cache=self.cache)
-        return self.with_graphs(data, self.cache)
+        return self.with_graphs(self.read() if data is None else data, self.cache)
 
     def with_graphs(self, data: HeteroData, cache: Path) -> HeteroData:
         """A copy of ``data`` with the graphs that the model reads.

@@ -34,9 +34,10 @@ def load_trained(folder: str | Path, *, source: str | None = None) -> tuple[Reco
     config = read_yaml(folder / CONFIG)
     experiment = Experiment.from_config(config if source is None else {**config, "data": source})
     try:
-        data = experiment.load()
+        plain = experiment.read()
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error} Data that have moved are named by source=... (--data ...).") from error
+    data = experiment.load(plain)
     return load_run(folder, data, _own_model(experiment, data)), data
 
 

@@ -248,11 +248,7 @@ def _chosen(space: Space, how: How) -> tuple[Any, float | None]:
 
 def _work(space: Space, how: How) -> int:
     """Multiply-adds; to select among scores takes as long as so many columns more. A tree takes next to none."""
-    return (
-        0
-        if tree_pays(space, how.device, how.memory_budget)
-        else len(space.centres) * len(space.base) * (space.width + _SELECTION)
-    )
+    return 0 if by_tree(space, how) else len(space.centres) * len(space.base) * (space.width + _SELECTION)
 
 
 def _size(space: Space, how: How) -> str:

@@ -14,10 +14,10 @@ from drepm_pyg.typing import Float, Tensor
 __all__ = [
     "LANES",
     "block_columns",
-    "full_precision",
     "gram",
     "gram_blocks",
     "gram_of",
+    "keeps_float32",
     "product_blocks",
     "unit_roundoff",
 ]
@@ -102,10 +102,10 @@ def product_blocks(space: Space, device: torch.device, budget: int) -> Iterator[
 
 def unit_roundoff(device: torch.device) -> float:
     """Unit round-off of a float32 product on ``device``: on a CPU, of one that is not left to torch's settings."""
-    return 2.0**-24 if device.type == "cpu" or full_precision(device) else 2.0**-8
+    return 2.0**-24 if device.type == "cpu" or keeps_float32(device) else 2.0**-8
 
 
-def full_precision(device: torch.device) -> bool:
+def keeps_float32(device: torch.device) -> bool:
     """Whether torch multiplies float32 numbers as they are.
 
     It may be set, in more than one way, to round the factors to TF32 or bfloat16: a product tells.

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from drepm_pyg._arrays import large_empty, product_into, transposed
-from drepm_pyg.graph.products import full_precision
+from drepm_pyg.graph.products import keeps_float32
 from drepm_pyg.graph.shortlist import Bounds, Shortlist
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Int, Tensor
@@ -77,7 +77,7 @@ class _Tiles:
         number = -(-self.size // side)
         self.side = -(-self.size // (number * _LINE)) * _LINE  # of one size, with next to no padding
         # Torch may be set to round float32 factors.
-        self.by_numpy = space.width >= _WIDE or not full_precision(torch.device("cpu"))
+        self.by_numpy = space.width >= _WIDE or not keeps_float32(torch.device("cpu"))
         tiles = _TILES_OF_NUMPY if self.by_numpy else _TILES
         self.at_once = max(1, min(tiles, budget // (64 * self.side * max(self.side, 0 if held else space.width))))
         # Rows that are not held are read once a shelf.
@@ -119,7 +119,10 @@ class _Tiles:
         inside = scores[: len(z), : len(y)]
         if inside.shape != scores.shape:
             scores.fill_(-torch.inf)
-        product_into(z, y, inside) if self.by_numpy else torch.mm(z, y.T, out=inside)
+        if self.by_numpy:
+            product_into(z, y, inside)
+        else:
+            torch.mm(z, y.T, out=inside)
         if factor is not None:
             inside.mul_(factor[other, None]).mul_(factor[own])
         self.space.metric.adjust(inside, self.squares[other], self.squares[own])

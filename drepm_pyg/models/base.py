@@ -9,7 +9,14 @@ import torch
 from torch import nn
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import check_at_least, check_id_types, check_ids, check_same_shape, check_tensors
+from drepm_pyg._checks import (
+    check_at_least,
+    check_id_types,
+    check_id_vectors,
+    check_ids,
+    check_same_shape,
+    check_tensors,
+)
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["LossOutput", "RecommenderModel", "Representations", "Triples", "names_ids", "sizes_of"]
@@ -233,9 +240,7 @@ class RecommenderModel(nn.Module):
         """
         for name, ids, count in (("user", user, self.num_users), ("item", item, self.num_items)):
             if ids is not None:
-                check_id_types(**{name: ids})
-                if ids.ndim != 1:
-                    raise ValueError(f"'{name}' must be a vector of ids (got the shape {list(ids.shape)}).")
+                check_id_vectors(**{name: ids})
                 if ids.device.type == "cpu" and not torch.compiler.is_compiling():
                     check_ids(count, what=f"{name}s", **{name: ids})
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from drepm_pyg._checks import check_at_least, check_choice, check_id_types, check_ids
+from drepm_pyg._checks import check_at_least, check_choice, check_id_vectors, check_ids
 from drepm_pyg.nn.conv import LightGCNConv
 from drepm_pyg.nn.functional.numerics import is_traced
 from drepm_pyg.nn.layer_mean import layer_mean, layer_mean_at
@@ -102,10 +102,7 @@ class BehaviorEncoder(nn.Module):
             ValueError: where they are no vectors, or an id is out of range (on a GPU, which would have to wait for the
                 answer, torch's own error comes later).
         """
-        check_id_types(user=user, item=item)
-        for name, ids in (("user", user), ("item", item)):
-            if ids.ndim != 1:
-                raise ValueError(f"'{name}' must be a vector of ids (got the shape {list(ids.shape)}).")
+        check_id_vectors(user=user, item=item)
         try:
             return self._at(edge_index, user, item)
         except IndexError:  # looked for only then: a search of every batch would take time

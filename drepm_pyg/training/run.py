@@ -65,8 +65,6 @@ def open_folder(root: Path, name: str | None, default: str, *, resume: bool) -> 
     def taken(folder: Path) -> bool:
         return any((folder / file).exists() for file in (METRICS, LAST, RESULT))
 
-    if name is not None:
-        check_text(name=name)
     if name is None:
         free = root / default
         last, number = free, 1
@@ -74,9 +72,10 @@ def open_folder(root: Path, name: str | None, default: str, *, resume: bool) -> 
             last, number = free, number + 1
             free = root / f"{default}-{number}"
         folder = last if resume else free
-    elif "\0" in name or not Path(name).parts or Path(name).is_absolute() or ".." in Path(name).parts:
-        raise ValueError(f"'name' must be the name of a folder below '{root}' (got {name!r}). Its place is 'root'.")
     else:
+        check_text(name=name)
+        if "\0" in name or not Path(name).parts or Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(f"'name' must be the name of a folder below '{root}' (got {name!r}). Its place is 'root'.")
         folder = root / name
     if not resume and taken(folder):
         raise ValueError(

@@ -105,5 +105,5 @@ def test_what_torch_is_set_to_multiply_by_changes_nothing(monkeypatch: pytest.Mo
         assert torch.equal(knn_graph(x, 10), expected)
     finally:
         torch.set_float32_matmul_precision("highest")
-    monkeypatch.setattr(triangle, "full_precision", lambda device: False)
+    monkeypatch.setattr(triangle, "keeps_float32", lambda device: False)
     assert torch.equal(knn_graph(x, 10), expected)
