@@ -48,6 +48,7 @@ class Report:
         self.command = " ".join(["python", f"benchmarks/{script.name}", *_without_out(sys.argv[1:])])
         self.path = args.out or RESULTS / ("quick" if args.quick else "") / f"{script.stem}.json"
         self.machine, self.limits = describe(device), dict(limits or {})
+        self.commit = revision()  # before the file is written, which would be a change
         if limits:
             print(", ".join(f"{name} {value:,.1f}" for name, value in limits.items()), "\n")
 
@@ -69,7 +70,7 @@ class Report:
         print(f"\n{note}\n" if note else "")
         content = json.loads(self.path.read_text()) if self.path.exists() else {}
         kept = content.get("tables", {}) if content.get("machine") == self.machine else {}
-        made = {"command": self.command, "commit": revision(), "limits": self.limits, **facts}
+        made = {"command": self.command, "commit": self.commit, "limits": self.limits, **facts}
         kept[name] = {"title": title, "note": note, **made, "rows": [dict(row) for row in rows]}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(json.dumps({"machine": self.machine, "tables": kept}, indent=2) + "\n")
