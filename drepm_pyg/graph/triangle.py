@@ -19,7 +19,7 @@ _ROWS = 4096  # of fewer, thresholds leave out too few scores to pay for themsel
 _TILE, _LEAST = 1024, 128  # rows and columns, which a cache holds (measured); where memory is short
 #: Columns from which NumPy's BLAS is the faster one, though its threads wait by spinning, while torch's look at the
 #: scores; and how many tiles are multiplied at a time, by torch's and by NumPy's (measured).
-_WIDE, _TILES, _TILES_OF_NUMPY = 2048, 4, 16
+_WIDE, _TILES, _TILES_OF_NUMPY = 2048, 4, 8
 _LINE = 16  # scores that are looked at together: those of a cache line
 _FEW = 1 / 4  # of the lines; where more may hold a candidate, the best of all scores are selected (measured)
 
