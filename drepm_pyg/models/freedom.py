@@ -17,7 +17,7 @@ from drepm_pyg.nn.functional import bpr
 from drepm_pyg.nn.losses import BPRLoss
 from drepm_pyg.nn.overrides import is_as_written
 from drepm_pyg.nn.projection import ModalityProjection
-from drepm_pyg.nn.structure import SparseStructure, mean_structure, normalized_weight
+from drepm_pyg.nn.structure import SparseStructure, exact_weight, mean_structure, normalized_weight
 from drepm_pyg.typing import Tensor
 
 __all__ = ["FREEDOM"]
@@ -138,8 +138,8 @@ class FREEDOM(RecommenderModel):
             for name, (edge_index, weight) in graphs.items():
                 source, target = edge_index
                 check_ids(self.num_items, what="items", **{f"graph of '{name}'": edge_index})
-                weight = torch.ones_like(source, dtype=torch.float64) if weight is None else weight.detach().double()
-                normalized[name] = (edge_index, normalized_weight(target, source, weight, size, square=True))
+                weight = normalized_weight(target, source, exact_weight(source, weight), size, square=True)
+                normalized[name] = (edge_index, weight)
             (source, target), weight = merge_graphs(normalized, self.weights)
             return SparseStructure.from_coo(target, source, weight, size)
 

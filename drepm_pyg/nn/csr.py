@@ -87,7 +87,8 @@ class CsrMatrix:
 
     def scaled(self, row: Float[Tensor, " R"], col: Float[Tensor, " C"]) -> "CsrMatrix":
         """The matrix with its rows and columns multiplied by numbers."""
-        by = row.double().repeat_interleave(self.indptr.diff().long()) * col.double()[self.index.long()]
+        row, col = row.to(self.weight.dtype), col.to(self.weight.dtype)
+        by = row.repeat_interleave(self.indptr.diff().long()) * col[self.index.long()]
         return CsrMatrix(self.indptr, self.index, self.weight * by, self.num_cols)
 
     def matmul(self, x: Float[Tensor, "C D"]) -> Float[Tensor, "R D"]:
