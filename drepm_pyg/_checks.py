@@ -36,6 +36,7 @@ __all__ = [
     "check_pairs",
     "check_path",
     "check_positive",
+    "check_row_numbers",
     "check_same_dtype",
     "check_same_shape",
     "check_seed",
@@ -217,9 +218,17 @@ def check_id_types(**tensors: Any) -> None:
             raise TypeError(f"'{name}' must hold integer ids (got {ids.dtype}).")
 
 
-def check_id_vectors(**tensors: Any) -> None:
-    """Vectors of integers, whichever."""
+def check_row_numbers(**tensors: Any) -> None:
+    """Tensors of integers by which torch looks up rows."""
     check_id_types(**tensors)
+    for name, ids in tensors.items():
+        if ids.dtype not in (torch.int64, torch.int32):
+            raise TypeError(f"'{name}' must hold ids in int64 or int32 (got {ids.dtype}). Pass {name}.long().")
+
+
+def check_id_vectors(**tensors: Any) -> None:
+    """Vectors of integers by which torch looks up rows, whichever."""
+    check_row_numbers(**tensors)
     for name, ids in tensors.items():
         if ids.ndim != 1:
             raise ValueError(f"'{name}' must be a vector of ids (got the shape {list(ids.shape)}).")

@@ -11,9 +11,9 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import (
     check_at_least,
-    check_id_types,
     check_id_vectors,
     check_ids,
+    check_row_numbers,
     check_same_shape,
     check_tensors,
 )
@@ -41,7 +41,7 @@ class Triples:
     negative: Int[Tensor, " B"]
 
     def __post_init__(self) -> None:
-        check_id_types(user=self.user, positive=self.positive, negative=self.negative)
+        check_row_numbers(user=self.user, positive=self.positive, negative=self.negative)
         if self.user.ndim != 1 or len(self.user) == 0:
             raise ValueError(f"'user' must be a vector of at least one id (got the shape {list(self.user.shape)}).")
         check_same_shape(user=self.user, positive=self.positive, negative=self.negative)

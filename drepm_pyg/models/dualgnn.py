@@ -14,11 +14,12 @@ from drepm_pyg.data import USER_ITEM
 from drepm_pyg.graph import user_cooccurrence_graph
 from drepm_pyg.models.base import LossOutput, Representations, Triples, names_ids
 from drepm_pyg.models.multimodal import MultimodalModel
+from drepm_pyg.nn.functional import normalize_rows
 from drepm_pyg.nn.losses import BPRLoss
 from drepm_pyg.nn.modality_dict import ModalityDict
 from drepm_pyg.nn.overrides import is_as_written
 from drepm_pyg.nn.projection import FeatureMLP
-from drepm_pyg.nn.structure import SparseStructure, bipartite_structure, graph_structure
+from drepm_pyg.nn.structure import SparseStructure, bipartite_structure, exact_weight, graph_structure
 from drepm_pyg.typing import Tensor
 
 __all__ = ["DualGNN"]
@@ -92,7 +93,7 @@ class DualGNN(MultimodalModel):
 
         def build() -> SparseStructure:
             graph, shared = user_cooccurrence_graph(edge_index, self.num_users, self.num_items, self.k)
-            share = softmax(shared, graph[1], num_nodes=self.num_users)
+            share = softmax(exact_weight(graph[1], shared), graph[1], num_nodes=self.num_users)
             return graph_structure(graph, share, self.num_users, normalize=False)
 
         return memoize(("cooccurrence", self.num_users, self.num_items, self.k), build, edge_index)
@@ -118,11 +119,11 @@ class DualGNN(MultimodalModel):
         features = self.mlp(self.features(data), self.masks(data))
         totals: list[Tensor] = []
         for column, (item, preference) in enumerate(zip(features.values(), self.preferences.values(), strict=True)):
-            user, item = F.normalize(preference.weight, dim=1), F.normalize(item, dim=1)
+            user, item = normalize_rows(preference.weight), normalize_rows(item)
             weight = torch.cat([share[:, column], share.new_ones(self.num_items)]).unsqueeze(1)
             if apart:
                 user, item = F.pad(user, (0, user.size(1))), F.pad(item, (item.size(1), 0))
-            x = torch.cat([user, item])
+            x = torch.cat([user, item]).to(share.dtype)  # half rows were normalised in float32
             first = adjacency.matmul(x)
             totals.append(weight * (x + first + adjacency.matmul(first)))
         user, item = torch.stack(totals).sum(dim=0).split([self.num_users, self.num_items])

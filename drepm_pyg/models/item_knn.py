@@ -11,7 +11,7 @@ from drepm_pyg._checks import check_at_least, check_choice, check_fraction, chec
 from drepm_pyg._memo import memoize
 from drepm_pyg.data import USER_ITEM, modality_mask
 from drepm_pyg.graph import knn_graph, user_cooccurrence_graph
-from drepm_pyg.models.base import RecommenderModel
+from drepm_pyg.models.base import RecommenderModel, Representations
 from drepm_pyg.models.multimodal import select_modalities
 from drepm_pyg.nn import resolve_weights
 from drepm_pyg.typing import Float, Int, Tensor
@@ -74,10 +74,23 @@ class ItemKNN(RecommenderModel):
         self.source, self.k, self.shrink, self.content_weight = source, k, shrink, content_weight
         self.weights = None if weights is None else resolve_weights(weights, weights)
 
+    def forward(self, data: HeteroData) -> Representations:
+        """Dense tables of width I: what each user has, and what it adds to the score of each item."""
+        history, similarity = self._factors(data)
+        tables = (torch.from_numpy(factor.toarray()) for factor in (history, similarity.T))
+        return Representations(*(table.to(data[USER_ITEM].edge_index.device) for table in tables))
+
     def score(
         self, data: HeteroData, user: Int[Tensor, " B"], item: Int[Tensor, " C"] | None = None
     ) -> Float[Tensor, "B C"]:
         self.check_asked(user, item)
+        history, similarity = self._factors(data)
+        scores = torch.from_numpy((history[user.cpu().numpy()] @ similarity).toarray())
+        scores = scores.to(data[USER_ITEM].edge_index.device)
+        return scores if item is None else scores[:, item]
+
+    def _factors(self, data: HeteroData) -> tuple["csr_array", "csr_array"]:
+        """R and S, whose product are the scores, each built once per data set."""
         edge_index = data[USER_ITEM].edge_index
         history = memoize(
             ("history", self.num_users, self.num_items),
@@ -85,9 +98,7 @@ class ItemKNN(RecommenderModel):
             edge_index,
         )
         inputs = [value for value in data["item"].values() if isinstance(value, Tensor)]
-        similarity = memoize(("ItemKNN", repr(self)), lambda: self.similarity(data), edge_index, *inputs)
-        scores = torch.from_numpy((history[user.cpu().numpy()] @ similarity).toarray()).to(edge_index.device)
-        return scores if item is None else scores[:, item]
+        return history, memoize(("ItemKNN", repr(self)), lambda: self.similarity(data), edge_index, *inputs)
 
     def similarity(self, data: HeteroData) -> "csr_array":
         """The sparse matrix S: row j, column i, :math:`s_{ji}` where j is among the k nearest neighbours of i."""
@@ -123,9 +134,11 @@ class ItemKNN(RecommenderModel):
 
 
 def _incidence(edge_index: Int[Tensor, "2 E"], num_users: int, num_items: int) -> "csr_array":
-    """R: ones at the training pairs."""
+    """R: ones at the training pairs, those that occur twice too."""
     user, item = edge_index.cpu().numpy()
-    return _sparse(np.ones(len(user)), user, item, (num_users, num_items))
+    history = _sparse(np.ones(len(user)), user, item, (num_users, num_items))
+    history.data[:] = 1
+    return history
 
 
 def _sparse(value: Any, row: Any, column: Any, shape: tuple[int, int]) -> "csr_array":

@@ -19,6 +19,7 @@ __all__ = [
     "SparseStructure",
     "adjacency_structure",
     "bipartite_structure",
+    "exact_weight",
     "graph_structure",
     "interaction_structure",
     "mean_structure",
@@ -109,7 +110,7 @@ def adjacency_structure(
     def build() -> SparseStructure:
         check_nodes(adj, num_sources, num_targets, "nodes", "nodes")
         row, col, own_weight = to_coo(adj)
-        weight = _exact(row, own_weight if edge_weight is None else edge_weight)
+        weight = exact_weight(row, own_weight if edge_weight is None else edge_weight)
         if normalize:
             weight = normalized_weight(row, col, weight, (num_targets, num_sources), square=square)
         return SparseStructure.from_coo(row, col, weight, (num_targets, num_sources))
@@ -156,7 +157,7 @@ def bipartite_structure(edge_index: Adj, num_users: int, num_items: int) -> Spar
         item, user, own_weight = to_coo(edge_index)
         row, col = torch.cat([user, item + num_users]), torch.cat([item + num_users, user])
         size = (num_users + num_items,) * 2
-        weight = normalized_weight(row, col, _exact(user, own_weight).repeat(2), size, square=True)
+        weight = normalized_weight(row, col, exact_weight(user, own_weight).repeat(2), size, square=True)
         return SparseStructure.from_coo(row, col, weight, size, symmetric=True)
 
     return memoize(("bipartite", num_users, num_items), build, *anchors(edge_index))
@@ -183,7 +184,7 @@ def interaction_structure(edge_index: Adj, num_users: int, num_items: int) -> Sp
         check_nodes(edge_index, num_users, num_items, "users", "items")
         item, user, own_weight = to_coo(edge_index)
         size = (num_users, num_items)
-        weight = normalized_weight(user, item, _exact(user, own_weight), size, square=False)
+        weight = normalized_weight(user, item, exact_weight(user, own_weight), size, square=False)
         return SparseStructure.from_coo(user, item, weight, size)
 
     return memoize(("interactions", num_users, num_items), build, *anchors(edge_index))
@@ -226,7 +227,7 @@ def mean_structure(
         row, col = (target, source) if reverse else (source, target)
         if mask is not None:
             row, col = row[mask[col]], col[mask[col]]
-        weight = _exact(row, torch.bincount(row, minlength=num_rows)).reciprocal()[row]
+        weight = exact_weight(row, torch.bincount(row, minlength=num_rows)).reciprocal()[row]
         return SparseStructure.from_coo(row, col, weight, (num_rows, num_cols))
 
     others = () if mask is None else (mask,)
@@ -238,7 +239,7 @@ def _check_counts(**counts: int) -> None:
         check_at_least(0, **counts)
 
 
-def _exact(row: Tensor, weight: OptTensor) -> Tensor:
+def exact_weight(row: Tensor, weight: OptTensor) -> Tensor:
     """The weights, ones for None, in float64 where the device has it."""
     dtype = torch.float32 if row.device.type == "mps" else torch.float64
     return row.new_ones(row.numel(), dtype=dtype) if weight is None else weight.detach().to(dtype)

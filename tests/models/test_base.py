@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg.models import FREEDOM, VBPR, LightGCN, LossOutput, RecommenderModel, Representations
+from drepm_pyg.models import FREEDOM, VBPR, LightGCN, LossOutput, RecommenderModel, Representations, Triples
 from tests import toy
 
 GENERAL, BEHAVIOR, MODAL = ((torch.full((2, 1), value), torch.full((3, 1), -value)) for value in (1.0, 2.0, 3.0))
@@ -68,3 +68,8 @@ def test_a_batch_and_ids_of_another_kind_are_named() -> None:
         model.score(data, torch.tensor([0]), torch.tensor(1))
     with pytest.raises(TypeError, match=r"'user' must hold integer ids \(got torch.float32\)"):
         model.score(data, torch.tensor([0.0]))
+    short = torch.tensor([1], dtype=torch.int16)
+    with pytest.raises(TypeError, match=r"'item' must hold ids in int64 or int32 \(got torch.int16\)\. Pass item.long"):
+        model.score(data, torch.tensor([0]), short)
+    with pytest.raises(TypeError, match=r"'positive' must hold ids in int64 or int32 \(got torch.int16\)"):
+        Triples(torch.tensor([0]), short, torch.tensor([2]))

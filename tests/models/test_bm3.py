@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from drepm_pyg.models import BM3
+from drepm_pyg.models.bm3 import cosine_distance
 from tests import toy
 from tests.models.test_freedom import propagation
 
@@ -45,6 +46,14 @@ def test_loss_matches_the_equations() -> None:
     parts = model.loss(data, batch).parts
     ours = [parts[name].item() for name in ("rec", "align", "mask", "reg")]
     np.testing.assert_allclose(ours, [rec, 1.5 * align, 1.5 * mask_loss, reg], rtol=1e-4)
+
+
+def test_zero_rows_are_at_distance_one_and_send_no_gradient() -> None:
+    online = torch.tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 4.0]], requires_grad=True)
+    distance = cosine_distance(online, torch.tensor([[1.0, 0.0], [0.0, 0.0], [2.0, 0.0]]))
+    torch.testing.assert_close(distance, torch.tensor([1.0, 1.0, 0.4]))
+    (gradient,) = torch.autograd.grad(distance.sum(), online)
+    torch.testing.assert_close(gradient, torch.tensor([[0.0, 0.0], [0.0, 0.0], [-0.128, 0.096]]))
 
 
 def test_negatives_play_no_part() -> None:

@@ -58,6 +58,23 @@ def test_scores_are_the_sums_of_similarities(source: str, masked: bool, shrink: 
     np.testing.assert_allclose(scores.numpy(), history @ s, rtol=1e-5, atol=1e-6)
 
 
+def test_a_pair_that_occurs_twice_counts_once() -> None:
+    data, user = toy.toy_data(), torch.arange(toy.USERS)
+    model = ItemKNN.from_data(data, source="both", k=4)
+    expected, pairs = model.score(data, user), data["user", "interacts", "item"]
+    pairs.edge_index = torch.cat([pairs.edge_index, pairs.edge_index[:, :20]], dim=1)
+    torch.testing.assert_close(model.score(data, user), expected)
+
+
+def test_tables_are_the_histories_and_what_they_add_to_each_item() -> None:
+    data = toy.toy_data()
+    tables = ItemKNN.from_data(data, k=4, shrink=3.0)(data)
+    history = torch.zeros(toy.USERS, toy.ITEMS)
+    history[tuple(data["user", "interacts", "item"].edge_index)] = 1
+    assert torch.equal(tables.user, history)
+    np.testing.assert_allclose(tables.item.numpy(), by_interactions(data, 4, 3.0).T, rtol=1e-6)
+
+
 def test_modality_weights_choose_the_modalities() -> None:
     data, user = toy.toy_data(), torch.arange(toy.USERS)
     text = ItemKNN.from_data(data, source="content", k=4, weights={"text": 1.0}).score(data, user)
