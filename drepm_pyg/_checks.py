@@ -231,7 +231,9 @@ def check_id_vectors(**tensors: Any) -> None:
     check_row_numbers(**tensors)
     for name, ids in tensors.items():
         if ids.ndim != 1:
-            raise ValueError(f"'{name}' must be a vector of ids (got the shape {list(ids.shape)}).")
+            raise ValueError(
+                f"'{name}' must be a vector of ids (got the shape {list(ids.shape)}). Pass {name}.flatten()."
+            )
 
 
 def check_ids(size: int, *, what: str, **tensors: Tensor) -> None:

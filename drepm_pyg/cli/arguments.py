@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 
-from drepm_pyg.cli.messages import did_you_mean, readable
+from drepm_pyg.cli.messages import did_you_mean, no_mapping, readable
 
 if TYPE_CHECKING:
     from drepm_pyg.models import RecommenderModel
@@ -43,6 +43,14 @@ class Parser(ArgumentParser):  # type: ignore[misc]  # jsonargparse comes withou
         options = {"prog": f"drepm {command}".strip(), "description": description, **options}
         super().__init__(allow_abbrev=False, **options)
         self.add_argument("--config", action="config", help="a YAML file with any of these options")
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:
+        """Parse; a group of options that a file gives as one value is an error, which jsonargparse lets pass."""
+        parsed = super().parse_args(*args, **kwargs)
+        for name in self.groups:
+            if name in parsed and not isinstance(parsed[name], Namespace):
+                self.error(no_mapping(f"--{name}", parsed[name]))
+        return parsed
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Say what is wrong in one paragraph, and end with status 2."""
@@ -100,6 +108,10 @@ def check_models(parser: Parser, argv: Sequence[str], option: str) -> None:
         if name != option:
             continue
         value = value.get("class_path") if isinstance(value, dict) else value
+        listed = option == "--models"
+        if value is not None and not isinstance(value, str | list if listed else str):
+            form = "names of models, such as '[LightGCN, BPR]'" if listed else "the name of a model, such as LightGCN"
+            parser.error(f"'{option}' must be {form} (got '{value}').")
         for model in (names(value.strip("[]")) if isinstance(value, str) else value) or []:
             # Anything but a name or the path of a class is a mapping, or a file of one.
             if re.fullmatch(r"\w+(\.\w+)*", str(model)) and not Path(str(model)).is_file():
@@ -140,7 +152,9 @@ def said(parser: Parser, argv: Sequence[str]) -> Iterator[tuple[str, Any]]:
         if word == "--config":
             try:
                 yield from ((f"--{name}", stated) for name, stated in read_yaml(value).items())
-            except (OSError, ValueError) as error:
+            except OSError as error:
+                parser.error(f"'--config' cannot be used ('{value}': {error.strerror}).")
+            except ValueError as error:
                 parser.error(str(error))
         elif word.startswith("--"):
             yield word, value

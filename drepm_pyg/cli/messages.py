@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
-__all__ = ["did_you_mean", "naming", "readable"]
+__all__ = ["did_you_mean", "naming", "no_mapping", "readable"]
 
 _NOISE = ("Does not validate against any", "Subtypes:", "Errors:", "Given value", "- Expected a <class 'NoneType'>")
 
@@ -14,21 +14,29 @@ _FORMS = {
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
+    "str": "a text (a number in quotes)",
     "list": "a list such as '[one, other]'",
     "Sequence": "a list such as '[one, other]'",
     "dict": "a mapping such as '{name: value}'",
+    "Mapping": "a mapping such as '{name: value}'",
 }
 
 
 def readable(message: str) -> str:
     """An error of a parser in one paragraph, with the option as it is typed."""
-    inner = re.search(r"Problem with given class_path '[\w.]*?(\w+)':\s*(.*?)\s*(?:- Expected|$)", message, re.DOTALL)
+    of_model = r"Problem with given class_path '[\w.]*?(\w+)':\s*(.*?\(known: [^)]*\))"
+    inner = re.search(of_model, message, re.DOTALL)
     key = re.search(r'Parser key "([^"]+)":', message)
     if inner is not None and key is not None:
         return _of_model(key[1], inner[1], inner[2])
     lines = [line.strip() for line in message.splitlines()]
     plain = " ".join(line.removeprefix("- ") for line in lines if line and not line.startswith(_NOISE))
     return _wrong_form(message) or re.sub(r"^argument (--[\w.]+): ", r"'\1' ", plain)
+
+
+def no_mapping(option: str, value: object) -> str:
+    """The error of an option that takes a mapping, where anything else is given."""
+    return f"'{option}' must be {_FORMS['dict']} (got '{value}')."
 
 
 def did_you_mean(typed: str, known: list[str]) -> str:
@@ -70,7 +78,9 @@ def _wrong_form(message: str, prefix: str = "") -> str | None:
     choice = re.search(r"Expected an? typing.Literal\[(.*?)\]", message)
     if choice is not None:
         return f"'--{option}' must be one of {choice[1]} (got '{value[1]}')."
+    # What was given is named last; what stands before it lies within.
+    verb = "hold" if "Got value:" in message and "Given value:" in message else "be"
     forms = [name for name in re.findall(r"Expected an? <class '[\w.]*?(\w+)'>", message) if name != "NoneType"]
     if not forms or not set(forms) <= set(_FORMS):
         return None
-    return f"'--{option}' must be {' or '.join(_FORMS[name] for name in forms)} (got '{value[1]}')."
+    return f"'--{option}' must {verb} {' or '.join(_FORMS[name] for name in forms)} (got '{value[1]}')."

@@ -1,6 +1,7 @@
 """RecBole's "atomic files": tab-separated tables with typed headers such as ``user_id:token``."""
 
 import os
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ def read_atomic_files(
 
     Raises:
         FileNotFoundError: there is no ``.inter`` file, or several and no ``name``.
-        CorruptFileError: the zip is damaged or unsafe, or a table has no typed header or unreadable cells.
+        CorruptFileError: the zip is damaged or unsafe, or a table has no typed header, no rows or unreadable cells.
     """
     for kind in kinds:
         check_choice(KINDS, kinds=kind)
@@ -71,10 +72,17 @@ def _read_table(file: IO[bytes], name: str) -> "pd.DataFrame":
             raise CorruptFileError(
                 f"'{name}' must have a header of names with types such as 'user_id:token' (got {header})."
             )
+        repeated = [column for column, count in Counter(names).items() if count > 1]
+        if repeated:
+            raise CorruptFileError(
+                f"'{name}' must have a header that names each column once (got {repeated} more than once)."
+            )
         frame = _read_cells(
             file, list(names), [column for column, kind in zip(names, types, strict=True) if kind == "float"]
         )
         check_cells(frame, name)
+        if frame.empty:
+            raise CorruptFileError(f"'{name}' has a header, but no rows. Was the file truncated?")
         for column, kind in zip(names, types, strict=True):
             if kind.endswith("_seq"):
                 convert = float if kind == "float_seq" else str

@@ -216,7 +216,10 @@ class Experiment:
                 call alone.
         """
         from drepm_pyg.training import fit
+        from drepm_pyg.training.trainer_options import check_trainer
 
+        given = {**self.options, **options}
+        check_trainer(given.get("trainer"))  # as fit does, but before the data are read
         kept = {name: value for name, value in options.items() if name not in _WATCHING}
         asked = replace(self, options={**self.options, **kept})
         data = asked.load() if data is None else data
@@ -225,7 +228,7 @@ class Experiment:
             data,
             init_args=self.bma.init_args(self.model),
             config={name: value for name, value in asked.to_config().items() if name != "resume"},
-            **{**self.options, **options},
+            **given,
         )
 
 

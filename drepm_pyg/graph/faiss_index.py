@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from drepm_pyg._checks import MissingExtraError
+from drepm_pyg.graph.blocks import blocks_of
 from drepm_pyg.graph.metrics import METRICS
-from drepm_pyg.graph.rows import blocks_of
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
 

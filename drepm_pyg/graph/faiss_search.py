@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from drepm_pyg.graph.blocks import slices
 from drepm_pyg.graph.faiss_index import (
     as_taken,
     filled,
@@ -119,8 +120,7 @@ class FaissSearch:
         if self.exact:
             p, q = space.slack(space.norms, self._unit_roundoff())
             p, q = p[space.centres], q[space.base]
-        for start in range(0, len(space.centres), _QUERIES):
-            block = slice(start, min(start + _QUERIES, len(space.centres)))
+        for block in slices(0, len(space.centres), _QUERIES):
             ids = space.centres[block]
             distance, found = self._searched(
                 native_vectors(space, ids) if self._holds_nodes else vectors(space, ids), count

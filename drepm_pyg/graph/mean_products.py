@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from drepm_pyg._arrays import SPARSE_COST, transposed
+from drepm_pyg.graph.blocks import slices
 from drepm_pyg.graph.find import How, by_tree, feature_route, fits_budget
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import rounding
@@ -95,17 +96,15 @@ def _mean_blocks(
     # A table for each thread to transpose, as long as they have whole lanes, and all of them together stay in cache.
     stack = max(1, min(torch.get_num_threads(), columns // LANES)) if device.type == "cpu" else 1
     step = columns // stack // LANES * LANES or columns
-    for first in range(0, len(space.centres), stack * step):
-        block = slice(first, min(first + stack * step, len(space.centres)))
+    for block in slices(0, len(space.centres), stack * step):
         inside = slice(bounds[block.start], bounds[block.stop])
         offsets = own_start[block] - bounds[block.start]
         half = F.embedding_bag(own_item[inside], products, offsets, mode="sum", per_sample_weights=own_weight[inside])
         # The last users may be too few for all tables.
         tables = half.view(stack, step, -1) if len(half) == stack * step else half.unsqueeze(0)
-        for table in transposed(tables):
-            part = slice(first, first + table.size(1))
+        parts = slices(block.start, block.stop, tables.size(1))
+        for table, part in zip(transposed(tables), parts, strict=True):
             yield part, F.embedding_bag(item, table, start[:-1], mode="sum", per_sample_weights=weight)
-            first = part.stop
 
 
 def _bags(

@@ -1,7 +1,6 @@
 """The users' rows: means of their items' rows, computed where they are needed and never all at once."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 
 import numpy as np
@@ -9,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from drepm_pyg.graph.blocks import blocks_of, by_threads, slices
 from drepm_pyg.graph.inner import inner_products, squared_norms
 from drepm_pyg.graph.metrics import Metric
-from drepm_pyg.graph.rows import FeatureRows, blocks_of
+from drepm_pyg.graph.rows import FeatureRows
 from drepm_pyg.graph.ties import Ties
 from drepm_pyg.typing import Tensor
 
@@ -72,7 +72,7 @@ class MeanRows:
         self._block_bytes = block_bytes
         # By the number of all items, as sums of more columns round otherwise.
         columns = min(max(_LINE, _CACHED // max(1, len(items.ties))), _PANEL) // _LINE * _LINE
-        self.panels = [slice(start, min(start + columns, self.width)) for start in range(0, self.width, columns)]
+        self.panels = list(slices(0, self.width, columns))
         self._total = np.zeros(len(self.ties))  # squared norm of the sum, of which the mean is a part
         for block in blocks_of(len(self.ties), columns * torch.get_num_threads(), block_bytes):
             self._measure(block)
@@ -116,16 +116,14 @@ class MeanRows:
             return np.concatenate([metric.sums(*ends) for ends in _ends(rows, parts)], axis=1)
 
         # Panels are added in their order, whichever thread is done first.
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            total = reduce(np.add, pool.map(sums, self.panels))
+        total = reduce(np.add, by_threads(sums, self.panels))
         return metric.of_sums(np.stack([total, *self._total[ids][place]]) if known else total)
 
     def _measure(self, ids: NDArray[np.int64]) -> None:
         """Squared norms of the sums."""
         bags = _Bags(self, ids)
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            for squares in pool.map(bags.squares, self.panels):
-                self._total[ids] += squares
+        for squares in by_threads(bags.squares, self.panels):
+            self._total[ids] += squares
 
     def origin(self) -> NDArray[np.float64]:
         """The items' mean row: users' rows lie around it, too."""

@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from drepm_pyg._arrays import large_empty, product_into, transpose_into
-from drepm_pyg.graph.rows import FeatureRows, blocks_of
+from drepm_pyg.graph.blocks import blocks_of, slices
+from drepm_pyg.graph.rows import FeatureRows
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
 
@@ -64,8 +65,7 @@ def gram_blocks(products: Float[Tensor, "C C"], factor: NDArray[np.float64]) -> 
     by = torch.from_numpy(factor).float().to(products.device)
     step = block_columns(max(1, len(products)))
     buffer = large_empty(len(products) * min(step, len(products)), device=products.device)
-    for start in range(0, len(products), step):
-        block = slice(start, min(start + step, len(products)))
+    for block in slices(0, len(products), step):
         scores = buffer[: len(products) * len(by[block])].view(len(products), -1)
         yield block, torch.mul(products[:, block], by[:, None], out=scores).mul_(by[block])
 
@@ -87,8 +87,7 @@ def product_blocks(space: Space, device: torch.device, budget: int) -> Iterator[
     step = max(1, min(len(space.centres), min(budget // 8, _BLOCK_BYTES) // (4 * (num_rows + width))))
     # One buffer for all blocks: the allocator keeps large pieces that are freed and asked for again and again.
     buffer = large_empty(num_rows * step, device=device)
-    for start in range(0, len(space.centres), step):
-        block = slice(start, min(start + step, len(space.centres)))
+    for block in slices(0, len(space.centres), step):
         # All rows are searched for among themselves: what is prepared already serves both ends.
         centres = whole[block] if whole is not None and space.whole else space.single(space.centres[block], device)
         scores = buffer[: num_rows * len(centres)].view(num_rows, len(centres))

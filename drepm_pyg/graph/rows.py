@@ -2,13 +2,13 @@
 
 import copy
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from drepm_pyg.graph.blocks import blocks_of, by_threads, slices
 from drepm_pyg.graph.inner import row_marks, squared_norms
 from drepm_pyg.graph.metrics import Metric
 from drepm_pyg.graph.ties import Ties
@@ -18,7 +18,6 @@ __all__ = [
     "FeatureRows",
     "Features",
     "Rows",
-    "blocks_of",
     "check_matrix",
     "home",
     "output_dtype",
@@ -101,7 +100,8 @@ class FeatureRows:
         """The same rows on the same scale, for some of the nodes alone."""
         view = copy.copy(self)
         view.kept = None
-        view._group(nodes)
+        view.ties = Ties.group(self.ties.num_nodes, nodes, self.ties.classes(nodes))
+        view.squares = self.squares[self.ties.classes(view.ties.first)]
         return view
 
     def double(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -138,17 +138,14 @@ class FeatureRows:
 
     def pair_scores(self, metric: Metric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         """See :class:`Rows`."""
-        threads = torch.get_num_threads()
-        step = max(1, self._block_bytes // (32 * self.width * threads))
+        step = max(1, self._block_bytes // (32 * self.width * torch.get_num_threads()))
 
-        def part(start: int) -> NDArray[np.float64]:
-            inside = slice(start, start + step)
-            ids, place = np.unique(np.stack([left[inside], right[inside]]), return_inverse=True)
+        def score(part: slice) -> NDArray[np.float64]:
+            ids, place = np.unique(np.stack([left[part], right[part]]), return_inverse=True)
             rows, place = self.double(ids), place.reshape(2, -1)
             return metric.pair(rows[place[0]], rows[place[1]])
 
-        with ThreadPoolExecutor(threads) as pool:  # NumPy releases the lock; a part is one thread's
-            return np.concatenate(list(pool.map(part, range(0, len(left), step))))
+        return np.concatenate(list(by_threads(score, list(slices(0, len(left), step)))))
 
     def _group(self, nodes: NDArray[np.int64]) -> None:
         blocks = blocks_of(len(nodes), self.width, self._block_bytes)
@@ -161,8 +158,7 @@ class FeatureRows:
     def _measure(self, nodes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Squared norms of scaled rows, and a number for each that is the same for equal rows."""
         parts = [nodes[block] for block in blocks_of(len(nodes), self.width, _CACHED_BYTES)]
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            squares = np.concatenate(list(pool.map(lambda part: squared_norms(self._scaled(part)), parts)))
+        squares = np.concatenate(list(by_threads(lambda part: squared_norms(self._scaled(part)), parts)))
         return squares, squares.view(np.int64)
 
     @staticmethod
@@ -228,13 +224,6 @@ class FeatureRows:
             open_ = open_[other]
             label[open_] = label.max() + 1 + np.unique(label[open_], return_inverse=True)[1]
         return label
-
-
-def blocks_of(count: int, width: int, block_bytes: int) -> Iterator[NDArray[np.int64]]:
-    """Consecutive ids up to ``count``, so many at a time that their float64 rows take about ``block_bytes``."""
-    step = max(1, block_bytes // (8 * width))
-    for start in range(0, count, step):
-        yield np.arange(start, min(start + step, count))
 
 
 def check_matrix(x: Features, name: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg.graph.rows import blocks_of
+from drepm_pyg.graph.blocks import blocks_of
 from drepm_pyg.graph.shortlist import Shortlist
 from drepm_pyg.graph.space import Space
 

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from drepm_pyg.graph.blocks import blocks_of
 from drepm_pyg.graph.inner import squared_norms
 from drepm_pyg.graph.metrics import NARROW, Metric, exponents, rounding
-from drepm_pyg.graph.rows import FeatureRows, Rows, blocks_of
+from drepm_pyg.graph.rows import FeatureRows, Rows
 from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["Space", "own_and_scale"]

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from drepm_pyg.graph.blocks import slices
 from drepm_pyg.graph.shortlist import Shortlist
 from drepm_pyg.graph.space import Space
 
@@ -45,12 +46,11 @@ def tree_shortlists(space: Space, count: int, budget: int) -> Iterator[Shortlist
     tree = cKDTree(_points(space, space.base))
     count, step = min(count, len(space.base)), max(1, budget // (_ENTRY * _WIDEST))
     decisive = max(0, count - 8)  # of those listed there are so many more than are wanted, at the least
-    for start in range(0, len(space.centres), step):
-        block = slice(start, min(start + step, len(space.centres)))
+    for block in slices(0, len(space.centres), step):
         points = _points(space, space.centres[block])
         distance, index = _nearest(tree, points, count)
         # One step wider for all, as of a lattice every row is undecided.
-        while start == 0 and count < min(_WIDEST, len(space.base)) and _tied(distance, decisive):
+        while block.start == 0 and count < min(_WIDEST, len(space.base)) and _tied(distance, decisive):
             count = min(4 * count, _WIDEST, len(space.base))
             distance, index = _nearest(tree, points, count)
         score = _scores(space, distance, space.base[index], space.centres[block, None])

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from drepm_pyg._arrays import large_empty, product_into, transposed
+from drepm_pyg.graph.blocks import slices
 from drepm_pyg.graph.products import keeps_float32
 from drepm_pyg.graph.shortlist import Bounds, Shortlist
 from drepm_pyg.graph.space import Space
@@ -88,14 +89,14 @@ class _Tiles:
 
     def lists(self, read: _Read, factor: Float[Tensor, " C"] | None) -> Iterator[Shortlist]:
         """A shelf of rows among themselves, then with all that come after it; those before it had it then."""
-        for shelf in _parts(0, self.size, self.shelf):
+        for shelf in slices(0, self.size, self.shelf):
             rows = read(shelf)
             inside = [(own, rows[own.start - shelf.start : own.stop - shelf.start]) for own in self._tiles(shelf)]
             for own, y in inside:
                 self._multiply(own, own, y, y, factor)
-                for other in _parts(own.stop, shelf.stop, self.at_once * self.side):
+                for other in slices(own.stop, shelf.stop, self.at_once * self.side):
                     self._multiply(own, other, y, rows[other.start - shelf.start : other.stop - shelf.start], factor)
-            for other in _parts(shelf.stop, self.size, self.at_once * self.side):
+            for other in slices(shelf.stop, self.size, self.at_once * self.side):
                 z = read(other)
                 for own, y in inside:
                     self._multiply(own, other, y, z, factor)
@@ -103,7 +104,7 @@ class _Tiles:
                 yield self.bounds.shortlist(own, self.best[own], self.index[own])
 
     def _tiles(self, rows: slice) -> Iterator[slice]:
-        return _parts(rows.start, rows.stop, self.side)
+        return slices(rows.start, rows.stop, self.side)
 
     def _multiply(
         self,
@@ -168,7 +169,3 @@ class _Tiles:
         best, place = torch.cat([self.best[centres], found], dim=1).topk(self.best.size(1), dim=1)
         self.best[centres] = best
         self.index[centres] = torch.cat([self.index[centres], index.int()], dim=1).gather(1, place)
-
-
-def _parts(start: int, stop: int, size: int) -> Iterator[slice]:
-    return (slice(first, min(first + size, stop)) for first in range(start, stop, size))

@@ -135,9 +135,7 @@ class ModalEncoder(nn.Module):
                     "items)."
                 )
             mean = mean_structure(edge_index, id_user.size(0), id_item.size(0), mask)
-            projected = gate.project(finite_where_absent(raw, mask))
-            item = gate.gate(projected, id_item)  # Eq. 4
-            user = gate.gate(mean.matmul(projected), id_user)
+            user, item = _gated(gate, finite_where_absent(raw, mask), mean, id_user, id_item)
             user_mask = None if mask is None else mean.row_counts() > 0
             items.append(self._view(name, item, mask, item_graphs[name], item_rows))
             users.append(self._view(name, user, user_mask, user_graphs[name], user_rows))
@@ -146,8 +144,10 @@ class ModalEncoder(nn.Module):
     def _view(self, name: str, x: Tensor, mask: Tensor | None, graph: Graph, rows: Tensor | None) -> "_View":
         """Eq. 5-6; rows that the mask leaves out send nothing."""
         edge_index, edge_weight = _parts(graph)
-        if not requires_grad(edge_index, edge_weight):
-            edge_index, edge_weight = graph_structure(edge_index, edge_weight, x.size(0)), None
+        multiplies = isinstance(self.conv, KNNGraphConv) and self.conv.takes_structure
+        if multiplies and not requires_grad(edge_index, edge_weight):
+            normalize = self.conv.normalize
+            edge_index, edge_weight = graph_structure(edge_index, edge_weight, x.size(0), normalize=normalize), None
         if mask is not None:
             x = x * mask.unsqueeze(1)
         for _ in range(self.num_layers - 1):
@@ -162,6 +162,16 @@ class ModalEncoder(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.embedding_dim}, weights={self.weights}, num_layers={self.num_layers}"
+
+
+def _gated(
+    gate: FilterGate, raw: Tensor, mean: SparseStructure, id_user: Tensor, id_item: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Eq. 4 of users and items; users' raw features are formed for a gate that a subclass or a hook changed alone."""
+    if not is_as_written(gate, FilterGate):
+        return gate(mean.matmul(raw), id_user), gate(raw, id_item)
+    projected = gate.project(raw)
+    return gate.gate(mean.matmul(projected), id_user), gate.gate(projected, id_item)
 
 
 def _parts(graph: Graph) -> tuple[Adj, Tensor | None]:

@@ -123,7 +123,10 @@ class Catalog:
         """
         known = getattr(self, what)
         if known is None:
-            raise ValueError(f"'{what}' must be numbers from 0, as the data have no original ids (got {ids[:5]}).")
+            nodes = what.removesuffix("_ids") + "s"
+            raise ValueError(
+                f"'{what}' must be numbers from 0, as the data have no original ids of {nodes} (got {ids[:5]})."
+            )
         number = self._numbered(what)
         missing = [name for name in ids if name not in number]
         if missing:

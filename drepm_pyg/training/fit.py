@@ -121,8 +121,8 @@ def fit(
     Raises:
         ValueError: where there are no training or validation pairs, a cut-off exceeds the number of items, the folder
             ``name`` holds a run and ``resume`` is False, that run had other settings, other data or a model that was
-            built otherwise, ``model`` has no weights to train or its loss no gradient, or ``trainer`` names what this
-            function sets by itself, or ends the run before an epoch was validated.
+            built otherwise, ``model`` has no weights to train or its loss no gradient, or ``trainer`` names what
+            Lightning does not know or this function sets by itself, or ends the run before an epoch was validated.
         TypeError: where ``model`` is no :class:`~drepm_pyg.models.RecommenderModel` (one that ``torch.compile`` gave,
             say), its loss is no :class:`~drepm_pyg.models.LossOutput`, ``data`` are no HeteroData, ``ks`` or
             ``metrics`` are no list, ``trainer`` is no mapping, or ``init_args`` are no plain data.

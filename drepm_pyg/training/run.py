@@ -197,7 +197,7 @@ def read_weights(folder: Path, model: RecommenderModel) -> None:
     """Load what :func:`write_weights` wrote into ``model``.
 
     Raises:
-        CorruptFileError: where the file is missing or truncated.
+        CorruptFileError: where the file is missing or truncated, or holds the weights of another model.
     """
     if not (folder / WEIGHTS).is_file():
         raise CorruptFileError(f"'{WEIGHTS}' is missing in '{folder}'. Put it back, or train the model again.")
@@ -205,7 +205,15 @@ def read_weights(folder: Path, model: RecommenderModel) -> None:
         weights = load_file(folder / WEIGHTS)
     except SafetensorError as error:
         raise CorruptFileError(f"'{folder / WEIGHTS}' cannot be read ({error}). Was the file truncated?") from error
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        there, here = ({name: x.shape for name, x in one.items()} for one in (weights, model.state_dict()))
+        other = sorted(name for name in there | here if there.get(name) != here.get(name))
+        raise CorruptFileError(
+            f"'{folder / WEIGHTS}' does not hold the weights of this {type(model).__name__} ({len(other)} differ: "
+            f"{other[:5]}). Put the run's own file back, or build the model with the arguments of the run."
+        ) from error
 
 
 def load_run(folder: str | Path, data: HeteroData, model: RecommenderModel | None = None) -> RecommenderModel:

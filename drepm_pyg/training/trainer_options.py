@@ -1,5 +1,6 @@
 """What ``fit(..., trainer=...)`` hands on to Lightning's trainer, and what it refuses to."""
 
+import inspect
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +24,8 @@ def check_trainer(options: Mapping[str, Any] | None) -> dict[str, Any]:
 
     Raises:
         TypeError: where they are no mapping.
-        ValueError: for an option that would have no effect, or that no triple can be trained with.
+        ValueError: for an option that Lightning does not know, that would have no effect, or that no triple can be
+            trained with.
     """
     if options is not None and not isinstance(options, Mapping):
         raise TypeError(
@@ -35,6 +37,7 @@ def check_trainer(options: Mapping[str, Any] | None) -> dict[str, Any]:
             raise ValueError(
                 f"'trainer' must not name '{name}', which fit sets by itself (got {given[name]!r}). Pass fit's '{own}'."
             )
+    _check_names(given)
     _check_precision(given.get("precision"))
     _check_one_device(given.get("devices"), given.get("num_nodes"))
     callbacks = given.pop("callbacks", None) or []
@@ -55,6 +58,17 @@ def _is_plain(value: Any) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _check_names(options: Mapping[str, Any]) -> None:
+    from lightning import Trainer
+
+    known = inspect.signature(Trainer).parameters.keys() - OWN.keys()
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise ValueError(
+            f"'trainer' must name arguments of lightning.Trainer (got {unknown}), which are {', '.join(sorted(known))}."
+        )
 
 
 def _check_precision(precision: Any) -> None:

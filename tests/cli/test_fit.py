@@ -41,6 +41,8 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
         ("gama", "3", "Did you mean gamma? 'drepm fit --model.help DRepMRec' describes them."),
         ("gamma", "x", "'--model.gamma' must be a number (got 'x')."),
         ("num_layers", "1.5", "'--model.num_layers' must be a whole number (got '1.5')."),
+        ("weights", "0.4", "'--model.weights' must be a mapping such as '{name: value}' (got '0.4')."),
+        ("weights", "{text: a}", "'--model.weights' must hold a number (got 'a')."),
         ("config", "x", "'--model.config' is no argument of DRepMRec"),
     ],
 )
@@ -80,6 +82,36 @@ def test_models_that_there_are_not(name: str, text: str, refused: Refused) -> No
 def test_what_is_no_list(option: str, value: str, refused: Refused) -> None:
     text = f"'--{option}' must be a list such as '[one, other]' (got '{value}')."
     assert text in refused([*DREPMREC, f"--{option}", value])
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("bma: 0.1", "'--bma' must be a mapping such as '{name: value}' (got '0.1')."),
+        ("graphs: 5", "'--graphs' must be a mapping such as '{name: value}' (got '5')."),
+        ("trainer: 5", "'--trainer' must be a mapping such as '{name: value}' (got '5')."),
+        ("name: 5", "'--name' must be a text (a number in quotes) (got '5')."),
+        (
+            "modalities: {text: 1}",
+            "'--modalities' must be a list such as '[one, other]' or a text (a number in quotes) (got '{'text': 1}').",
+        ),
+    ],
+)
+def test_values_of_another_form_in_a_file(option: str, text: str, refused: Refused) -> None:
+    assert refused(f"model: VBPR\n{option}").startswith(text)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("value", ["5", "[LightGCN]"])
+def test_what_is_no_name_of_a_model(value: str, refused: Refused) -> None:
+    assert refused(f"model: {value}").startswith("'--model' must be the name of a model, such as LightGCN (got '")
+
+
+@pytest.mark.errors
+def test_a_file_of_options_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--config", "nowhere.yaml"]) == 2
+    assert "'--config' cannot be used ('nowhere.yaml': No such file or directory)." in capsys.readouterr().err
 
 
 @pytest.mark.errors

@@ -222,6 +222,11 @@ BROKEN = {
     ),
     "user_id:token\titem_id:token\trating:float\n1\t2\t1_0\n": r"cannot be read as a table \(Unable .* '1_0' at pos",
     "user_id:token\titem_id:token\n1\t2\t3\t4\n": "has rows with more cells than its header",
+    "user_id:token\titem_id:token\n": "has a header, but no rows",
+    "user_id:token\titem_id:token": "has a header, but no rows",
+    "user_id:token\trating:token\titem_id:token\trating:float\n1\t4\t2\t4\n": (
+        r"must have a header that names each column once \(got \['rating'\] more than once\)"
+    ),
 }
 
 
@@ -230,6 +235,14 @@ BROKEN = {
 def test_a_broken_table_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "a.inter").write_text(content)
     with pytest.raises(CorruptFileError, match=rf"'a.inter' {BROKEN[content]}"):
+        read_recbole(tmp_path)
+
+
+@pytest.mark.errors
+def test_a_broken_table_beside_the_interactions_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.inter").write_text("user_id:token\titem_id:token\n1\t2\n")
+    (tmp_path / "a.item").write_text("item_id:token\ttitle:token_seq\n")
+    with pytest.raises(CorruptFileError, match=r"'a.item' has a header, but no rows\. Was the file truncated\?"):
         read_recbole(tmp_path)
 
 

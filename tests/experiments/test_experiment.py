@@ -130,6 +130,13 @@ def test_a_model_of_ones_own_is_loaded_with_its_data(shop: Path, tmp_path: Path)
 
 
 @pytest.mark.errors
+def test_what_lightning_does_not_know_is_said_before_the_data_are_read() -> None:
+    config = {"model": "BPR", "data": "no/such/folder", "trainer": {"max_step": 1}}
+    with pytest.raises(ValueError, match=r"'trainer' must name arguments of lightning\.Trainer \(got \['max_step'\]\)"):
+        Experiment.from_config(config).run()
+
+
+@pytest.mark.errors
 def test_a_ready_made_graph_of_no_modality_is_refused(data: HeteroData, tmp_path: Path) -> None:
     graph = tmp_path / "graph.pt"
     torch.save({"edge_index": torch.tensor([[0, 1], [1, 0]])}, graph)

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.data import HeteroData
 
-from drepm_pyg.nn import ModalEncoder, graph_structure, resolve_weights
+from drepm_pyg.nn import FilterGate, KNNGraphConv, ModalEncoder, graph_structure, resolve_weights
+from drepm_pyg.typing import OptTensor
 from tests import toy
 
 D = 4
@@ -312,6 +314,63 @@ def test_every_further_layer_is_another_product_with_the_graph() -> None:
     for node, place, size in (("user", 0, toy.USERS), ("item", 1, toy.ITEMS)):
         p = graph_structure(given[f"{node}_graphs"]["image"], None, size)
         torch.testing.assert_close(three(**given)[place], p.matmul(p.matmul(one(**given)[place])))
+
+
+class DoubledGate(FilterGate):
+    def forward(self, raw: Tensor, id_embedding: Tensor) -> Tensor:
+        return 2 * super().forward(raw, id_embedding)
+
+
+class DoubledMessages(KNNGraphConv):
+    def message(self, x_j: Tensor, edge_weight: OptTensor) -> Tensor:
+        return 2 * super().message(x_j, edge_weight)
+
+
+class AnotherConv(torch.nn.Module):
+    """Knows an edge_index, as PyG's convolutions do, and no frozen structure."""
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: OptTensor = None) -> Tensor:
+        assert edge_index.dtype == torch.long
+        return 2 * KNNGraphConv()(x, edge_index, edge_weight)
+
+
+def double(*arguments: Any) -> Tensor:
+    return 2 * arguments[-1]
+
+
+def with_changed_gates(encoder: ModalEncoder) -> None:
+    for gate in encoder.gates.values():
+        gate.__class__ = DoubledGate
+
+
+CHANGES: dict[str, Callable[[ModalEncoder], Any]] = {
+    "overridden gates": with_changed_gates,
+    "hooks on the gates": lambda encoder: [gate.register_forward_hook(double) for gate in encoder.gates.values()],
+    "overridden messages": lambda encoder: setattr(encoder, "conv", DoubledMessages()),
+    "another convolution": lambda encoder: setattr(encoder, "conv", AnotherConv()),
+    "hook on the messages": lambda encoder: encoder.conv.register_message_forward_hook(double),
+    "hook on the convolution": lambda encoder: encoder.conv.register_forward_hook(double),
+}
+
+
+@pytest.mark.parametrize("rows", [None, (torch.tensor([12, 3]), torch.tensor([0, 10, 4]))], ids=["tables", "rows"])
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_changes_a_gate_or_the_convolution_is_followed(
+    change: Callable[[ModalEncoder], Any], rows: tuple[Tensor, Tensor] | None
+) -> None:
+    encoder, given = build(), inputs(toy.toy_data(masked=True))
+    user, item = encoder(**given, rows=rows)
+    change(encoder)
+    close(encoder(**given, rows=rows), (2 * user, 2 * item))
+
+
+@pytest.mark.parametrize("rows", [None, (torch.tensor([12, 3]), torch.tensor([0, 10, 4]))], ids=["tables", "rows"])
+def test_a_convolution_that_does_not_normalise_sums(rows: tuple[Tensor, Tensor] | None) -> None:
+    """Every node of the toy graphs has three neighbours, so an edge weighs 1 instead of 1/3."""
+    encoder, given = build(), inputs(toy.toy_data(masked=True))
+    user, item = encoder(**given, rows=rows)
+    encoder.conv = KNNGraphConv(normalize=False)
+    close(encoder(**given, rows=rows), (3 * user, 3 * item))
 
 
 def test_a_graph_with_weights_may_be_a_list() -> None:

@@ -187,6 +187,18 @@ def test_weights_that_are_gone_are_named(train: Train) -> None:
         load_run(path, data)
 
 
+@pytest.mark.errors
+def test_weights_of_another_model_are_told_in_a_line(train: Train) -> None:
+    data = toy.toy_data()
+    path = train(LightGCN.from_data(data, embedding_dim=4), data, init_args={"embedding_dim": 4}).path
+    wide = LightGCN.from_data(data, embedding_dim=8)
+    text = (
+        r"best.safetensors' does not hold the weights of this LightGCN \(2 differ: \['encoder.item_embedding.weight', "
+    )
+    with pytest.raises(CorruptFileError, match=text):
+        load_run(path, data, wide)
+
+
 def test_metrics_are_read_by_the_name_of_their_file(train: Train, tmp_path: Path) -> None:
     assert read_metrics(str(tmp_path / "metrics.csv")) == []
     data = toy.toy_data()

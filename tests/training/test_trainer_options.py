@@ -83,6 +83,15 @@ def test_what_fit_sets_by_itself_is_refused(name: str, own: str, train: Train, t
 
 
 @pytest.mark.errors
+def test_names_that_lightning_does_not_know_are_refused(train: Train, tmp_path: Path) -> None:
+    text = r"'trainer' must name arguments of lightning\.Trainer \(got \['max_step', 1\]\), which are .* max_steps, "
+    with pytest.raises(ValueError, match=text) as error:
+        train({"max_step": 1, "max_time": None, 1: 2})
+    assert "max_epochs" not in str(error.value)  # which fit sets by itself
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.errors
 @pytest.mark.parametrize("precision", ["64-true", 64, "bf16-true", "16-true", "half"])
 def test_a_precision_that_would_convert_the_triples_is_refused(precision: Any, train: Train, tmp_path: Path) -> None:
     text = rf"must be one of '32-true', 'bf16-mixed', '16-mixed' \(got {precision!r}\)\. .* model\.double\(\)"

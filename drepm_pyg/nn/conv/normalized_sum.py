@@ -81,16 +81,24 @@ class NormalizedSumConv(MessagePassing):
             plain = plain.as_tensor()
         return self.propagate(plain, x=x.to(dtype), edge_weight=weight, structure=None, size=size).to(x.dtype)
 
+    @property
+    def takes_structure(self) -> bool:
+        """Whether a product with a :class:`SparseStructure` leaves out no step that a subclass or a hook changed."""
+        return self._is_as_written("message", "aggregate", "update", "propagate")
+
     def _fuses(self, edge_index: Adj) -> bool:
         """Whether ``edge_index`` may be fused, and the frozen product leaves no step out that was changed."""
-        if not self.fuse or self.explain:
-            return False
         if is_sparse(edge_index):  # propagate calls update and its own hooks beside the product
             return self._is_as_written("message", "aggregate")
-        return isinstance(edge_index, EdgeIndex) and self._is_as_written("message", "aggregate", "update", "propagate")
+        return isinstance(edge_index, EdgeIndex) and self.takes_structure
 
     def _is_as_written(self, *steps: str) -> bool:
-        """Whether none of these steps is overridden or has hooks; ``propagate`` is PyG's, written anew per class."""
+        """Whether a fused product may stand for these steps: none is overridden or has hooks.
+
+        ``propagate`` is PyG's, written anew per class.
+        """
+        if not self.fuse or self.explain:
+            return False
         overridden = any(
             getattr(type(self), step) is not getattr(NormalizedSumConv, step) or step in vars(self)
             for step in steps

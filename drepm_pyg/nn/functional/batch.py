@@ -2,7 +2,7 @@
 
 import torch
 
-from drepm_pyg._checks import check_edge_index, check_id_types, check_same_shape
+from drepm_pyg._checks import check_edge_index, check_id_vectors, check_same_shape
 from drepm_pyg._memo import memoize
 from drepm_pyg.typing import Bool, Int, Tensor
 
@@ -20,7 +20,7 @@ def first_occurrences(ids: Int[Tensor, " B"]) -> Int[Tensor, " n"]:
         >>> first_occurrences(torch.tensor([5, 3, 5, 3, 9]))
         tensor([0, 1, 4])
     """
-    _check_vectors(ids=ids)
+    check_id_vectors(ids=ids)
     order, is_first = _runs(ids)
     return order[is_first].sort().values
 
@@ -36,13 +36,6 @@ def distinct_rows(ids: Int[Tensor, " B"]) -> tuple[Int[Tensor, " n"], Int[Tensor
     place = torch.empty_like(order)
     place[order] = is_first.cumsum(0) - 1
     return order[is_first], place
-
-
-def _check_vectors(**ids: Tensor) -> None:
-    check_id_types(**ids)
-    for name, tensor in ids.items():
-        if tensor.ndim != 1:
-            raise ValueError(f"'{name}' must be a vector of ids [B] (got the shape {list(tensor.shape)}).")
 
 
 def _runs(ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,7 +69,7 @@ def false_negative_mask(
                 [False, False]])
     """
     check_edge_index(edge_index)
-    _check_vectors(user=user, item=item)
+    check_id_vectors(user=user, item=item)
     check_same_shape(user=user, item=item)
     known_user, known_item = memoize("training pairs by user", lambda: _by_user(edge_index), edge_index)
     row, pair = _join(user, known_user)

@@ -52,11 +52,11 @@ def test_ids_are_vectors_of_integers() -> None:
     pairs, ids = torch.zeros(2, 0).long(), torch.zeros(2).long()
     with pytest.raises(TypeError, match=r"'ids' must be a torch tensor \(got a list\)"):
         first_occurrences([0, 1])
-    with pytest.raises(ValueError, match=r"'ids' must be a vector of ids \[B\] \(got the shape \[1, 2\]\)"):
+    with pytest.raises(ValueError, match=r"'ids' must be a vector of ids \(got the shape \[1, 2\]\)\. Pass ids.f"):
         first_occurrences(ids.view(1, 2))
     with pytest.raises(TypeError, match=r"'user' must be a torch tensor \(got a list\)"):
         false_negative_mask([0, 1], ids, pairs)
     with pytest.raises(TypeError, match=r"'item' must hold integer ids \(got torch.float32\)"):
         false_negative_mask(ids, ids.float(), pairs)
-    with pytest.raises(ValueError, match=r"'user' must be a vector of ids \[B\] \(got the shape \[1, 2\]\)"):
+    with pytest.raises(ValueError, match=r"'user' must be a vector of ids \(got the shape \[1, 2\]\)\. Pass user.f"):
         false_negative_mask(ids.view(1, 2), ids.view(1, 2), pairs)
