@@ -100,18 +100,18 @@ def feature_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Sho
     if by_tree(space, how):
         return "kdtree", tree_shortlists(space, count, how.memory_budget // 4)
     slack = space.slack(space.norms, unit_roundoff(how.device))
-    if space.whole and how.index != "blocks" and (how.index == "gram" or _gram_pays(space, how)):
+    if space.whole and how.index != "blocks" and (how.index == "gram" or _gram_pays(space, how, count)):
         return "gram", shortlists(gram_blocks(*gram_of(space, how.device)), space, slack, count)
-    if triangle_pays(space, how.device):
+    if triangle_pays(space, how.device, count):
         return "blocks", triangle_shortlists(space, slack, count, how.memory_budget)
     return "blocks", shortlists(product_blocks(space, how.device, how.memory_budget), space, slack, count)
 
 
-def _gram_pays(space: Space, how: How) -> bool:
+def _gram_pays(space: Space, how: How, count: int) -> bool:
     """Whether the whole Gram matrix fits, and serves a second graph or is the only way to half of the products."""
     kept = isinstance(space.rows, FeatureRows) and space.rows.kept is not None
     fits = fits_budget(len(space), space.width, how.memory_budget)
-    return fits and (kept or not triangle_pays(space, how.device))
+    return fits and (kept or not triangle_pays(space, how.device, count))
 
 
 def find(

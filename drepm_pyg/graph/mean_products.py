@@ -36,7 +36,7 @@ def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortl
     sparse = rows.counts.nnz * (len(items.ties) + len(space.base)) * len(space.centres) / max(1, len(space))
     made = items.kept is not None and (space.metric, device) in items.kept
     by_gram = (0 if made else len(items.ties) ** 2 * items.width / 2) + SPARSE_COST * sparse
-    directly = len(space.centres) * len(space.base) * items.width / (2 if triangle_pays(space, device) else 1)
+    directly = len(space.centres) * len(space.base) * items.width / (2 if triangle_pays(space, device, count) else 1)
     if by_tree(space, how):
         return feature_route(space, how, count)
     if how.index == "blocks" or (how.index in ("auto", "exact") and not (fits and by_gram < directly)):

@@ -59,6 +59,9 @@ class Metric(Protocol):
     def of_sums(self, sums: Array) -> Array:
         """The exact score of each pair from its sums."""
 
+    def of_products(self, inner: Array, left: Array, right: Array) -> Array:
+        """The exact score of each pair from its inner product and its squared norms, where these are exact."""
+
     def own(self, squares: Array) -> Array:
         """Score of rows with themselves, from their squared norms."""
 
@@ -98,10 +101,13 @@ class Cosine:
         return bool(sums[1:].min() < _LOST_IN_PRODUCT)
 
     def of_sums(self, sums: Array) -> Array:
-        dot, norms = sums[0], sums[1] * sums[2]
+        return self.of_products(*sums)
+
+    def of_products(self, inner: Array, left: Array, right: Array) -> Array:
+        norms = left * right
         # The root comes last: for integer features the quotient is of exact numbers, so that equal cosines tie.
-        square = np.divide(dot * dot, norms, out=np.zeros_like(dot), where=norms > 0)
-        return np.copysign(np.sqrt(np.minimum(square, 1)), dot)
+        square = np.divide(inner * inner, norms, out=np.zeros_like(inner), where=norms > 0)
+        return np.copysign(np.sqrt(np.minimum(square, 1)), inner)
 
     def own(self, squares: Array) -> Array:
         return (squares > 0).astype(np.float64)
@@ -137,6 +143,9 @@ class InnerProduct:
     def of_sums(self, sums: Array) -> Array:
         return sums[0]
 
+    def of_products(self, inner: Array, left: Array, right: Array) -> Array:
+        return inner
+
     def own(self, squares: Array) -> Array:
         return squares
 
@@ -171,6 +180,9 @@ class Euclidean:
 
     def of_sums(self, sums: Array) -> Array:
         return -sums[0]
+
+    def of_products(self, inner: Array, left: Array, right: Array) -> Array:
+        return 2 * inner - left - right
 
     def own(self, squares: Array) -> Array:
         return np.zeros_like(squares)

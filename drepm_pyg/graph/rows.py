@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -29,6 +30,9 @@ Features = Tensor | NDArray[Any]
 
 _CACHED_BYTES = 1 << 20  # of float64 rows that are read and measured: a thread's cache holds so many
 _MODERATE = 20  # a norm is moderate between 2 to the power of minus this and of this
+_FRACTION = 2  # binary digits behind the point that are shifted away, such as those of half a star
+#: Squared norms of whole numbers whose products are float32 numbers; and float64 ones, four of them added up, too.
+_EXACT_SINGLE, _EXACT = 2.0**24, 2.0**50
 
 
 @runtime_checkable  # the shape checker asks
@@ -124,6 +128,19 @@ class FeatureRows:
             return x if x.dtype == torch.float32 and x.is_contiguous() else None
         wanted = x.dtype == np.float32 and x.flags.c_contiguous and x.flags.writeable  # by torch
         return torch.from_numpy(x) if wanted else None
+
+    @cached_property
+    def exact_dtype(self) -> type[np.floating[Any]] | None:
+        """Float32, or else float64, if it holds all sums of products of two rows: those of counts, or of half stars."""
+        digits = self.exponent + _FRACTION  # shifted by so many, scaled rows are whole numbers
+        largest = np.ldexp(self.squares.max(initial=0.0), 2 * digits)
+        if largest > _EXACT:
+            return None
+        blocks = (self.double(block) for block in blocks_of(len(self.ties), self.width, self._block_bytes))
+        shifted = (np.ldexp(rows, digits, out=rows) for rows in blocks)
+        if not all(np.array_equal(rows, np.rint(rows)) for rows in shifted):
+            return None
+        return np.float32 if largest <= _EXACT_SINGLE else np.float64
 
     def origin(self) -> NDArray[np.float64]:
         """The mean row."""

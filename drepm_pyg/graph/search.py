@@ -4,17 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from drepm_pyg.graph.blocks import blocks_of
+from drepm_pyg.graph.blocks import slices
+from drepm_pyg.graph.exact_scores import ExactScores
 from drepm_pyg.graph.shortlist import Shortlist
 from drepm_pyg.graph.space import Space
 
 __all__ = ["Ranking", "best_first", "overlap", "rank"]
 
-_DOUBLE = 2.0**-53
 _WAITING_BYTES, _SCORED_BYTES = 25, 80  # of a candidate that waits, and of one that is scored again
+_SCORES = 3 << 20  # float64 scores at a time: tables of so many lie in memory that is used again
 
 
 @dataclass
@@ -144,15 +144,18 @@ def overlap(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[n
 
 
 def _search_again(space: Space, places: NDArray[np.int64], result: Ranking, budget: int) -> None:
-    count = result.index.shape[1]
+    if not len(places):
+        return
+    count, exact = result.index.shape[1], ExactScores(space, budget // 2)
     # A block's scores, their slack and, where everything ties, the coordinates and scores of every pair.
-    step = max(1, budget // (64 * len(space.base) + 8 * space.width))
-    for start in range(0, len(places), step):
-        part = places[start : start + step]
+    step = max(1, min(budget // (128 * len(space.base) + 16 * space.width), _SCORES // len(space.base)))
+    for part in (places[block] for block in slices(0, len(places), step)):
         centres = space.centres[part]
-        scores, slack = _double_scores(space, centres)
-        floor = -np.partition(slack - scores, count - 1, axis=1)[:, count - 1]
-        row, column = np.nonzero(scores + slack >= floor[:, None])
+        scores, slack = exact.of(centres)
+        floor = -np.partition(slack - scores, count - 1, axis=1)[:, count - 1, None]
+        # Of those that are known to tie there, the first alone may be among the best.
+        tied = (slack == 0) & (scores == floor)
+        row, column = np.nonzero(np.where(tied, tied.cumsum(axis=1, dtype=np.int32) <= count, scores + slack >= floor))
         score, open_ = scores[row, column], slack[row, column] > 0
         score[open_] = space.score(centres[row[open_]], space.base[column[open_]])
         order = np.lexsort((column, -score, row))
@@ -163,22 +166,3 @@ def _search_again(space: Space, places: NDArray[np.int64], result: Ranking, budg
         result.score[part[row[kept]], place[kept]] = score[kept]
         result.rescored += int(open_.sum())
     result.searched_again += len(places)
-
-
-def _double_scores(space: Space, centres: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scores ``[R, N]`` with the base rows in float64 and a bound on the error of each."""
-    queries = space.prepared(centres)
-    p, q = space.slack(space.norms, _DOUBLE)
-    scores, slack = np.empty((len(centres), len(space.base))), p[centres, None] * q[space.base]
-    # Rows without a common non-zero column, such as one-hot rows, have the product 0 and no error: many exact ties.
-    sparse = not space.metric.centred and not queries.all()
-    for block in blocks_of(len(space.base), space.width, space.block_bytes):
-        part, base = slice(block[0], block[-1] + 1), space.prepared(space.base[block])
-        scores[:, part] = queries @ base.T
-        if sparse:
-            slack[:, part] *= np.abs(queries) @ np.abs(base).T > 0
-    squares = torch.from_numpy(space.norms**2)
-    space.metric.adjust(
-        torch.from_numpy(scores).T, squares[torch.from_numpy(space.base)], squares[torch.from_numpy(centres)]
-    )
-    return scores, slack

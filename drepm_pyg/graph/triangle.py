@@ -17,6 +17,9 @@ from drepm_pyg.typing import Float, Int, Tensor
 __all__ = ["triangle_pays", "triangle_shortlists"]
 
 _ROWS = 4096  # of fewer, thresholds leave out too few scores to pay for themselves (measured)
+#: Candidates beyond which merging those of every tile takes longer than half of the products, and columns that make up
+#: for one more (measured).
+_LISTED, _COLUMNS = 128, 8
 _TILE, _LEAST = 1024, 128  # rows and columns, which a cache holds (measured); where memory is short
 #: Columns from which NumPy's BLAS is the faster one, though its threads wait by spinning, while torch's look at the
 #: scores; and how many tiles are multiplied at a time, by torch's and by NumPy's (measured).
@@ -28,9 +31,10 @@ _FEW = 1 / 4  # of the lines; where more may hold a candidate, the best of all s
 _Read = Callable[[slice], Tensor]
 
 
-def triangle_pays(space: Space, device: torch.device) -> bool:
-    """Whether half of the products, tile by tile, is less work than all of them."""
-    return device.type == "cpu" and space.whole and len(space) >= _ROWS
+def triangle_pays(space: Space, device: torch.device, count: int) -> bool:
+    """Whether half of the products, tile by tile, is less work than all of them where ``count`` rows are listed."""
+    listed = count <= _LISTED + space.width // _COLUMNS
+    return device.type == "cpu" and space.whole and len(space) >= _ROWS and listed
 
 
 def triangle_shortlists(

@@ -107,3 +107,13 @@ def test_what_torch_is_set_to_multiply_by_changes_nothing(monkeypatch: pytest.Mo
         torch.set_float32_matmul_precision("highest")
     monkeypatch.setattr(triangle, "keeps_float32", lambda device: False)
     assert torch.equal(knn_graph(x, 10), expected)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_many_neighbours_begin_with_the_few(metric: str) -> None:
+    """Where many are listed, merging those of every tile takes longer than all products: another route."""
+    x = features("random", 4200, 16, 0)
+    few, by = knn_graph(x, 3, metric=metric, return_info=True)
+    many, otherwise = knn_graph(x, 200, metric=metric, return_info=True)
+    assert (by.index, otherwise.index) == ("blocks", "gram")
+    assert torch.equal(many[0].view(-1, 200)[:, :3], few[0].view(-1, 3))
