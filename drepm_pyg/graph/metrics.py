@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 
 # Products below float32's smallest number vanish; rows are scaled to at most 1, so this much covers them.
 _TINY = 2.0**-50
+_MOST = 0.9  # of the rows
 _LOST_IN_PRODUCT = 2.0**-400  # of a squared norm: the product of two is then near float64's smallest number
 
 #: Up to this width the worst case of :func:`rounding` is the smaller bound.
@@ -194,8 +195,9 @@ class Euclidean:
         scores.mul_(2).sub_(base[..., :, None]).sub_(centre[..., None, :])
 
     def spread(self, reach: Array) -> tuple[Array, Array]:
-        # (a + b)^2 <= 2 (a^2 + s)(b^2 + s) / s for every s > 0; the mean square keeps both factors small.
-        scale = float(np.mean(reach**2)) + _TINY**2
+        # (a + b)^2 <= 2 (a^2 + s)(b^2 + s) / s for every s > 0. What most squares are below keeps both factors small,
+        # also beside a few rows that are far away.
+        scale = float(np.quantile(reach**2, _MOST)) + _TINY**2
         return 2 * (reach**2 + scale) / scale, reach**2 + scale
 
     def weight(self, score: Array, exponent: int) -> Array:

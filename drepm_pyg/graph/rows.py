@@ -30,6 +30,7 @@ Features = Tensor | NDArray[Any]
 
 _CACHED_BYTES = 1 << 20  # of float64 rows that are read and measured: a thread's cache holds so many
 _MODERATE = 20  # a norm is moderate between 2 to the power of minus this and of this
+_MOST = 0.9  # of the rows, by their norm, lie around the origin
 _FRACTION = 2  # binary digits behind the point that are shifted away, such as those of half a star
 #: Squared norms of whole numbers whose products are float32 numbers; and float64 ones, four of them added up, too.
 _EXACT_SINGLE, _EXACT = 2.0**24, 2.0**50
@@ -143,11 +144,12 @@ class FeatureRows:
         return np.float32 if largest <= _EXACT_SINGLE else np.float64
 
     def origin(self) -> NDArray[np.float64]:
-        """The mean row."""
+        """The mean of all rows but the longest, which may be far from the others."""
         total = torch.zeros(self.width, dtype=torch.float64, device=self.device)
-        for block in blocks_of(len(self.ties), self.width, self._block_bytes):
-            total += self.tensor(block).sum(dim=0)
-        return np.asarray(total.cpu().numpy() / max(1, len(self.ties)))
+        ids = np.flatnonzero(self.squares <= np.quantile(self.squares, _MOST)) if len(self.ties) else np.arange(0)
+        for block in blocks_of(len(ids), self.width, self._block_bytes):
+            total += self.tensor(ids[block]).sum(dim=0)
+        return np.asarray(total.cpu().numpy() / max(1, len(ids)))
 
     def columns(self, ids: NDArray[np.int64], columns: slice) -> NDArray[np.float64]:
         """Some columns of rows ``ids`` in float64."""

@@ -14,6 +14,7 @@ from drepm_pyg.graph.space import Space
 __all__ = ["Ranking", "best_first", "overlap", "rank"]
 
 _WAITING_BYTES, _SCORED_BYTES = 25, 80  # of a candidate that waits, and of one that is scored again
+_GROUP = 16  # entries of a row of which the largest stands for all
 _SCORES = 3 << 20  # float64 scores at a time: tables of so many lie in memory that is used again
 
 
@@ -152,10 +153,12 @@ def _search_again(space: Space, places: NDArray[np.int64], result: Ranking, budg
     for part in (places[block] for block in slices(0, len(places), step)):
         centres = space.centres[part]
         scores, slack = exact.of(centres)
-        floor = -np.partition(slack - scores, count - 1, axis=1)[:, count - 1, None]
+        floor = _reached(scores - slack, count)[:, None]
+        near = scores + slack >= floor
         # Of those that are known to tie there, the first alone may be among the best.
         tied = (slack == 0) & (scores == floor)
-        row, column = np.nonzero(np.where(tied, tied.cumsum(axis=1, dtype=np.int32) <= count, scores + slack >= floor))
+        near &= ~tied | (tied.cumsum(axis=1, dtype=np.int32) <= count)
+        row, column = np.nonzero(near)
         score, open_ = scores[row, column], slack[row, column] > 0
         score[open_] = space.score(centres[row[open_]], space.base[column[open_]])
         order = np.lexsort((column, -score, row))
@@ -166,3 +169,12 @@ def _search_again(space: Space, places: NDArray[np.int64], result: Ranking, budg
         result.score[part[row[kept]], place[kept]] = score[kept]
         result.rescored += int(open_.sum())
     result.searched_again += len(places)
+
+
+def _reached(lower: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """What ``count`` entries of each row reach, or a little less: by maxima, as to select among all takes longest."""
+    width = lower.shape[1] // _GROUP
+    if width >= 2 * count:
+        whole = lower[:, : width * _GROUP].reshape(len(lower), _GROUP, width)
+        lower = np.concatenate([whole.max(axis=1), lower[:, width * _GROUP :]], axis=1)
+    return -np.partition(-lower, count - 1, axis=1)[:, count - 1]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from drepm_pyg.graph import KNNInfo, knn_graph
-from tests.graph.dense_reference import assert_exact, knn_edges
+from tests.graph.dense_reference import assert_exact, knn_edges, scores_float64
 
 METRICS = ("cosine", "ip", "l2")
 
@@ -266,6 +266,16 @@ def test_info_says_what_was_done() -> None:
     assert 0 < info.seconds < 60
     assert 0 < info.rescored <= edge_index.size(1) * 6
     assert weight.shape == edge_index[0].shape
+
+
+@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+def test_rows_far_away_leave_the_others_their_resolution(metric: str) -> None:
+    x = torch.randn(1000, 64, generator=torch.Generator().manual_seed(0))
+    x[[7, 500]] *= torch.tensor([[1e6], [1e4]])
+    edge_index, info = knn_graph(x, 5, metric=metric, return_info=True)
+    assert info.searched_again < 50
+    scores = torch.from_numpy(scores_float64(x.double().numpy(), metric)).fill_diagonal_(-torch.inf)
+    assert torch.equal(edge_index[0].view(1000, 5), scores.topk(5, dim=1).indices)
 
 
 def test_near_ties_beyond_the_shortlist_are_searched_again() -> None:
