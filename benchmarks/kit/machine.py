@@ -37,13 +37,18 @@ def installed(package: str) -> str | None:
 
 
 def revision() -> str | None:
-    """The commit that was measured; a ``+`` says that files had been changed."""
-    command = ["git", "describe", "--always", "--abbrev=10", "--exclude=*", "--dirty=+"]
+    """The commit that was measured; a ``+`` says that files had been changed, other than results."""
+    status = ["status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude,top)benchmarks/results"]
     try:
-        found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+        commit, changes = _git("rev-parse", "--short=10", "HEAD"), _git(*status)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return found.stdout.strip()
+    return commit + "+" * bool(changes)
+
+
+def _git(*words: str) -> str:
+    command = ["git", *words]
+    return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @cache

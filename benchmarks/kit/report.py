@@ -48,7 +48,7 @@ class Report:
         self.command = " ".join(["python", f"benchmarks/{script.name}", *_without_out(sys.argv[1:])])
         self.path = args.out or RESULTS / ("quick" if args.quick else "") / f"{script.stem}.json"
         self.machine, self.limits = describe(device), dict(limits or {})
-        self.commit = revision()  # before the file is written, which would be a change
+        self.commit = revision()
         if limits:
             print(", ".join(f"{name} {value:,.1f}" for name, value in limits.items()), "\n")
 
