@@ -93,7 +93,8 @@ class CsrMatrix:
 
     def matmul(self, x: Float[Tensor, "C D"]) -> Float[Tensor, "R D"]:
         """The product with ``x``, not differentiable; half precision is summed in float32."""
-        dense = x.to(torch.promote_types(x.dtype, torch.float32)).contiguous()
+        # Of a parameter torch would keep what only its own backward pass reads: half as long again.
+        dense = x.detach().to(torch.promote_types(x.dtype, torch.float32)).contiguous()
         weight = self.weight_as(dense.dtype)
         if x.device.type == "cpu":
             # A bag per row: the fastest sparse-dense product that torch has on a CPU, near the bandwidth bound.

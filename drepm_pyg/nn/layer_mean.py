@@ -111,29 +111,33 @@ class _LayerMeanAt(torch.autograd.Function):
             layers.append(_Layer(at_users.ids, at_items.ids, to_these_users, to_these_items, 1 / (depth + 1)))
             at_users, at_items, depth = PickedRows(to_users, users), PickedRows(to_users.T, items), depth - 1
         ctx.to_users, ctx.layers, ctx.at_users, ctx.at_items, ctx.depth = to_users, layers, at_users, at_items, depth
-        ctx.user_ids, ctx.item_ids = user_ids, item_ids
 
+        picked = [*((layer.user_ids, layer.item_ids) for layer in layers), (at_users.ids, at_items.ids)]
+        own = [(user.index_select(0, of_users), item.index_select(0, of_items)) for of_users, of_items in picked]
         users, items = layer_mean(user, item, to_users, depth - 1)
         users, items = at_users.matmul(items), at_items.matmul(users)
-        users.lerp_(user.index_select(0, at_users.ids), 1 / (depth + 1))
-        items.lerp_(item.index_select(0, at_items.ids), 1 / (depth + 1))
-        for layer in reversed(layers):
+        users.lerp_(own[-1][0], 1 / (depth + 1))
+        items.lerp_(own[-1][1], 1 / (depth + 1))
+        for layer, (own_users, own_items) in zip(reversed(layers), reversed(own[:-1]), strict=True):
             users, items = layer.to_users.matmul(items), layer.to_items.matmul(users)
-            users.lerp_(user.index_select(0, layer.user_ids), layer.share)
-            items.lerp_(item.index_select(0, layer.item_ids), layer.share)
-        return users, items, user.index_select(0, user_ids), item.index_select(0, item_ids)
+            users.lerp_(own_users, layer.share)
+            items.lerp_(own_items, layer.share)
+        return users, items, *own[0]
 
     @staticmethod
     def backward(
         ctx: Any, user: Tensor, item: Tensor, own_user: Tensor, own_item: Tensor
     ) -> tuple[Tensor, Tensor, None, None, None, None]:
-        to_own = [(ctx.user_ids, ctx.item_ids, own_user, own_item)]  # what goes to rows of E without a product
+        to_own = []  # what goes to rows of E without a product
         for layer in ctx.layers:
             to_own.append((layer.user_ids, layer.item_ids, layer.share * user, layer.share * item))
             below = 1 - layer.share
             user, item = layer.to_items.T.matmul(below * item), layer.to_users.T.matmul(below * user)
         share, at_users, at_items = 1 / (ctx.depth + 1), ctx.at_users, ctx.at_items
         to_own.append((at_users.ids, at_items.ids, share * user, share * item))
+        _, _, outer_user, outer_item = to_own[0]
+        outer_user.add_(own_user)
+        outer_item.add_(own_item)
         users, items = at_items.transposed_matmul((1 - share) * item), at_users.transposed_matmul((1 - share) * user)
         users, items = layer_mean(users, items, ctx.to_users, ctx.depth - 1)
         for user_ids, item_ids, of_user, of_item in to_own:

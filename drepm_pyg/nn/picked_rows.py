@@ -47,4 +47,4 @@ class PickedRows:
         r""":math:`A_{ids}^\top x`; differentiable in ``x``."""
         if self.few is not None:
             return self.few.T.matmul(x)
-        return self.whole.T.matmul(x.new_zeros(self.whole.size[0], x.size(1)).index_add(0, self.ids, x))
+        return self.whole.T.matmul(x.new_zeros(self.whole.size[0], x.size(1)).index_add_(0, self.ids, x))
