@@ -12,7 +12,7 @@ from drepm_pyg.typing import Float, Int, Real, Tensor
 
 __all__ = ["Exclusion", "TopK", "best_of", "check_k", "rank_blocks", "topk"]
 
-_BLOCK_ENTRIES = 2**22  # scores a block: 16 MB of float32, enough rows for panels of products at full speed
+_BLOCK_ENTRIES = 2**23  # scores a block: 32 MB of float32, enough rows for panels of products at full speed
 
 
 class TopK(NamedTuple):
