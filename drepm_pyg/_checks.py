@@ -227,7 +227,7 @@ def check_row_numbers(**tensors: Any) -> None:
 
 
 def check_id_vectors(**tensors: Any) -> None:
-    """Vectors of integers by which torch looks up rows, whichever."""
+    """Vectors of integers by which torch looks up rows."""
     check_row_numbers(**tensors)
     for name, ids in tensors.items():
         if ids.ndim != 1:

@@ -32,6 +32,8 @@ class ExactScores:
         self._parts = list(slices(0, len(space.base), max(1, space.block_bytes // (8 * space.width))))
         held = 8 * len(space.base) * space.width <= budget
         self._held = [self._read(space.base[part]) for part in self._parts] if held else None
+        self._p, self._q = space.slack(space.norms, _DOUBLE)
+        self._squares = torch.from_numpy(space.norms**2)
 
     def of(self, centres: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Scores ``[R, N]`` of the centres (ids) with the base rows, and a bound on the error of each."""
@@ -43,15 +45,12 @@ class ExactScores:
             own = space.rows.squares
             scores = space.metric.of_products(scores, own[centres, None], own[space.base])
             return scores, np.broadcast_to(np.zeros(1), scores.shape)
-        p, q = space.slack(space.norms, _DOUBLE)
-        slack = p[centres, None] * q[space.base]
+        slack = self._p[centres, None] * self._q[space.base]
         if not space.metric.centred and not queries.all():
             for part, rows in self._base():
                 slack[:, part] *= np.abs(queries) @ np.abs(rows).T > 0
-        squares = torch.from_numpy(space.norms**2)
-        space.metric.adjust(
-            torch.from_numpy(scores).T, squares[torch.from_numpy(space.base)], squares[torch.from_numpy(centres)]
-        )
+        base, centre = (self._squares[torch.from_numpy(ids)] for ids in (space.base, centres))
+        space.metric.adjust(torch.from_numpy(scores).T, base, centre)
         return scores, slack
 
     def _base(self) -> Iterator[tuple[slice, NDArray[np.floating]]]:

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from drepm_pyg.graph.inner import Inner, inner_products
 from drepm_pyg.typing import Tensor
 
-__all__ = ["METRICS", "NARROW", "Metric", "exponents", "rounding"]
+__all__ = ["METRICS", "MOST", "NARROW", "Metric", "exponents", "rounding"]
 
 Array = NDArray[np.float64]
 
 # Products below float32's smallest number vanish; rows are scaled to at most 1, so this much covers them.
 _TINY = 2.0**-50
-_MOST = 0.9  # of the rows
 _LOST_IN_PRODUCT = 2.0**-400  # of a squared norm: the product of two is then near float64's smallest number
+
+#: Of the rows: what holds for so many is not left to a few that are far away.
+MOST = 0.9
 
 #: Up to this width the worst case of :func:`rounding` is the smaller bound.
 NARROW = 64
@@ -197,7 +199,7 @@ class Euclidean:
     def spread(self, reach: Array) -> tuple[Array, Array]:
         # (a + b)^2 <= 2 (a^2 + s)(b^2 + s) / s for every s > 0. What most squares are below keeps both factors small,
         # also beside a few rows that are far away.
-        scale = float(np.quantile(reach**2, _MOST)) + _TINY**2
+        scale = float(np.quantile(reach**2, MOST)) + _TINY**2
         return 2 * (reach**2 + scale) / scale, reach**2 + scale
 
     def weight(self, score: Array, exponent: int) -> Array:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from drepm_pyg.graph.blocks import blocks_of, by_threads, slices
 from drepm_pyg.graph.inner import row_marks, squared_norms
-from drepm_pyg.graph.metrics import Metric
+from drepm_pyg.graph.metrics import MOST, Metric
 from drepm_pyg.graph.ties import Ties
 from drepm_pyg.typing import Tensor
 
@@ -30,7 +30,6 @@ Features = Tensor | NDArray[Any]
 
 _CACHED_BYTES = 1 << 20  # of float64 rows that are read and measured: a thread's cache holds so many
 _MODERATE = 20  # a norm is moderate between 2 to the power of minus this and of this
-_MOST = 0.9  # of the rows, by their norm, lie around the origin
 _FRACTION = 2  # binary digits behind the point that are shifted away, such as those of half a star
 #: Squared norms of whole numbers whose products are float32 numbers; and float64 ones, four of them added up, too.
 _EXACT_SINGLE, _EXACT = 2.0**24, 2.0**50
@@ -146,7 +145,7 @@ class FeatureRows:
     def origin(self) -> NDArray[np.float64]:
         """The mean of all rows but the longest, which may be far from the others."""
         total = torch.zeros(self.width, dtype=torch.float64, device=self.device)
-        ids = np.flatnonzero(self.squares <= np.quantile(self.squares, _MOST)) if len(self.ties) else np.arange(0)
+        ids = np.flatnonzero(self.squares <= np.quantile(self.squares, MOST)) if len(self.ties) else np.arange(0)
         for block in blocks_of(len(ids), self.width, self._block_bytes):
             total += self.tensor(ids[block]).sum(dim=0)
         return np.asarray(total.cpu().numpy() / max(1, len(ids)))

@@ -12,7 +12,8 @@ from drepm_pyg.data import USER_ITEM
 from drepm_pyg.models.base import LossOutput, Representations, Triples, names_ids
 from drepm_pyg.models.multimodal import MultimodalModel
 from drepm_pyg.nn import BehaviorEncoder
-from drepm_pyg.nn.functional import L2_FORMS, embedding_l2, normalize_rows
+from drepm_pyg.nn.functional import L2_FORMS, embedding_l2
+from drepm_pyg.nn.functional.rows import row_cosines
 from drepm_pyg.nn.overrides import is_as_written
 from drepm_pyg.nn.projection import ModalityProjection
 from drepm_pyg.nn.structure import mean_structure
@@ -23,7 +24,7 @@ __all__ = ["BM3"]
 
 def cosine_distance(online: Float[Tensor, "B D"], target: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
     """One minus the cosine, 1 for a zero row; no gradient reaches the target."""
-    return 1 - (normalize_rows(online) * normalize_rows(target.detach())).sum(-1)
+    return 1 - row_cosines(online, target.detach())
 
 
 class BM3(MultimodalModel):

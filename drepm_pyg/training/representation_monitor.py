@@ -5,7 +5,7 @@ import torch
 
 from drepm_pyg.evaluation import evaluate
 from drepm_pyg.models import Representations
-from drepm_pyg.nn.functional import normalize_rows
+from drepm_pyg.nn.functional.rows import row_cosines
 from drepm_pyg.training.module import RecommenderModule
 
 __all__ = ["RepresentationMonitor"]
@@ -41,7 +41,4 @@ def cosine_distances(tables: Representations) -> dict[str, float]:
     if behavior is None or modal is None or behavior.user.size(1) != modal.user.size(1):
         return {}
     pairs = {"user": (behavior.user, modal.user), "item": (behavior.item, modal.item)}
-    return {
-        f"val/cosine_distance_{node}": 1 - float((normalize_rows(x) * normalize_rows(y)).sum(dim=1).mean())
-        for node, (x, y) in pairs.items()
-    }
+    return {f"val/cosine_distance_{node}": 1 - float(row_cosines(*pair).mean()) for node, pair in pairs.items()}

@@ -6,7 +6,7 @@ from drepm_pyg._checks import check_id_types, check_same_dtype, check_same_shape
 from drepm_pyg.nn.functional.numerics import widen
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["check_mask", "check_row_ids", "check_rows", "normalize_rows"]
+__all__ = ["check_mask", "check_row_ids", "check_rows", "normalize_rows", "row_cosines"]
 
 
 def normalize_rows(x: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
@@ -31,6 +31,11 @@ def normalize_rows(x: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
     x = x / largest.where(nonzero, 1.0)
     square = x.square().sum(dim=-1, keepdim=True)
     return x * torch.where(nonzero, square.where(nonzero, 1.0).rsqrt(), 0.0)
+
+
+def row_cosines(x: Float[Tensor, "B D"], y: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
+    """The cosine of each row of ``x`` with the same row of ``y``, 0 where one is zero, as are the gradients there."""
+    return (normalize_rows(x) * normalize_rows(y)).sum(dim=-1)
 
 
 def check_rows(**tensors: Tensor) -> None:
