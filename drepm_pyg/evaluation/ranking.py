@@ -7,12 +7,14 @@ import torch
 
 from drepm_pyg._checks import check_at_least, check_pairs, check_same_dtype, check_tensors
 from drepm_pyg.evaluation.scoring import Products, Score, products
-from drepm_pyg.evaluation.selection import in_panels, largest, num_panels
-from drepm_pyg.typing import Float, Int, Real, Tensor
+from drepm_pyg.evaluation.selection import largest
+from drepm_pyg.typing import Int, Real, Tensor
 
 __all__ = ["Exclusion", "TopK", "best_of", "check_k", "rank_blocks", "topk"]
 
-_BLOCK_ENTRIES = 2**23  # scores a block: 32 MB of float32, enough rows for panels of products at full speed
+_BLOCK_ENTRIES = (
+    3 << 20
+)  # scores a block: 12 MB of float32, which stay in cache while they are selected from (measured)
 
 
 class TopK(NamedTuple):
@@ -27,7 +29,7 @@ class TopK(NamedTuple):
 
 
 class Exclusion:
-    """Pairs (row, item) that no ranking shows, sorted once so that a block of rows is a slice.
+    """Pairs (row, item) that no ranking shows, sorted once so that those of a row are a slice.
 
     Args:
         pairs: long ``[2, E]``, row 0 rows of the user table, row 1 items.
@@ -36,17 +38,16 @@ class Exclusion:
 
     def __init__(self, pairs: Int[Tensor, "2 E"], num_rows: int) -> None:
         row, order = pairs[0].sort()
-        self.row, self.item = row, pairs[1][order]
-        counts = torch.bincount(row, minlength=num_rows)
-        self.start = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        self.item = pairs[1][order]
+        self.count = torch.bincount(row, minlength=num_rows)
+        self.start = self.count.cumsum(0) - self.count
 
-    def apply(self, panels: Float[Tensor, "S B G"], rows: Int[Tensor, " B"]) -> None:
-        """Set the excluded scores of these rows to -inf, in place."""
-        first, count = self.start[rows], self.start[rows + 1] - self.start[rows]
-        block_row = torch.arange(len(rows), device=rows.device).repeat_interleave(count)
-        offset = torch.arange(len(block_row), device=rows.device) - (count.cumsum(0) - count)[block_row]
-        item, width = self.item[first[block_row] + offset], panels.size(2)
-        panels[item.div(width, rounding_mode="floor"), block_row, item % width] = -torch.inf
+    def of(self, rows: Int[Tensor, " B"]) -> tuple[Int[Tensor, " E"], Int[Tensor, " E"]]:
+        """The pairs of these rows, one row after the other: its place among them, and the item."""
+        count = self.count[rows]
+        place = torch.arange(len(rows), device=rows.device).repeat_interleave(count)
+        shift = self.start[rows] - (count.cumsum(0) - count)
+        return place, self.item[torch.arange(len(place), device=rows.device) + shift[place]]
 
 
 def topk(
@@ -124,14 +125,19 @@ def rank_blocks(
     exclude: Exclusion | None,
     batch_size: int | None = None,
 ) -> Iterator[tuple[Tensor, TopK]]:
-    """Yield blocks of ``rows`` with their best items; what ``score(rows)`` gives, ``[B, I]``, is copied."""
+    """Yield blocks of ``rows`` with their best items; what ``score(rows)`` gives, ``[B, I]``, is not changed."""
     if batch_size is None:
         batch_size = max(16, _BLOCK_ENTRIES // num_items)
     check_at_least(1, batch_size=batch_size)
-    count, panels = num_panels(num_items, k), None
-    for block in rows.split(batch_size):
-        panels = score.panels(block, count, panels) if isinstance(score, Products) else in_panels(score(block), count)
-        if exclude is not None:
-            exclude.apply(panels, block)
-        values, ids = largest(panels, k)
+    scores: Tensor | None = None
+    blocks = rows.split(batch_size)
+    place, item = (rows[:0], rows[:0]) if exclude is None else exclude.of(rows)
+    bounds = torch.searchsorted(place, torch.arange(len(blocks) + 1, device=rows.device) * batch_size).tolist()
+    for number, block in enumerate(blocks):
+        scores = score.block(block, scores) if isinstance(score, Products) else score(block)
+        hidden = slice(bounds[number], bounds[number + 1])
+        if hidden.start < hidden.stop:
+            scores = scores if isinstance(score, Products) else scores.clone()
+            scores[place[hidden] - number * batch_size, item[hidden]] = -torch.inf
+        values, ids = largest(scores, k)
         yield block, TopK(values, ids.masked_fill(values == -torch.inf, -1))

@@ -14,6 +14,8 @@ from drepm_pyg.typing import Float, Int, Real, Tensor
 
 __all__ = ["HasTables", "Products", "Score", "products", "ranked_by", "scoring"]
 
+_LINE = 64  # scores, of 256 bytes: a product writes rows of other lengths more slowly by a quarter (measured)
+
 
 @runtime_checkable
 class HasTables(Protocol):
@@ -27,7 +29,7 @@ class HasTables(Protocol):
 
 
 class Products:
-    """The inner products of two tables, written panel by panel: a panel stays in cache while its columns are read.
+    """The inner products of two tables.
 
     Args:
         user: float ``[U, D]``.
@@ -37,17 +39,14 @@ class Products:
     def __init__(self, user: Float[Tensor, "U D"], item: Float[Tensor, "I D"]) -> None:
         self.user, self.item = user, item
 
-    def panels(
-        self, rows: Int[Tensor, " B"], count: int, used: Float[Tensor, "S B2 G"] | None
-    ) -> Float[Tensor, "S B G"]:
-        """A block of scores in ``count`` panels, in the memory of the panels ``used`` before, where there are any."""
-        columns = self.item.split(-(-len(self.item) // count))
-        if used is None or used.size(1) < len(rows):
-            used = self.user.new_full((count, len(rows), len(columns[0])), -torch.inf)
-        panels, x = used[:, : len(rows)], self.user.index_select(0, rows)
-        for part, panel in zip(columns, panels, strict=True):
-            torch.mm(x, part.T, out=panel[:, : len(part)])
-        return panels
+    def block(self, rows: Int[Tensor, " B"], used: Float[Tensor, "B2 P"] | None) -> Float[Tensor, "B P"]:
+        """The scores of these rows, then -inf, so that rows begin at cache lines; in the memory ``used`` before."""
+        items = len(self.item)
+        if used is None or len(used) < len(rows):
+            used = self.user.new_full((len(rows), -(-items // _LINE) * _LINE), -torch.inf)
+        block = used[: len(rows)]
+        torch.mm(self.user.index_select(0, rows), self.item.T, out=block[:, :items])
+        return block
 
 
 Score = Products | Callable[[Int[Tensor, " B"]], Float[Tensor, "B I"]]
@@ -123,4 +122,4 @@ def _checked(scores: Tensor, rows: Tensor, data: HeteroData) -> Tensor:
         raise ValueError(f"score(data, user) must give a score for every item, {expected} (got {list(scores.shape)}).")
     if scores.isnan().any():
         raise ValueError("score(data, user) must not give NaN. Check the weights and the features of the model.")
-    return scores.detach() if scores.is_floating_point() else scores.detach().float()
+    return scores.detach().to(_wide(scores))

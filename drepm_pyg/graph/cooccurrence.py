@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from drepm_pyg._checks import check_at_least, check_choice, check_non_negative, check_pairs
-from drepm_pyg.evaluation.selection import in_panels, largest, num_panels
+from drepm_pyg.evaluation.selection import largest
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["check_cooccurrence", "user_cooccurrence_graph"]
@@ -110,13 +110,13 @@ def _shared(incidence: csr_array) -> Iterator[tuple[int, csr_array]]:
 def _by_tables(values: csr_array, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Row, column and value of each row's ``k`` largest, but for those of -inf: full tables, some rows at a time."""
     rows, columns = values.shape
-    step, panels, parts = max(1, _ENTRIES // columns), num_panels(columns, k), []
+    step, parts = max(1, _ENTRIES // columns), []
     for start in range(0, rows, step):
         block = values[start : start + step]
         row = torch.from_numpy(np.repeat(np.arange(block.shape[0]), np.diff(block.indptr)))
         table = torch.full(block.shape, -torch.inf, dtype=torch.float64)
         table[row, torch.from_numpy(block.indices.astype(np.int64))] = torch.from_numpy(block.data)
-        best, column = (part.numpy() for part in largest(in_panels(table, panels), k))
+        best, column = (part.numpy() for part in largest(table, k))
         row_, place = np.nonzero(best > -np.inf)
         parts.append((start + row_, column[row_, place], best[row_, place]))
     row_, column, best = (np.concatenate(part) for part in zip(*parts, strict=True))

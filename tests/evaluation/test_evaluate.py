@@ -25,8 +25,8 @@ def make_data(generator: torch.Generator, users: int = USERS, items: int = ITEMS
     return data
 
 
-def tables(generator: torch.Generator, *, coarse: bool = False) -> Representations:
-    user, item = torch.randn(USERS, 4, generator=generator), torch.randn(ITEMS, 4, generator=generator)
+def tables(generator: torch.Generator, *, coarse: bool = False, items: int = ITEMS) -> Representations:
+    user, item = torch.randn(USERS, 4, generator=generator), torch.randn(items, 4, generator=generator)
     return Representations(user.round(), item.round()) if coarse else Representations(user, item)
 
 
@@ -37,10 +37,11 @@ def plain_ranking(scores: list[float], seen: set[int]) -> list[int]:
 @pytest.mark.parametrize("coarse", [False, True], ids=["distinct scores", "many ties"])
 @pytest.mark.parametrize("exclude", [(), ("train",), ("train", "val")])
 @pytest.mark.parametrize("batch_size", [None, 1, 4])
+@pytest.mark.parametrize("items", [ITEMS, 400])  # whole rows are selected from, and what a threshold leaves
 def test_every_metric_matches_its_definition(
-    generator: torch.Generator, coarse: bool, exclude: tuple[str, ...], batch_size: int | None
+    generator: torch.Generator, coarse: bool, exclude: tuple[str, ...], batch_size: int | None, items: int
 ) -> None:
-    data, both = make_data(generator), tables(generator, coarse=coarse)
+    data, both = make_data(generator, items=items), tables(generator, coarse=coarse, items=items)
     store = data["user", "interacts", "item"]
     names = {"train": "edge_index", "val": "val_edge_label_index"}
     expected: dict[str, list[float]] = {}
@@ -74,8 +75,9 @@ def test_score_and_tables_give_the_same_metrics(generator: torch.Generator) -> N
     assert evaluate(Scorer(), data) == pytest.approx(evaluate(both, data))
 
 
-def test_scores_may_be_counts(generator: torch.Generator) -> None:
-    data = make_data(generator)
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.float16, torch.bfloat16, torch.float64])
+def test_scores_may_be_counts_and_of_any_type(generator: torch.Generator, dtype: torch.dtype) -> None:
+    data = make_data(generator, items=400)
     counts = torch.randint(50, (data["user"].num_nodes, data["item"].num_nodes), generator=generator)
 
     class Scorer:
@@ -85,7 +87,7 @@ def test_scores_may_be_counts(generator: torch.Generator) -> None:
         def score(self, data: HeteroData, user: torch.Tensor) -> torch.Tensor:
             return self.scores[user]
 
-    assert evaluate(Scorer(counts), data) == evaluate(Scorer(counts.float()), data)
+    assert evaluate(Scorer(counts.to(dtype)), data) == evaluate(Scorer(counts.float()), data)
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.float16, torch.float64])
