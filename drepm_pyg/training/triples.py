@@ -9,16 +9,27 @@ from drepm_pyg._checks import check_at_least
 from drepm_pyg.data import NegativeSampler
 from drepm_pyg.data.schema import split_pairs
 from drepm_pyg.models import Triples
+from drepm_pyg.typing import Int, Tensor
 
 __all__ = ["EpochTriples", "epoch_generator"]
 
 _ITEM_BITS = 32
+_CACHED = 1 << 21  # pairs; torch.randperm writes all over as many numbers, and a cache holds no more (measured)
 
 
 def epoch_generator(seed: int, epoch: int, device: torch.device | str = "cpu") -> torch.Generator:
     """The generator of one epoch: it depends on (seed, epoch) alone, so that a resumed run draws what it would have."""
     # Far-apart seeds for neighbouring pairs; manual_seed takes 64 bits.
     return torch.Generator(device=device).manual_seed((seed * 1_000_003 + epoch) % 2**63)
+
+
+def _order(count: int, generator: torch.Generator) -> Int[Tensor, " E"]:
+    """A random order of ``count`` pairs, in time that grows with their number."""
+    device = generator.device
+    if count <= _CACHED or device.type != "cpu":
+        return torch.randperm(count, generator=generator, device=device)
+    # Sorted by digits. Two numbers are equal with a chance of 2^-31; the first one then stays the first.
+    return torch.empty(count, dtype=torch.int32).random_(generator=generator).sort(stable=True).indices
 
 
 class EpochTriples:
@@ -52,8 +63,7 @@ class EpochTriples:
     def epoch(self, epoch: int) -> Iterator[Triples]:
         """The batches of one epoch."""
         generator = epoch_generator(self.seed, epoch, self.edge_index.device)
-        order = torch.randperm(self.edge_index.size(1), generator=generator, device=self.edge_index.device)
-        pair = self._pairs.index_select(0, order)
+        pair = self._pairs.index_select(0, _order(self.edge_index.size(1), generator))
         user, positive = pair >> _ITEM_BITS, pair & (1 << _ITEM_BITS) - 1
         negative = self.sampler.sample(user, generator)
         batches = zip(*(ids.split(self.batch_size) for ids in (user, positive, negative)), strict=True)

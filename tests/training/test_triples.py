@@ -1,5 +1,7 @@
 """EpochTriples: every pair once an epoch, drawn by the seed and the epoch alone."""
 
+from collections import Counter
+
 import pytest
 import torch
 
@@ -30,6 +32,16 @@ def test_epochs_differ_and_depend_on_the_seed_alone() -> None:
     assert draw(0, 1) == draw(0, 1)
     assert draw(0, 1) != draw(0, 2)
     assert draw(0, 1) != draw(1, 1)
+
+
+def test_every_order_of_many_pairs_is_as_likely(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drepm_pyg.training.triples._CACHED", 3)
+    data = build_data(4, 9, torch.tensor([[0, 1, 2, 3], [0, 1, 2, 3]]))
+    triples = EpochTriples(data)
+    orders = Counter(tuple(next(triples.epoch(epoch)).positive.tolist()) for epoch in range(2400))
+    assert len(orders) == 24
+    chi_square = sum((count - 100) ** 2 / 100 for count in orders.values())
+    assert chi_square < 49.7  # 23 degrees of freedom: exceeded once in 1,000
 
 
 @pytest.mark.errors
