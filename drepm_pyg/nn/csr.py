@@ -36,12 +36,13 @@ class CsrMatrix:
         cls, row: Int[Tensor, " E"], col: Int[Tensor, " E"], weight: Float[Tensor, " E"], num_rows: int, num_cols: int
     ) -> "CsrMatrix":
         """Sort the entries by row; within a row they keep their order."""
-        order = row.argsort(stable=True)
-        counts = torch.bincount(row, minlength=num_rows)
-        indptr = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         # Half the index traffic where the ids fit; embedding_bag and cuSPARSE take both.
         dtype = torch.int32 if max(num_rows, num_cols, row.numel()) <= _INT32_MAX else torch.long
-        return cls(indptr.to(dtype), col[order].to(dtype), weight[order], num_cols)
+        order = row.to(dtype).argsort(stable=True)
+        counts = torch.bincount(row, minlength=num_rows)
+        indptr = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).to(dtype)
+        # torch selects entries of a vector in half of the time that indexing takes.
+        return cls(indptr, col.to(dtype).index_select(0, order), weight.index_select(0, order), num_cols)
 
     @property
     def num_rows(self) -> int:
