@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch_geometric.utils import is_sparse
 
 from drepm_pyg._checks import check_at_least, check_choice, check_id_vectors, check_ids
 from drepm_pyg.nn.conv import LightGCNConv
@@ -51,6 +52,10 @@ class BehaviorEncoder(nn.Module):
         embedding_dim: width D of the tables (Xavier uniform).
         num_layers: number L of propagations.
         readout: ``"mean"``, ``"sum"``, ``"last"``, or any callable on the list of the L + 1 layers ``[U + I, D]``.
+
+    Attributes:
+        conv: a :class:`LightGCNConv`; another one is called as ``conv((x_src, x_dst), edge_index)``, from users to
+            items and, with the pairs turned, back.
 
     Shapes:
         edge_index: long ``[2, E]`` pairs (user, item), or a sparse ``adj_t`` ``[I, U]``, whose weights count;
@@ -128,10 +133,11 @@ class BehaviorEncoder(nn.Module):
         if self._averages():
             return layer_mean(user, item, to_users, self.num_layers)
         users, items = [user], [item]  # E_B^0, in its two halves: joining them would copy every layer
+        back, forth = (to_users, to_users.T) if self._multiplies() else (_turned(edge_index), edge_index)
         for _ in range(self.num_layers):  # Eq. 2
             user, item = users[-1], items[-1]
-            users.append(self.conv((item, user), to_users))
-            items.append(self.conv((user, item), to_users.T))
+            users.append(self.conv((item, user), back))
+            items.append(self.conv((user, item), forth))
         if isinstance(self.readout, str):  # Eq. 3
             readout = _READOUTS[self.readout]
             return readout(users), readout(items)
@@ -141,12 +147,22 @@ class BehaviorEncoder(nn.Module):
         out_user, out_item = out.split([self.num_users, self.num_items])
         return out_user, out_item
 
+    def _multiplies(self) -> bool:
+        """Whether the convolution is a product with the frozen graph; one of another kind is given the pairs."""
+        return isinstance(self.conv, LightGCNConv) and self.conv.normalize and self.conv.takes_structure
+
     def _averages(self) -> bool:
         """Whether the mean of the layers may be made in one step, which calls no convolution."""
-        return self.readout == "mean" and not is_traced() and is_as_written(self.conv, LightGCNConv)
+        as_written = self._multiplies() and is_as_written(self.conv, LightGCNConv)
+        return self.readout == "mean" and as_written and not is_traced()
 
     def extra_repr(self) -> str:
         return f"{self.num_users}, {self.num_items}, {self.embedding_dim}, {self.num_layers}, readout={self.readout!r}"
+
+
+def _turned(edge_index: Adj) -> Adj:
+    """The pairs (item, user), or their ``adj_t``."""
+    return edge_index.t() if is_sparse(edge_index) else edge_index.flip(0)
 
 
 def _check_readout(out: Tensor, rows: int) -> None:

@@ -6,10 +6,12 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric import EdgeIndex
 
 from drepm_pyg.nn import BehaviorEncoder
+from drepm_pyg.nn.conv import LightGCNConv
+from drepm_pyg.typing import Adj, OptTensor
 from tests import toy
 
 
@@ -232,6 +234,49 @@ def test_rows_follow_what_a_subclass_or_a_hook_makes_of_the_tables(change: type[
     plain = BehaviorEncoder(toy.USERS, toy.ITEMS, 4)
     plain.load_state_dict(encoder.state_dict())
     torch.testing.assert_close(rows.user, 2 * plain.at(edge_index, user, item).user)
+
+
+class DoubledMessages(LightGCNConv):
+    def message(self, x_j: Tensor, edge_weight: OptTensor) -> Tensor:
+        return 2 * super().message(x_j, edge_weight)
+
+
+class FirstTargets(nn.Module):
+    """A layer that knows plain edges alone: every node gets its source of the smallest id."""
+
+    def forward(self, x: tuple[Tensor, Tensor], edge_index: Tensor) -> Tensor:
+        first = x[1].new_full((len(x[1]),), len(x[0]) - 1, dtype=torch.long)
+        return x[0][first.scatter_reduce(0, edge_index[1], edge_index[0], "amin")]
+
+
+@pytest.mark.parametrize("form", ["pairs", "EdgeIndex", "adj_t"])
+def test_a_convolution_of_ones_own_is_given_the_pairs(form: str) -> None:
+    edge_index = toy.toy_data()["user", "interacts", "item"].edge_index
+    adj: Adj = edge_index
+    if form == "EdgeIndex":
+        adj = EdgeIndex(edge_index, sparse_size=(toy.USERS, toy.ITEMS))
+    elif form == "adj_t":
+        adj = torch.sparse_coo_tensor(edge_index.flip(0), torch.ones(edge_index.size(1)), (toy.ITEMS, toy.USERS))
+    encoder = BehaviorEncoder(toy.USERS, toy.ITEMS, 4, 1, readout="last")
+    plain = encoder(edge_index)
+    user, item = torch.tensor([7, 7, 0]), torch.tensor([10, 2])
+    for readout in ("last", "mean"):
+        encoder.readout, encoder.conv = readout, DoubledMessages()
+        tables, rows = encoder(adj), encoder.at(adj, user, item)
+        egos = encoder.user_embedding.weight, encoder.item_embedding.weight
+        for table, layer, ego in zip(tables, plain, egos, strict=True):
+            torch.testing.assert_close(table, 2 * layer if readout == "last" else (ego + 2 * layer) / 2)
+        torch.testing.assert_close((rows.user, rows.item), (tables[0][user], tables[1][item]))
+    encoder.readout, encoder.conv = "last", LightGCNConv(normalize=False)
+    torch.testing.assert_close(
+        encoder(adj)[0], torch.zeros_like(egos[0]).index_add(0, edge_index[0], egos[1][edge_index[1]])
+    )
+    if form == "adj_t":
+        return
+    encoder.readout, encoder.conv = "last", FirstTargets()
+    for side, (table, ego) in enumerate(zip(encoder(adj), reversed(egos), strict=True)):
+        for node in edge_index[side].tolist():
+            assert torch.equal(table[node], ego[edge_index[1 - side][edge_index[side] == node].min()])
 
 
 @pytest.mark.errors
