@@ -2,6 +2,7 @@
 
 import pickle
 import threading
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -28,7 +29,7 @@ _HEADERS = threading.Lock()
 #: What the readers raise for bytes that are no such file; unpickling may fail in any of the last three ways.
 _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError),
-    *(LookupError, AttributeError, TypeError),
+    *(LookupError, AttributeError, TypeError, tokenize.TokenError),
 )
 
 
@@ -111,6 +112,11 @@ def _save_npz(file: BinaryIO, arrays: Arrays) -> None:
 
 
 def _load_pt(file: BinaryIO, name: str, keys: list[str]) -> Arrays:
+    if zipfile.is_zipfile(file):  # torch writes check sums and does not look at them
+        damaged = zipfile.ZipFile(file).testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"the check sum of '{damaged}' does not fit")
+    file.seek(0)
     content = torch.load(file, map_location="cpu", weights_only=True)
     tensors = content if isinstance(content, dict) else {}
     edge_index = tensors.get("edge_index")
@@ -135,7 +141,7 @@ def _save_pt(file: BinaryIO, arrays: Arrays) -> None:
 def _load_parquet(file: BinaryIO, name: str, keys: list[str]) -> Arrays:
     from pyarrow.parquet import ParquetFile
 
-    table = ParquetFile(file)
+    table = ParquetFile(file, page_checksum_verification=True)
     _check_keys(name, keys, table.schema_arrow.names)
     columns = table.read(columns=keys)
     return {key: columns[key].to_numpy() for key in keys}
@@ -145,7 +151,7 @@ def _save_parquet(file: BinaryIO, arrays: Arrays) -> None:
     from pyarrow import table
     from pyarrow.parquet import write_table
 
-    write_table(table(arrays), file)
+    write_table(table(arrays), file, write_page_checksum=True)
 
 
 #: By suffix.

@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -118,13 +119,24 @@ class TestErrors:
         with pytest.raises(CorruptFileError, match=r"'g.npz' cannot be read as an npz file .* Was it truncated"):
             read_graph(path, num_nodes=99)
 
-    def test_flipped_bytes(self, tmp_path: Path) -> None:
-        path = self.write(tmp_path, row=np.arange(99), col=np.arange(99))
+    @pytest.mark.parametrize("suffix", SUFFIXES)
+    @pytest.mark.parametrize("place", [0.3, 0.5, 0.7])
+    def test_flipped_bytes(self, tmp_path: Path, suffix: str, place: float, generator: torch.Generator) -> None:
+        path = path_of(tmp_path, suffix)
+        write_graph(path, torch.randint(9999, (2, 9999), generator=generator))
         content = bytearray(path.read_bytes())
-        content[300] ^= 0xFF
+        content[int(place * len(content))] ^= 1  # an id that is as good as any
         path.write_bytes(content)
-        with pytest.raises(CorruptFileError, match=r"'g.npz' cannot be read"):
-            read_graph(path, num_nodes=99)
+        with pytest.raises(CorruptFileError, match=rf"'g\{suffix}' cannot be read"):
+            read_graph(path, num_nodes=9999)
+
+    def test_a_header_that_is_no_python(self, tmp_path: Path) -> None:
+        header = b"{'descr': '<i8', 'fortran_order': False, 'shape': (3,, ((('}\n"
+        with zipfile.ZipFile(tmp_path / "g.npz", "w") as archive:
+            for key in ("row", "col"):
+                archive.writestr(f"{key}.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+        with pytest.raises(CorruptFileError, match=r"'g.npz' cannot be read as an npz file"):
+            read_graph(tmp_path / "g.npz", num_nodes=3)
 
     @pytest.mark.parametrize("suffix", SUFFIXES)
     @pytest.mark.parametrize("size", [0, 10, -20])
