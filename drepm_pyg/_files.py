@@ -1,11 +1,19 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and what is raised where they hold something else."""
 
+import tokenize
 import uuid
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replaced"]
+__all__ = ["NO_ARCHIVE", "NO_ARRAY", "replaced"]
+
+#: What NumPy raises for bytes that are no array; their header is read as a line of Python.
+NO_ARRAY = (ValueError, TypeError, EOFError, OSError, SyntaxError, tokenize.TokenError)
+#: The same for an archive of arrays.
+NO_ARCHIVE = (*NO_ARRAY, zipfile.BadZipFile, zlib.error, LookupError, RuntimeError)
 
 
 @contextmanager

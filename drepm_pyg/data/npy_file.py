@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from drepm_pyg._checks import CorruptFileError
+from drepm_pyg._files import NO_ARRAY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +34,7 @@ def map_array(path: str | os.PathLike[str]) -> "NDArray[Any]":
     try:
         array: NDArray[Any] = np.load(file, mmap_mode="c", allow_pickle=False)
         return array
-    except (ValueError, EOFError, OSError, TypeError) as error:
+    except NO_ARRAY as error:
         if "Python objects" in str(error):
             raise CorruptFileError(
                 f"'{file}' holds Python objects. Save numbers: numpy.save(..., x.astype('f4'))."

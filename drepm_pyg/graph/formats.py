@@ -2,9 +2,7 @@
 
 import pickle
 import threading
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from drepm_pyg._checks import CorruptFileError, require
+from drepm_pyg._files import NO_ARCHIVE
 
 __all__ = ["FORMATS", "Format", "as_array", "is_graph_file"]
 
@@ -26,11 +25,8 @@ _WEIGHT, _PYG_WEIGHT = "weight", "edge_weight"
 #: NumPy parses headers by `ast`, which in CPython 3.11 may fail in two threads at once (SystemError).
 _HEADERS = threading.Lock()
 
-#: What the readers raise for bytes that are no such file; unpickling may fail in any of the last three ways.
-_UNREADABLE = (
-    *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError),
-    *(LookupError, AttributeError, TypeError, tokenize.TokenError),
-)
+#: What the readers raise for bytes that are no such file; unpickling may fail in many ways.
+_UNREADABLE = (*NO_ARCHIVE, pickle.UnpicklingError, AttributeError)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,11 @@ def save_half(file: Path) -> None:
     file.write_bytes(whole[: len(whole) // 2])
 
 
+def save_no_python(file: Path) -> None:
+    np.save(file, np.ones(8))
+    file.write_bytes(file.read_bytes().replace(b"(8,)", b"((8,"))
+
+
 @pytest.mark.parametrize(
     ("make", "text"),
     [
@@ -36,8 +41,9 @@ def save_half(file: Path) -> None:
         (lambda file: file.write_bytes(b""), "x.npy' is no .npy file. Pass one array"),
         (save_objects, r"x.npy' holds Python objects. Save numbers: numpy.save\(..., x.astype\('f4'\)\)"),
         (save_half, r"x.npy' cannot be read as a .npy array \(.*\). Was the file truncated\?"),
+        (save_no_python, r"x.npy' cannot be read as a .npy array \(.*\). Was the file truncated\?"),
     ],
-    ids=["text", "empty", "objects", "half"],
+    ids=["text", "empty", "objects", "half", "no Python"],
 )
 def test_what_holds_no_array_is_refused(make: Callable[[Path], object], text: str, tmp_path: Path) -> None:
     make(tmp_path / "x.npy")

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drepm_pyg._checks import CorruptFileError
-from drepm_pyg._files import replaced
+from drepm_pyg._files import NO_ARCHIVE, replaced
 
 __all__ = ["read_arrays", "write_arrays"]
 
@@ -24,11 +23,14 @@ def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
     """The arrays by name.
 
     Raises:
-        CorruptFileError: where the file is truncated.
+        FileNotFoundError: where there is no such file.
+        CorruptFileError: where the file is truncated or damaged.
     """
     try:
         # Opened here, as NumPy leaves a file open that it cannot read.
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (BadZipFile, EOFError, ValueError) as error:
+    except FileNotFoundError:
+        raise
+    except NO_ARCHIVE as error:
         raise CorruptFileError(f"'{file}' cannot be read ({error}). Was the file truncated?") from error
