@@ -29,7 +29,7 @@ class Shortlist:
     """
 
     block: slice
-    index: NDArray[np.int64]
+    index: NDArray[np.integer]
     score: NDArray[np.float64]
     slack: NDArray[np.float64]
     ceiling: NDArray[np.float64]

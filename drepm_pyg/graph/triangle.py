@@ -91,7 +91,7 @@ class _Tiles:
         self.index = torch.zeros(self.best.shape, dtype=torch.int32)
         self.scores = large_empty(self.at_once * self.side, self.side)
 
-    def lists(self, read: _Read, factor: Float[Tensor, " C"] | None) -> Iterator[Shortlist]:
+    def lists(self, read: _Read, factor: Float[Tensor, " N"] | None) -> Iterator[Shortlist]:
         """A shelf of rows among themselves, then with all that come after it; those before it had it then."""
         for shelf in slices(0, self.size, self.shelf):
             rows = read(shelf)
@@ -116,7 +116,7 @@ class _Tiles:
         other: slice,
         y: Float[Tensor, "C F"],
         z: Float[Tensor, "R F"],
-        factor: Float[Tensor, " C"] | None,
+        factor: Float[Tensor, " N"] | None,
     ) -> None:
         """Scores of the rows ``other`` with those of one tile, ``own``; both may choose."""
         stack = -(-len(z) // self.side)
