@@ -10,7 +10,7 @@ __all__ = ["MostPopular"]
 
 
 class MostPopular(RecommenderModel):
-    r"""Rank the items by their number of training interactions.
+    r"""Rank the items by the number of users who interacted with them in training.
 
     .. math:: \hat{y}_{ui} = |\{v : (v, i) \in \mathcal{E}\}|
 
@@ -26,6 +26,7 @@ class MostPopular(RecommenderModel):
 
     def forward(self, data: HeteroData) -> Representations:
         """Tables of width 1: ones for the users, counts for the items."""
-        item = data[USER_ITEM].edge_index[1]
+        user, item = data[USER_ITEM].edge_index
+        item = (user * self.num_items + item).unique() % self.num_items  # a pair that stands twice counts once
         counts = torch.bincount(item, minlength=self.num_items).to(torch.get_default_dtype())
         return Representations(counts.new_ones(self.num_users, 1), counts.unsqueeze(1))

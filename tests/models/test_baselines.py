@@ -67,7 +67,7 @@ def test_lightgcn_is_the_papers(num_layers: int) -> None:
 
 
 def test_most_popular_scores_are_training_counts() -> None:
-    data = toy.with_edges(2, 3, torch.tensor([[0, 0, 1], [0, 2, 2]]), {})
+    data = toy.with_edges(2, 3, torch.tensor([[0, 0, 1, 0, 0], [0, 2, 2, 0, 0]]), {})  # one pair stands three times
     data["user", "interacts", "item"].test_edge_label_index = torch.tensor([[1], [1]])
     assert MostPopular.from_data(data).score(data, torch.tensor([1, 0])).tolist() == [[1, 0, 2], [1, 0, 2]]
 
