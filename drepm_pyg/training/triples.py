@@ -29,7 +29,8 @@ def _order(count: int, generator: torch.Generator) -> Int[Tensor, " E"]:
     if count <= _CACHED or device.type != "cpu":
         return torch.randperm(count, generator=generator, device=device)
     # Sorted by digits. Two numbers are equal with a chance of 2^-31; the first one then stays the first.
-    return torch.empty(count, dtype=torch.int32).random_(generator=generator).sort(stable=True).indices
+    numbers = torch.empty(count, dtype=torch.int32, device=device).random_(generator=generator)
+    return numbers.sort(stable=True).indices
 
 
 class EpochTriples:

@@ -76,3 +76,14 @@ def test_positive_and_negative_zero_are_equal() -> None:
     scores = -torch.arange(1000.0)[None]  # -0.0 in front
     scores[0, 900] = 0.0
     assert largest(scores, 3)[1].tolist() == [[0, 900, 1]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_scores_stay_where_they_are_whatever_the_default_device_is(
+    dtype: torch.dtype, generator: torch.Generator
+) -> None:
+    scores = torch.randn(5, 1000, generator=generator, dtype=dtype)
+    with torch.device("meta"):
+        values, ids = largest(scores, 10)
+    assert ids.tolist() == [plain(row, 10) for row in scores.tolist()]
+    assert torch.equal(values, scores.gather(1, ids))

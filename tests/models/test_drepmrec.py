@@ -160,6 +160,28 @@ def test_loss_is_the_papers_term_by_term(data: HeteroData) -> None:
     assert output.total.item() == pytest.approx(sum(factor[n] * expected[n] for n in factor), rel=1e-9)
 
 
+def test_gradients_are_those_of_the_papers_loss(data: HeteroData, generator: torch.Generator) -> None:
+    """Along random directions of each parameter, by central differences of the NumPy loss."""
+    model, batch, step = build(data, alpha=0.4, beta=0.3, gamma=0.5, reg=0.1), toy.toy_batch(data), 1e-5
+    factor = {"bpr": 1.0, "intra": 0.4, "inter": 0.3, "sss": 0.5, "reg": 0.1}
+    model.loss(data, batch).total.backward()
+
+    def loss() -> float:
+        return sum(factor[name] * value for name, value in Paper(model, data).parts(batch).items())
+
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        for _ in range(2):
+            direction = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+            with torch.no_grad():
+                parameter.add_(direction, alpha=step)
+                above = loss()
+                parameter.sub_(direction, alpha=2 * step)
+                slope = (above - loss()) / (2 * step)
+                parameter.add_(direction, alpha=step)
+            assert float((parameter.grad * direction).sum()) == pytest.approx(slope, rel=1e-6, abs=1e-9), name
+
+
 @pytest.mark.parametrize(
     ("argument", "value", "attribute"),
     [

@@ -1,5 +1,9 @@
 """Recommender: answers against dense NumPy, fold-in and cold start by hand, what a model without tables can do."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -137,6 +141,33 @@ def test_what_evaluate_ranks_by_is_recommended_by(data, tables, embedding):
     best = Recommender(model, data).recommend(range(toy.USERS), k=3, exclude_seen=False)
     assert best.ids.tolist() == scores.sort(descending=True).indices[:, :3].tolist()
     assert (model.training, model.frozen.training) == (True, False)
+
+
+class Slow(torch.nn.Module):
+    """Notes its mode when an answer is ready; user 0's comes first."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked, self.modes = threading.Event(), []
+
+    def score(self, data, user):
+        self.asked.set()
+        time.sleep(0.05 + 0.1 * int(user[0]))
+        self.modes.append(self.training)
+        return torch.zeros(len(user), toy.ITEMS)
+
+
+def test_a_model_that_several_threads_ask_stays_in_evaluation_mode(data):
+    """What ends first would put it into training mode under the other one."""
+    model = Slow()
+    recommender = Recommender(model, data)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(recommender.recommend, [0], 1)
+        assert model.asked.wait(10)
+        second = pool.submit(recommender.recommend, [1], 1)
+        first.result(), second.result()
+    assert model.modes == [False, False]
+    assert model.training
 
 
 @pytest.mark.errors

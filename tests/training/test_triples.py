@@ -44,6 +44,14 @@ def test_every_order_of_many_pairs_is_as_likely(monkeypatch: pytest.MonkeyPatch)
     assert chi_square < 49.7  # 23 degrees of freedom: exceeded once in 1,000
 
 
+def test_many_pairs_are_shuffled_on_their_device_whatever_the_default_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drepm_pyg.training.triples._CACHED", 3)
+    triples = EpochTriples(toy.toy_data())
+    with torch.device("meta"):
+        batch = next(triples.epoch(0))
+    assert batch.positive.tolist() == next(triples.epoch(0)).positive.tolist()
+
+
 @pytest.mark.errors
 def test_data_without_training_pairs_are_refused_and_stay_as_they_were() -> None:
     with pytest.raises(ValueError, match=r"must have at least one training pair \(got an empty edge_index\)"):
