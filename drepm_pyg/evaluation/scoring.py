@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+from torch.nn import functional as F
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_finite
@@ -14,6 +15,7 @@ from drepm_pyg.typing import Float, Int, Real, Tensor
 
 __all__ = ["HasTables", "Products", "Score", "products", "ranked_by", "scoring"]
 
+_ROWS = 8  # at least, in a product: of fewer, BLAS libraries round some columns otherwise, and equal items do not tie
 _LINE = 64  # scores, of 256 bytes: a product writes rows of other lengths more slowly by a quarter (measured)
 
 
@@ -41,12 +43,12 @@ class Products:
 
     def block(self, rows: Int[Tensor, " B"], used: Float[Tensor, "B2 P"] | None) -> Float[Tensor, "B P"]:
         """The scores of these rows, then -inf, so that rows begin at cache lines; in the memory ``used`` before."""
-        items = len(self.item)
-        if used is None or len(used) < len(rows):
-            used = self.user.new_full((len(rows), -(-items // _LINE) * _LINE), -torch.inf)
-        block = used[: len(rows)]
-        torch.mm(self.user.index_select(0, rows), self.item.T, out=block[:, :items])
-        return block
+        items, count = len(self.item), max(len(rows), _ROWS)
+        if used is None or len(used) < count:
+            used = self.user.new_full((count, -(-items // _LINE) * _LINE), -torch.inf)
+        x = F.pad(self.user.index_select(0, rows), (0, 0, 0, count - len(rows)))
+        torch.mm(x, self.item.T, out=used[:count, :items])
+        return used[: len(rows)]
 
 
 Score = Products | Callable[[Int[Tensor, " B"]], Float[Tensor, "B I"]]

@@ -27,7 +27,17 @@ def test_a_row_without_candidates_is_padded() -> None:
     assert best.scores[0, 1:].tolist() == [-math.inf] * 2
 
 
-@pytest.mark.parametrize("num_items", [23, 401], ids=["one panel", "four panels, the last not full"])
+@pytest.mark.parametrize("num_items", [37, 401, 1003])
+def test_equal_items_tie_however_few_users_are_asked_for(generator: torch.Generator, num_items: int) -> None:
+    for width in (64, 37, 100):
+        user, item = torch.randn(9, width, generator=generator), torch.randn(1, width, generator=generator)
+        for first in range(9):
+            for count in (1, 2, 3):
+                best = topk(user[first : first + count], item.repeat(num_items, 1), 5)
+                assert best.ids.tolist() == [[0, 1, 2, 3, 4]] * len(best.ids)
+
+
+@pytest.mark.parametrize("num_items", [23, 401], ids=["whole rows", "by a threshold"])
 @pytest.mark.parametrize("batch_size", [None, 1, 5, 100])
 def test_excluded_pairs_never_appear_and_blocks_do_not_matter(
     generator: torch.Generator, batch_size: int | None, num_items: int
