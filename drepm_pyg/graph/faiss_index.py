@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "faiss_installed",
     "filled",
     "given_index",
+    "innermost",
     "load_faiss",
     "load_faiss_for",
     "measure_of",
@@ -180,13 +182,32 @@ def shared_out(faiss: Any, device: torch.device) -> bool:
     return device.index is None and int(faiss.get_num_gpus()) > 1
 
 
-def filled(space: Space, index: Any) -> Any:
+def innermost(faiss: Any, index: Any) -> Iterator[Any]:
+    """The indexes that search, inside of transforms, refinements, shards and replicas."""
+    inner = faiss.downcast_index(index)
+    if isinstance(inner, faiss.IndexPreTransform | faiss.IndexIDMap):
+        yield from innermost(faiss, inner.index)
+    elif isinstance(inner, faiss.IndexRefine):
+        yield from innermost(faiss, inner.base_index)
+    elif isinstance(inner, faiss.IndexShards | faiss.IndexReplicas):
+        for part in range(inner.count()):
+            yield from innermost(faiss, inner.at(part))
+    else:
+        yield inner
+
+
+def filled(faiss: Any, space: Space, index: Any) -> Any:
     """The index with all base rows in it.
 
     Raises:
         ValueError: if it does not take them, such as an 'IDMap', which wants ids, or an 'NSG', which wants many.
     """
+    # What an NSG is built from has room for so many of each row's neighbours; where it stays empty, FAISS now and then
+    # ends the process (seen up to 160 rows).
+    least = 2 * max((part.nndescent_L for part in innermost(faiss, index) if hasattr(part, "nndescent_L")), default=0)
     try:
+        if len(space.base) < least:
+            raise RuntimeError(f"it may fail to build the graph of fewer than {least} rows")
         for block in blocks_of(len(space.base), space.width, space.block_bytes):
             index.add(as_taken(index, vectors(space, space.base[block])))
     except RuntimeError as error:

@@ -1,6 +1,6 @@
 """Shortlists from FAISS, and how far its approximate indexes look."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from drepm_pyg.graph.faiss_index import (
     as_taken,
     filled,
     given_index,
+    innermost,
     load_faiss_for,
     named_index,
     native_vectors,
@@ -70,21 +71,24 @@ class FaissSearch:
         if self._holds_nodes:
             self._index = built
         elif self.device.type == "cpu":
-            self._index = filled(space, built)
+            self._index = filled(self._faiss, space, built)
         elif shared_out(self._faiss, self.device):
-            self._index = on_gpu(self._faiss, filled(space, built), self.device)  # shards take rows in one go alone
+            # Shards take rows in one go alone.
+            self._index = on_gpu(self._faiss, filled(self._faiss, space, built), self.device)
         else:
-            self._index = filled(space, on_gpu(self._faiss, built, self.device))
+            self._index = filled(self._faiss, space, on_gpu(self._faiss, built, self.device))
+        inside = list(innermost(self._faiss, self._index))
         # Distances of whole vectors need no candidates to spare: they rank as the exact scores do but for rounding.
-        full = self.name in ("flat", "ivf", "hnsw", "nsg") or self.name.endswith("Flat") or not isinstance(index, str)
+        full = all("Flat" in type(part).__name__ and part.d >= self._index.d for part in inside)
         self._widening = 1 if full else _COMPRESSED
         self.spare = self.exact or self._holds_nodes or not full
-        self._knobs = list(_knobs(self._faiss, self._index))
+        self._knobs = list(_knobs(inside))
         self._limit = self._furthest()
         if self.name in ("ivf", "ivfpq"):
             self._set(min(self._limit, 8 + self._limit // 16))
         elif self.name in ("hnsw", "nsg"):
-            self._set(max(64, 4 * count))
+            # An NSG that is to look at more vectors than it holds seeks others without end.
+            self._set(min(int(self._index.ntotal), max(64, 4 * count)))
 
     @property
     def parameters(self) -> dict[str, int]:
@@ -170,25 +174,18 @@ class FaissSearch:
             setattr(holder, name, min(effort, int(holder.nlist)) if name == "nprobe" else effort)
 
 
-def _knobs(faiss: Any, index: Any) -> Iterator[tuple[Any, str]]:
-    """What decides how far an index looks, by object and attribute: its lists to probe, or the breadth of its walk.
+def _knobs(inside: Iterable[Any]) -> Iterator[tuple[Any, str]]:
+    """What decides how far indexes look, by object and attribute: their lists to probe, or the breadth of their walk.
 
     Shards and replicas have one each.
     """
-    inner = faiss.downcast_index(index)
-    if isinstance(inner, faiss.IndexPreTransform | faiss.IndexIDMap):
-        yield from _knobs(faiss, inner.index)
-    elif isinstance(inner, faiss.IndexRefine):
-        yield from _knobs(faiss, inner.base_index)
-    elif isinstance(inner, faiss.IndexShards | faiss.IndexReplicas):
-        for part in range(inner.count()):
-            yield from _knobs(faiss, inner.at(part))
-    elif hasattr(inner, "nprobe"):
-        yield inner, "nprobe"
-    elif hasattr(inner, "hnsw"):
-        yield inner.hnsw, "efSearch"
-    elif hasattr(inner, "nsg"):
-        yield inner.nsg, "search_L"
+    for index in inside:
+        if hasattr(index, "nprobe"):
+            yield index, "nprobe"
+        elif hasattr(index, "hnsw"):
+            yield index.hnsw, "efSearch"
+        elif hasattr(index, "nsg"):
+            yield index.nsg, "search_L"
 
 
 def _once(candidate: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -71,7 +71,8 @@ class Format:
             raise
         except _UNREADABLE as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            reason = reason.partition(" If you trust")[0].rstrip(".")  # NumPy's way to load what is unsafe
+            # Without NumPy's and torch's ways to load what is unsafe.
+            reason = reason.partition(" If you trust")[0].partition(" In PyTorch")[0].rstrip(".")
             raise CorruptFileError(
                 f"'{path.name}' cannot be read as {self.name} file ({reason}). Was it truncated?"
             ) from error

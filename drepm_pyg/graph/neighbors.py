@@ -5,10 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from drepm_pyg.graph.blocks import slices
 from drepm_pyg.graph.search import Ranking
 from drepm_pyg.graph.ties import Ties
 
 __all__ = ["Neighbors", "check_k", "choose", "nearest", "without_itself"]
+
+_NODES = 4096  # at a time, as tables of all candidates take several times what the graph does
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,12 @@ def choose(
         loop: whether a node is its own neighbour.
     """
     index, score = _expand(ranking, offered, min(k + 1, len(offered.members)))
-    return nearest(index[place], score[place], nodes, own, k, loop=loop)
+    found = Neighbors(nodes, np.empty((len(nodes), k), np.int64), np.empty((len(nodes), k)))
+    for block in slices(0, len(nodes), _NODES):
+        near = index[place[block]], score[place[block]]
+        part = nearest(*near, nodes[block], own[block], k, loop=loop)
+        found.index[block], found.score[block] = part.index, part.score
+    return found
 
 
 def nearest(
@@ -105,6 +113,8 @@ def without_itself(index: NDArray[np.int64], centres: NDArray[np.int64], count: 
 
 def _expand(ranking: Ranking, offered: Ties, count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The best ``count`` nodes of every centre, from its best classes."""
+    if len(offered.members) == len(offered) == np.count_nonzero(offered.size):  # a node each
+        return offered.members[ranking.index], ranking.score
     several, listed = (offered.size[ranking.index] > 1).any(axis=1), ranking.index.shape[1]
     shape = (len(ranking.index), count)
     node, score = np.empty(shape, np.int64), np.empty(shape)

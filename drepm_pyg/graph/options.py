@@ -101,7 +101,10 @@ class Options:
                 "'mutual' must be False for symmetric='union' (got True): one drops edges, the other adds."
             )
         if self.min_similarity is not None and self.metric == "l2":
-            raise ValueError("'min_similarity' is no limit for metric='l2'. Pass 'radius', the largest distance.")
+            raise ValueError(
+                f"'min_similarity' is no limit for metric='l2' (got {self.min_similarity}). Pass 'radius', the largest "
+                "distance."
+            )
         if self.radius is not None and self.metric != "l2":
             raise ValueError(f"'radius' is a distance, for metric='l2' (got {self.metric!r}). Pass 'min_similarity'.")
         if self.radius is not None and not self.radius >= 0:

@@ -18,7 +18,8 @@ class KNNInfo:
         exact: whether the route promises the exact graph.
         device: where the products were computed.
         seconds: wall time of the search; the rows are read and measured before.
-        recall: share of the exact neighbours that were found, on a sample, where measured; None where not.
+        recall: share of the exact neighbours that were found, on a sample, where measured; None where not. Equal rows
+            count as one.
         rescored: pairs scored again in float64.
         searched_again: rows whose candidates could not decide, compared with all others in float64.
         parameters: how far an approximate index looked, such as ``{'nprobe': 16}``.

@@ -47,6 +47,33 @@ def test_a_row_that_an_index_misses_stands_where_it_ranks(generator: torch.Gener
     assert (distance.view(400, 5).diff(dim=1) >= 0).all()
 
 
+@pytest.mark.usefixtures("faiss")
+@pytest.mark.parametrize("index", ["hnsw", "nsg"])
+def test_a_walk_is_no_broader_than_the_rows(x: Tensor, index: str) -> None:
+    """Of fewer rows than it is to look at, an NSG would seek others without end."""
+    edge_index, info = knn_graph(x[:300], 60, index=index, return_info=True)
+    assert next(iter(info.parameters.values())) <= 300
+    assert overlap(edge_index, knn_graph(x[:300], 60), 300) > 0.95
+
+
+@pytest.mark.parametrize("factory", ["SQ4", "IVF8,PQ4x4np", "PCA4,Flat"])
+def test_a_code_leaves_as_many_candidates_to_be_scored_however_it_is_given(x: Tensor, faiss, factory: str) -> None:
+    unit = torch.nn.functional.normalize(x).numpy()
+    given = faiss.index_factory(16, factory, faiss.METRIC_INNER_PRODUCT)
+    given.train(unit)
+    exact = knn_graph(x, 5)
+    by_name, by_index = (overlap(knn_graph(x, 5, index=index), exact, 600) for index in (factory, given))
+    assert by_name == pytest.approx(by_index, abs=0.03)
+
+
+@pytest.mark.usefixtures("faiss")
+def test_a_refinement_is_no_reason_for_fewer_candidates(x: Tensor) -> None:
+    plain, refined = (
+        overlap(knn_graph(x, 5, index=index), knn_graph(x, 5), 600) for index in ("PQ4x4np", "PQ4x4np,RFlat")
+    )
+    assert refined >= plain - 0.01
+
+
 def test_agrees_with_a_plain_flat_index(x: Tensor, faiss) -> None:
     unit = np.ascontiguousarray(torch.nn.functional.normalize(x).numpy())
     plain = faiss.IndexFlatIP(16)
@@ -168,6 +195,12 @@ class TestErrors:
     def test_too_few_rows_for_the_graph_of_an_index(self, x: Tensor) -> None:
         with pytest.raises(ValueError, match=r"must take 50 distinct rows.* \(got IndexNSG.*index='exact'"):
             knn_graph(x[:50], 5, index="nsg")
+
+    @pytest.mark.usefixtures("faiss")
+    @pytest.mark.parametrize("index", ["nsg", "PCA8,NSG16,Flat"])
+    def test_so_few_rows_that_faiss_may_end_the_process(self, x: Tensor, index: str) -> None:
+        with pytest.raises(ValueError, match=r"must take 120 distinct rows.*fewer than 228 rows.*index='exact'"):
+            knn_graph(x[:120], 5, metric="l2", index=index)
 
     @pytest.mark.parametrize(
         ("shift", "given"), [(1000, r"\(got 1\d\d\d to 1\d\d\d\)"), (-700, r"\(got -\d\d\d to -\d\d\d\)")]

@@ -241,7 +241,10 @@ class TestErrors:
             with pytest.raises(TypeError, match=r"'path' must be a path \(got 3, a int\)"):
                 call()
 
-    def test_nobody_is_told_to_load_what_is_unsafe(self, tmp_path: Path) -> None:
-        (tmp_path / "g.npz").write_bytes(pickle.dumps([1]))
-        with pytest.raises(CorruptFileError, match=r"'g.npz' cannot be read as an npz file \([^`]*\). Was it trunc"):
-            read_graph(tmp_path / "g.npz", num_nodes=2)
+    @pytest.mark.parametrize(("suffix", "content"), [(".npz", pickle.dumps([1])), (".pt", b"garbage\n")])
+    def test_nobody_is_told_to_load_what_is_unsafe(self, tmp_path: Path, suffix: str, content: bytes) -> None:
+        (tmp_path / f"g{suffix}").write_bytes(content)
+        with pytest.raises(
+            CorruptFileError, match=rf"'g\{suffix}' cannot be read as an? \w+ file \([^`]*\). Was it trunc"
+        ):
+            read_graph(tmp_path / f"g{suffix}", num_nodes=2)

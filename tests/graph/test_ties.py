@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drepm_pyg.graph import knn_graph, neighbors
 from drepm_pyg.graph.inner import inner_products, row_marks, squared_norms
 from drepm_pyg.graph.rows import FeatureRows
 from drepm_pyg.graph.ties import Ties
@@ -76,3 +77,13 @@ def test_labels_are_classes_in_the_order_of_the_nodes() -> None:
     assert ties.members.tolist() == [1, 4, 3, 8]
     assert ties.start.tolist() == [0, 2, 3, 4]
     assert ties.first.tolist() == [1, 3, 8]
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_neighbours_are_chosen_the_same_however_many_nodes_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, loop: bool
+) -> None:
+    x = torch.randn(90, 4, generator=torch.Generator().manual_seed(0)).repeat(2, 1)[:130]
+    whole = knn_graph(x, 9, loop=loop)
+    monkeypatch.setattr(neighbors, "_NODES", 7)
+    assert knn_graph(x, 9, loop=loop).equal(whole)
