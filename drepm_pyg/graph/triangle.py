@@ -94,18 +94,22 @@ class _Tiles:
     def lists(self, read: _Read, factor: Float[Tensor, " N"] | None) -> Iterator[Shortlist]:
         """A shelf of rows among themselves, then with all that come after it; those before it had it then."""
         for shelf in slices(0, self.size, self.shelf):
-            rows = read(shelf)
-            inside = [(own, rows[own.start - shelf.start : own.stop - shelf.start]) for own in self._tiles(shelf)]
+            yield from self._shelf_lists(shelf, read, factor)
+
+    def _shelf_lists(self, shelf: slice, read: _Read, factor: Float[Tensor, " N"] | None) -> Iterator[Shortlist]:
+        """The rows of a shelf, which are let go before the next ones are read."""
+        rows = read(shelf)
+        inside = [(own, rows[own.start - shelf.start : own.stop - shelf.start]) for own in self._tiles(shelf)]
+        for own, y in inside:
+            self._multiply(own, own, y, y, factor)
+            for other in slices(own.stop, shelf.stop, self.at_once * self.side):
+                self._multiply(own, other, y, rows[other.start - shelf.start : other.stop - shelf.start], factor)
+        for other in slices(shelf.stop, self.size, self.at_once * self.side):
+            z = read(other)
             for own, y in inside:
-                self._multiply(own, own, y, y, factor)
-                for other in slices(own.stop, shelf.stop, self.at_once * self.side):
-                    self._multiply(own, other, y, rows[other.start - shelf.start : other.stop - shelf.start], factor)
-            for other in slices(shelf.stop, self.size, self.at_once * self.side):
-                z = read(other)
-                for own, y in inside:
-                    self._multiply(own, other, y, z, factor)
-            for own, _ in inside:
-                yield self.bounds.shortlist(own, self.best[own], self.index[own])
+                self._multiply(own, other, y, z, factor)
+        for own, _ in inside:
+            yield self.bounds.shortlist(own, self.best[own], self.index[own])
 
     def _tiles(self, rows: slice) -> Iterator[slice]:
         return slices(rows.start, rows.stop, self.side)

@@ -1,6 +1,7 @@
 """The graph of nearest neighbours among users, whose features are the mean of their items' (DRepMRec, Eq. 5)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal, Unpack, overload
 
 import numpy as np
@@ -19,6 +20,8 @@ from drepm_pyg.graph.rows import FeatureRows, Features, check_matrix, present
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["user_knn_graph", "user_knn_graph_of"]
+
+_PAIR_BYTES = 160  # that a pair takes while its user's items are counted and compared, and as an entry then (measured)
 
 
 @overload
@@ -204,7 +207,10 @@ def user_knn_graph_of(
     weight = _pair_weights(edge_weight, len(user))
     rows = MeanRows(read(), user, item, weight, num_users, block_bytes=options.memory_budget // 16)
     check_k(options.k, len(rows.ties.nodes), loop=options.loop, what="users")
-    found = find(rows, options.k, options.how(x_item, mean_route), loop=options.loop)
+    how = options.how(x_item, mean_route)
+    left = how.memory_budget - _PAIR_BYTES * len(user)
+    how = replace(how, memory_budget=max(how.memory_budget // 2, left))
+    found = find(rows, options.k, how, loop=options.loop)
     return options.finish(x_item, Edges.of(found.neighbors), found.info, found.exponent)
 
 

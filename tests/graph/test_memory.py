@@ -26,14 +26,18 @@ before = peak()
 if kind == "rows":
     graph = knn_graph(x, 10, memory_budget=budget)
 else:
-    graph = user_knn_graph(x, pairs, len(x), 10, memory_budget=budget)
+    if kind == "many users":
+        pairs = torch.stack([torch.randint(0, n, (200_000,), generator=generator) for n in (25_000, len(x))])
+    users = int(pairs[0].max()) + 1
+    before = peak()
+    graph = user_knn_graph(x, pairs, users, 10, memory_budget=budget)
 print(peak() - before - graph.nbytes)
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has another unit elsewhere")
-@pytest.mark.parametrize("kind", ["rows", "users"])
+@pytest.mark.parametrize("kind", ["rows", "users", "many users"])
 def test_the_peak_stays_within_the_budget(kind: str, tmp_path: Path) -> None:
     # All scores would take 256 MB, the rows in float64 16 MB.
     np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((8000, 256)).astype(np.float32))
