@@ -12,9 +12,8 @@ from drepm_pyg.typing import Int, Real, Tensor
 
 __all__ = ["Exclusion", "TopK", "best_of", "check_k", "rank_blocks", "topk"]
 
-_BLOCK_ENTRIES = (
-    3 << 20
-)  # scores a block: 12 MB of float32, which stay in cache while they are selected from (measured)
+#: Scores a block: 12 MB of float32, which stay in cache while they are selected from (measured).
+_BLOCK_ENTRIES = 3 << 20
 
 
 class TopK(NamedTuple):
@@ -137,7 +136,8 @@ def rank_blocks(
         scores = score.block(block, scores) if isinstance(score, Products) else score(block)
         hidden = slice(bounds[number], bounds[number + 1])
         if hidden.start < hidden.stop:
-            scores = scores if isinstance(score, Products) else scores.clone()
+            if not isinstance(score, Products):
+                scores = scores.clone()
             scores[place[hidden] - number * batch_size, item[hidden]] = -torch.inf
         values, ids = largest(scores, k)
         yield block, TopK(values, ids.masked_fill(values == -torch.inf, -1))

@@ -110,6 +110,7 @@ def _descending(value: Float[Tensor, " T"]) -> Int[Tensor, " T"]:
 
 
 def _of_whole_rows(scores: Float[Tensor, "B I"], k: int) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
+    """:func:`largest` without a threshold."""
     # One more than asked for: a tie that crosses the border shows in the last two values.
     values, ids = scores.topk(min(k + 1, scores.size(1)), dim=1)
     tied = (values[:, 1:] == values[:, :-1]).any(dim=1).nonzero().flatten()

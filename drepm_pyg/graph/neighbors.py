@@ -113,7 +113,7 @@ def without_itself(index: NDArray[np.int64], centres: NDArray[np.int64], count: 
 
 def _expand(ranking: Ranking, offered: Ties, count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The best ``count`` nodes of every centre, from its best classes."""
-    if len(offered.members) == len(offered) == np.count_nonzero(offered.size):  # a node each
+    if (offered.size == 1).all():
         return offered.members[ranking.index], ranking.score
     several, listed = (offered.size[ranking.index] > 1).any(axis=1), ranking.index.shape[1]
     shape = (len(ranking.index), count)

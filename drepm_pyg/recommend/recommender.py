@@ -1,7 +1,6 @@
 """The recommender: a trained model's tables, frozen, and the questions one asks of them."""
 
 import os
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -25,8 +24,6 @@ __all__ = ["Recommender"]
 
 History = Int[Tensor, " H"] | Sequence[int] | NDArray[np.integer[Any]]
 Ids = Int[Tensor, " B"] | Sequence[int] | NDArray[np.integer[Any]] | int
-
-_ASKING = threading.RLock()  # a model has its mode back when an answer is ready: no other thread may still ask it
 
 
 class Recommender:
@@ -255,7 +252,7 @@ class Recommender:
         if self._tables is not None:
             yield Products(self._tables.user, self._tables.item)
         else:
-            with _ASKING, scoring(self._model, self._data, name="model") as (score, _):
+            with scoring(self._model, self._data, name="model") as (score, _):
                 yield score
 
     @property

@@ -33,6 +33,19 @@ def test_an_error_leaves_the_mode_as_it_was() -> None:
     assert modes(model) == [True, True]
 
 
+def test_of_blocks_that_overlap_the_last_to_end_gives_the_modes_back() -> None:
+    model = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(3))
+    model[1].eval()
+    before = modes(model)
+    first, second = evaluation_mode(model), evaluation_mode(model)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert modes(model) == [False, False, False]
+    second.__exit__(None, None, None)
+    assert modes(model) == before == [True, True, False]
+
+
 def test_what_is_no_module_is_left_alone() -> None:
     thing = {"training": True}
     with evaluation_mode(thing):

@@ -22,14 +22,13 @@ pairs = torch.stack([torch.arange(3 * len(x)) % len(x), torch.randint(0, len(x),
 some = torch.randn(500, x.shape[1], generator=generator)
 user_knn_graph(some, pairs % 500, 500, 5, index="blocks")  # what is loaded and kept on the first call
 float(np.asarray(x).sum())  # pages of the file count as the process's own
+if kind == "many users":
+    pairs = torch.stack([torch.randint(0, n, (200_000,), generator=generator) for n in (25_000, len(x))])
+users = int(pairs[0].max()) + 1
 before = peak()
 if kind == "rows":
     graph = knn_graph(x, 10, memory_budget=budget)
 else:
-    if kind == "many users":
-        pairs = torch.stack([torch.randint(0, n, (200_000,), generator=generator) for n in (25_000, len(x))])
-    users = int(pairs[0].max()) + 1
-    before = peak()
     graph = user_knn_graph(x, pairs, users, 10, memory_budget=budget)
 print(peak() - before - graph.nbytes)
 """

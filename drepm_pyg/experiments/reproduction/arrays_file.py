@@ -26,11 +26,9 @@ def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
         FileNotFoundError: where there is no such file.
         CorruptFileError: where the file is truncated or damaged.
     """
-    try:
-        # Opened here, as NumPy leaves a file open that it cannot read.
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except FileNotFoundError:
-        raise
-    except NO_ARCHIVE as error:
-        raise CorruptFileError(f"'{file}' cannot be read ({error}). Was the file truncated?") from error
+    with file.open("rb") as stream:  # NumPy leaves a file open that it cannot read
+        try:
+            with np.load(stream, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+        except NO_ARCHIVE as error:
+            raise CorruptFileError(f"'{file}' cannot be read ({error}). Was the file truncated?") from error
