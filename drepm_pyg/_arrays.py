@@ -15,6 +15,7 @@ __all__ = [
     "kept_memory",
     "large_empty",
     "product_into",
+    "return_freed_memory",
     "reuse_freed_memory",
     "transpose_into",
     "transposed",
@@ -104,6 +105,20 @@ def reuse_freed_memory() -> None:
     torch.empty(_REUSED, dtype=torch.uint8)
 
 
+def return_freed_memory() -> None:
+    """Give freed memory back to the system, that of threads, too, before a large table is asked for (glibc alone)."""
+    if _libc is not None:
+        _libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return library if hasattr(library, "gnu_get_libc_version") else None
+
+
+_libc = _glibc()
+
+
 class _KeptMemory:
     """While it is entered, the process keeps what it frees, for tables of any size; then the system gets it back.
 
@@ -114,25 +129,23 @@ class _KeptMemory:
 
     def __init__(self) -> None:
         self._entered, self._lock = 0, threading.Lock()
-        libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-        self._libc = libc if hasattr(libc, "gnu_get_libc_version") else None
 
     def __enter__(self) -> None:
         with self._lock:
             self._entered += 1
-            if self._libc is not None and self._entered == 1:
-                self._libc.mallopt(_MMAP_MAX, 0)  # no piece comes from the system and goes back to it
-                self._libc.mallopt(_TRIM_THRESHOLD, -1)
+            if _libc is not None and self._entered == 1:
+                _libc.mallopt(_MMAP_MAX, 0)  # no piece comes from the system and goes back to it
+                _libc.mallopt(_TRIM_THRESHOLD, -1)
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._entered -= 1
-            if self._libc is not None and self._entered == 0:
+            if _libc is not None and self._entered == 0:
                 # glibc learns no more by itself: it is told what reuse_freed_memory teaches.
-                self._libc.mallopt(_MMAP_MAX, _MMAP_MAX_DEFAULT)
-                self._libc.mallopt(_MMAP_THRESHOLD, _REUSED)
-                self._libc.mallopt(_TRIM_THRESHOLD, 2 * _REUSED)
-                self._libc.malloc_trim(0)
+                _libc.mallopt(_MMAP_MAX, _MMAP_MAX_DEFAULT)
+                _libc.mallopt(_MMAP_THRESHOLD, _REUSED)
+                _libc.mallopt(_TRIM_THRESHOLD, 2 * _REUSED)
+                return_freed_memory()
 
 
 kept_memory = _KeptMemory()

@@ -29,7 +29,7 @@ from drepm_pyg.graph.triangle import triangle_pays, triangle_shortlists
 
 __all__ = ["Found", "How", "Route", "auto_is_exact", "block_bytes", "by_tree", "feature_route", "find", "fits_budget"]
 
-#: An exact way to shortlists, and its name: from the rows, how they are sought, and how many to list.
+#: An exact way to shortlists, and its name: from the rows, how they are sought, and how many of them.
 Route = Callable[[Space, "How", int], tuple[str, Iterable[Shortlist]]]
 
 #: 'auto' is exact up to so many multiply-adds: a quarter of an hour on two cores, seconds on a GPU.
@@ -39,7 +39,7 @@ _AUTO_RECALL = 0.95
 _SAMPLE = 1000
 
 #: Scores whose error takes more than this share of its bound tell that the bound may not hold for others.
-_STRAIN = 0.25
+_STRAIN = 1 / 3
 
 _log = logging.getLogger(__name__)
 
@@ -85,9 +85,10 @@ def block_bytes(memory_budget: int) -> int:
     return max(1 << 16, min(1 << 25, memory_budget // 32))
 
 
-def fits_budget(num_rows: int, width: int, memory_budget: int) -> bool:
-    """Whether rows and their Gram matrix, both in float32, leave room for the blocks that are worked on."""
-    return 4 * num_rows * (num_rows + width) + 6 * block_bytes(memory_budget) <= memory_budget
+def fits_budget(num_rows: int, width: int, memory_budget: int, *, entry_bytes: int = 4) -> bool:
+    """Whether float32 rows and their Gram matrix, of so many bytes an entry, leave room for the blocks worked on."""
+    held = num_rows * (entry_bytes * num_rows + 4 * width)
+    return held + 6 * block_bytes(memory_budget) <= memory_budget
 
 
 def by_tree(space: Space, how: How) -> bool:
@@ -102,8 +103,8 @@ def feature_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Sho
     slack = space.slack(space.norms, unit_roundoff(how.device))
     if space.whole and how.index != "blocks" and (how.index == "gram" or _gram_pays(space, how, count)):
         return "gram", shortlists(gram_blocks(*gram_of(space, how.device)), space, slack, count)
-    if triangle_pays(space, how.device, count):
-        return "blocks", triangle_shortlists(space, slack, count, how.memory_budget)
+    if triangle_pays(space, how.device, with_room(count)):
+        return "blocks", triangle_shortlists(space, slack, with_room(count), how.memory_budget)
     return "blocks", shortlists(product_blocks(space, how.device, how.memory_budget), space, slack, count)
 
 
@@ -111,7 +112,7 @@ def _gram_pays(space: Space, how: How, count: int) -> bool:
     """Whether the whole Gram matrix fits, and serves a second graph or is the only way to half of the products."""
     kept = isinstance(space.rows, FeatureRows) and space.rows.kept is not None
     fits = fits_budget(len(space), space.width, how.memory_budget)
-    return fits and (kept or not triangle_pays(space, how.device, count))
+    return fits and (kept or not triangle_pays(space, how.device, with_room(count)))
 
 
 def find(
@@ -198,7 +199,7 @@ def _searcher(everyone: Space, space: Space, how: How, count: int) -> tuple[Fais
 def _ranked(space: Space, how: How, searcher: FaissSearch | None, count: int, told: str | None) -> tuple[str, Ranking]:
     """The route's name, and the ``count`` best of every centre; for ``told``, if given, the log says what 'auto' is."""
     if searcher is None:
-        name, lists = how.route(space, how, with_room(count))
+        name, lists = how.route(space, how, count)
         if told is not None:
             _log.info("index='auto' is %r, which is exact, for %s", name, told)
     else:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from drepm_pyg.graph.blocks import blocks_of, by_threads, slices
-from drepm_pyg.graph.inner import inner_products, squared_norms
+from drepm_pyg.graph.inner import PairProducts, squared_norms
 from drepm_pyg.graph.metrics import Metric
 from drepm_pyg.graph.rows import FeatureRows
 from drepm_pyg.graph.ties import Ties
@@ -71,8 +71,9 @@ class MeanRows:
         self.degree: NDArray[np.float64] = self.counts.sum(axis=1)
         self._block_bytes = block_bytes
         # By the number of all items, as sums of more columns round otherwise.
-        columns = min(max(_LINE, _CACHED // max(1, len(items.ties))), _PANEL) // _LINE * _LINE
+        columns = 1 << int(np.log2(min(max(_LINE, _CACHED // max(1, len(items.ties))), _PANEL)))
         self.panels = list(slices(0, self.width, columns))
+        self._wide = list(slices(0, self.width, _PANEL // columns * columns))  # several panels, to score pairs by
         self._total = np.zeros(len(self.ties))  # squared norm of the sum, of which the mean is a part
         for block in blocks_of(len(self.ties), columns * torch.get_num_threads(), block_bytes):
             self._measure(block)
@@ -104,19 +105,20 @@ class MeanRows:
         place, bags = place.reshape(2, -1), _Bags(self, ids)
         parts = [place[:, start : start + _PAIRS] for start in range(0, place.shape[1], _PAIRS)]
         known = metric.scale_free and not self._level[ids].any()
+        inner = PairProducts(place[0], place[1], len(ids))
 
         def sums(columns: slice) -> NDArray[np.float64]:
             rows = bags.sums(columns)
             if known:  # but for the inner product
-                return np.concatenate([inner_products(*ends) for ends in _ends(rows, parts)])
+                return inner(rows)
             if not metric.scale_free:
                 rows /= self.degree[ids, None]
             else:  # their squares would vanish
                 rows = np.ldexp(rows, -self._level[ids, None])
             return np.concatenate([metric.sums(*ends) for ends in _ends(rows, parts)], axis=1)
 
-        # Panels are added in their order, whichever thread is done first.
-        total = reduce(np.add, by_threads(sums, self.panels))
+        # Added in the order of the columns, whichever thread is done first.
+        total = reduce(np.add, by_threads(sums, self._wide))
         return metric.of_sums(np.stack([total, *self._total[ids][place]]) if known else total)
 
     def _measure(self, ids: NDArray[np.int64]) -> None:
@@ -137,13 +139,21 @@ class _Bags:
         counts = rows.counts[ids]
         self.item_rows, self.panels = rows.items, rows.panels
         self.item_ids, column = np.unique(counts.indices.astype(np.int64), return_inverse=True)
+        self.num_users = len(ids)
         shape = (len(ids), len(self.item_ids))
         matrix = csr_array((counts.data, column.astype(np.int32), counts.indptr.astype(np.int32)), shape=shape)
         self.blocks = [matrix[start : start + _USERS] for start in range(0, max(1, len(ids)), _USERS)]
 
     def sums(self, columns: slice) -> NDArray[np.float64]:
-        """A panel of columns of the users' weighted sums ``[C, W]``."""
-        return np.concatenate(list(self._sums(columns)))
+        """Some columns of the users' weighted sums ``[C, W]``, whole panels of them."""
+        out = np.empty((self.num_users, columns.stop - columns.start))
+        for panel in self.panels:
+            if columns.start <= panel.start < columns.stop:
+                place, start = slice(panel.start - columns.start, panel.stop - columns.start), 0
+                for part in self._sums(panel):
+                    out[start : start + len(part), place] = part
+                    start += len(part)
+        return out
 
     def squares(self, columns: slice) -> NDArray[np.float64]:
         """What a panel of columns adds to the squared norms ``[C]``."""
@@ -156,7 +166,7 @@ class _Bags:
 
     def level(self) -> NDArray[np.int64]:
         """The exponent of each user's largest entry."""
-        largest = np.zeros(sum(block.shape[0] for block in self.blocks))
+        largest = np.zeros(self.num_users)
         for columns in self.panels:
             np.maximum(largest, np.abs(self.sums(columns)).max(axis=1), out=largest)
         return np.frexp(largest)[1].astype(np.int64)

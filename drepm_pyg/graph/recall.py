@@ -11,7 +11,7 @@ from drepm_pyg.graph.faiss_search import FaissSearch
 from drepm_pyg.graph.neighbors import without_itself
 from drepm_pyg.graph.products import product_blocks, unit_roundoff
 from drepm_pyg.graph.search import Ranking, rank
-from drepm_pyg.graph.shortlist import shortlists, with_room
+from drepm_pyg.graph.shortlist import shortlists
 from drepm_pyg.graph.space import Space
 
 __all__ = ["Sample", "exact_sample", "recall_of", "tune"]
@@ -37,7 +37,7 @@ def exact_sample(space: Space, size: int, count: int, device: torch.device, budg
     place = np.unique(np.linspace(0, len(space.centres) - 1, min(size, len(space.centres))).astype(np.int64))
     some = space.of(space.centres[place])
     slack = some.slack(some.norms, unit_roundoff(device))
-    lists = shortlists(product_blocks(some, device, budget), some, slack, with_room(count))
+    lists = shortlists(product_blocks(some, device, budget), some, slack, count)
     ranking = rank(some, lists, count, score_all=False, budget=budget // 4)
     return Sample(some, _others(ranking.index, some.centres))
 

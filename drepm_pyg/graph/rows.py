@@ -65,7 +65,7 @@ class Rows(Protocol):
         """A point amid the rows, to measure distances from."""
 
     def pair_scores(self, metric: Metric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Exact scores of pairs of rows, each from its two rows alone; there is one pair at least."""
+        """Exact scores of pairs of rows, each from its two rows alone; ``left`` ascends, there is one pair at least."""
 
 
 class FeatureRows:

@@ -1,6 +1,6 @@
 """The exact half of a search: settle in float64 what a shortlist leaves open."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,18 +59,18 @@ def rank(space: Space, lists: Iterable[Shortlist], count: int, *, score_all: boo
     undecided = np.zeros(len(space.centres), dtype=bool)
     waiting: _Waiting | None = None
     for part in lists:
-        if waiting is not None and waiting.full(len(part.index)):
-            _settle(space, waiting, result)
-            waiting = None  # its tables go before others come
+        if waiting is not None and waiting.full(part):
+            waiting.settle(space, result)
+            waiting = None  # its arrays go before others come
         if waiting is None:
-            waiting = _Waiting(part, len(space.centres), budget)
+            waiting = _Waiting(part, len(space.centres), count, budget)
         lower, upper = part.score - part.slack, part.score + part.slack
-        floor = -np.partition(-lower, count - 1, axis=1)[:, count - 1]
+        floor = part.floor(count)
         undecided[part.block] = part.ceiling >= floor
         keep = ~undecided[part.block, None] & (upper >= floor[:, None])
         waiting.add(part, keep, keep if score_all else keep & overlap(lower, upper))
     if waiting is not None:
-        _settle(space, waiting, result)
+        waiting.settle(space, result)
     _search_again(space, np.flatnonzero(undecided), result, budget)
     return result
 
@@ -79,48 +79,57 @@ class _Waiting:
     """Candidates of successive centres that wait to be settled at once: the fewer the calls, the more pairs share a
     row.
 
-    They lie in tables made for all of them: small pieces that stay, amid large ones that go, would keep the allocator
+    They lie in arrays made for all of them: small pieces that stay, amid large ones that go, would keep the allocator
     from using these again.
     """
 
-    def __init__(self, first: Shortlist, num_centres: int, budget: int) -> None:
-        width = first.index.shape[1]
-        self.start = self.stop = first.block.start
-        capacity = max(budget // (_WAITING_BYTES * max(1, width)), len(first.index))
-        shape = (min(capacity, num_centres - self.start), width)
-        self._left = budget
-        self.index = np.empty(shape, np.int64)
-        self.score, self.slack = np.empty(shape), np.empty(shape)
-        self.again = np.empty(shape, dtype=bool)
+    def __init__(self, first: Shortlist, num_centres: int, count: int, budget: int) -> None:
+        rows, width = first.index.shape
+        capacity = max(budget // (_WAITING_BYTES * max(1, width)), rows)
+        size = min(capacity, num_centres - first.block.start) * width
+        self._index, self._again = np.empty(size, np.int64), np.empty(size, dtype=bool)
+        self._score, self._slack = np.empty(size), np.empty(size)
+        self._parts: list[tuple[slice, slice]] = []  # the centres, and where their candidates lie
+        self._count, self._end, self._left = count, 0, budget
 
-    def full(self, more: int) -> bool:
-        """Whether there is no room for so many centres more."""
-        return self._left <= 0 or self.stop + more > self.start + len(self.index)
+    def full(self, part: Shortlist) -> bool:
+        """Whether there is no room for the candidates of a block."""
+        return self._left <= 0 or self._end + part.index.size > len(self._index)
 
     def add(self, part: Shortlist, keep: NDArray[np.bool_], again: NDArray[np.bool_]) -> None:
         """Take in the candidates ``keep`` of a block, of which ``again`` are to be scored again."""
-        place = slice(self.stop - self.start, part.block.stop - self.start)
-        self.index[place], self.slack[place], self.again[place] = part.index, part.slack, again
-        self.score[place] = np.where(keep, part.score, -np.inf)
-        self.stop = part.block.stop
-        self._left -= _WAITING_BYTES * keep.size + _SCORED_BYTES * int(again.sum())
+        # The best stand first, so that behind the last one that is kept many are not.
+        width = max(self._count, int(np.flatnonzero(keep.any(axis=0)).max(initial=-1)) + 1)
+        place = slice(self._end, self._end + len(keep) * width)
+        score = np.where(keep, part.score, -np.inf)
+        tables = (self._index, part.index), (self._score, score), (self._slack, part.slack), (self._again, again)
+        for table, values in tables:
+            table[place].reshape(len(keep), width)[:] = values[:, :width]
+        self._parts.append((part.block, place))
+        self._end = place.stop
+        self._left -= _WAITING_BYTES * len(keep) * width + _SCORED_BYTES * int(again.sum())
 
+    def settle(self, space: Space, result: Ranking) -> None:
+        """Score what is open, and order all."""
+        again = np.flatnonzero(self._again[: self._end])
+        index, before = self._index[again], self._score[again]
+        exact = space.score(np.concatenate(list(self._centres(space))), space.base[index])
+        error, slack = np.abs(exact - before), self._slack[again]
+        strain = np.divide(error, slack, out=np.zeros_like(error), where=slack > 0)
+        result.strain = max(result.strain, float(strain.max(initial=0)))
+        result.rescored += len(exact)
+        self._score[again] = exact
+        for block, place in self._parts:
+            index, score = (table[place].reshape(block.stop - block.start, -1) for table in (self._index, self._score))
+            order = best_first(index, score, self._count)
+            result.index[block] = space.base[np.take_along_axis(index, order, axis=1)]
+            result.score[block] = np.take_along_axis(score, order, axis=1)
 
-def _settle(space: Space, waiting: _Waiting, result: Ranking) -> None:
-    """Score what is open, and order all."""
-    filled = slice(0, waiting.stop - waiting.start)
-    index, score, again = waiting.index[filled], waiting.score[filled], waiting.again[filled]
-    row, _ = np.nonzero(again)
-    exact = space.score(space.centres[row + waiting.start], space.base[index[again]])
-    error, slack = np.abs(exact - score[again]), waiting.slack[filled][again]
-    strain = np.divide(error, slack, out=np.zeros_like(error), where=slack > 0)
-    result.strain = max(result.strain, float(strain.max(initial=0)))
-    result.rescored += len(exact)
-    score[again] = exact
-    order = best_first(index, score, result.index.shape[1])
-    block = slice(waiting.start, waiting.stop)
-    result.index[block] = space.base[np.take_along_axis(index, order, axis=1)]
-    result.score[block] = np.take_along_axis(score, order, axis=1)
+    def _centres(self, space: Space) -> Iterator[NDArray[np.int64]]:
+        """The centre of each candidate that is to be scored again."""
+        for block, place in self._parts:
+            number = self._again[place].reshape(block.stop - block.start, -1).sum(axis=1)
+            yield np.repeat(space.centres[block], number)
 
 
 def best_first(index: NDArray[np.int64], score: NDArray[np.float64], count: int) -> NDArray[np.int64]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from drepm_pyg._arrays import transposed
@@ -13,6 +15,8 @@ from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["Bounds", "Shortlist", "largest", "shortlists", "with_room"]
 
+_WIDER, _WIDENED = 8, 32  # times as many candidates, for so many centres at a time
+_FEW = 1 / 8  # of a block's centres; where more are open, rows may tie, and longer lists leave them open, too
 _CHUNK = 16  # rows per chunk of `largest`: measured; of larger ones too much is gathered, of smaller ones selected
 
 
@@ -33,6 +37,14 @@ class Shortlist:
     score: NDArray[np.float64]
     slack: NDArray[np.float64]
     ceiling: NDArray[np.float64]
+
+    def floor(self, count: int) -> NDArray[np.float64]:
+        """What the ``count`` best of each centre reach ``[B]``."""
+        return -np.partition(self.slack - self.score, count - 1, axis=1)[:, count - 1]
+
+    def undecided(self, count: int) -> NDArray[np.bool_]:
+        """Whether a row left out may be among the ``count`` best ``[B]``."""
+        return self.ceiling >= self.floor(count)
 
 
 class Bounds:
@@ -57,7 +69,7 @@ class Bounds:
             scores.addcmul_(spread[:, None], by)
 
     def shortlist(self, block: slice, found: Float[Tensor, "B T"], index: Int[Tensor, "B T"]) -> Shortlist:
-        """What is listed for the centres ``block``, the best first."""
+        """What is listed for the centres ``block``, the best first; -inf is no score."""
         score, place = found.cpu().numpy().astype(np.float64), index.cpu().numpy()
         error = self._p[block, None] * self._q[place]
         last = score[:, -1] + (self._widest * self._p[block] if self._even else 0.0)
@@ -78,23 +90,36 @@ def shortlists(
     space: Space,
     slack: tuple[NDArray[np.float64], NDArray[np.float64]],
     count: int,
+    listed: int | None = None,
 ) -> Iterator[Shortlist]:
-    """The ``count`` base rows of largest upper bound (or score, where bounds are alike), from blocks of products.
+    """The base rows of largest upper bound (or score, where bounds are alike), from blocks of products.
 
     Args:
         blocks: products of the prepared base rows with those of a block of centres, overwritten.
         space: the rows.
         slack: factors of the error bound (:meth:`Space.slack`).
-        count: how many to list.
+        count: how many are wanted.
+        listed: how many to list, ``_WIDER`` times as many for a few centres where these leave open which are the
+            best; default: with some room.
     """
-    bounds, count = Bounds(space, slack), min(count, len(space.base))
+    bounds, listed = Bounds(space, slack), with_room(count) if listed is None else listed
+    count, listed, longest = (min(number, len(space.base)) for number in (count, listed, _WIDER * listed))
     squares = torch.from_numpy(space.norms[space.base] ** 2).float()
     own = torch.from_numpy(space.norms[space.centres] ** 2).float()
     for block, scores in blocks:
         squares, own = squares.to(scores.device), own.to(scores.device)
         space.metric.adjust(scores, squares, own[block])
         bounds.add(scores, block)
-        yield bounds.shortlist(block, *largest(scores, count))
+        found, index = largest(scores, listed)
+        part = bounds.shortlist(block, found, index)
+        open_ = np.flatnonzero(part.undecided(count))
+        if listed < longest and 0 < len(open_) <= _FEW * scores.size(1):
+            more = (0, longest - listed)
+            found, index = F.pad(found, more, value=-inf), F.pad(index, more)
+            for some in torch.from_numpy(open_).split(_WIDENED):
+                found[some], index[some] = largest(scores[:, some], longest)
+            part = bounds.shortlist(block, found, index)
+        yield part
 
 
 def largest(scores: Float[Tensor, "C B"], count: int) -> tuple[Float[Tensor, "B T"], Int[Tensor, "B T"]]:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from drepm_pyg.graph.blocks import slices
-from drepm_pyg.graph.shortlist import Shortlist
+from drepm_pyg.graph.shortlist import Shortlist, with_room
 from drepm_pyg.graph.space import Space
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def tree_pays(space: Space, device: torch.device, budget: int) -> bool:
 
 
 def tree_shortlists(space: Space, count: int, budget: int) -> Iterator[Shortlist]:
-    r"""The ``count`` base rows nearest to every centre, or more where many are equally far; within ``budget`` bytes.
+    r"""The ``count`` base rows nearest to every centre and some more, many where they are equally far, within
+    ``budget`` bytes.
 
     Unit rows are in the order of their cosines, as :math:`\cos(a, b) = 1 - \lVert a - b \rVert^2 / 2`.
     """
@@ -44,19 +45,18 @@ def tree_shortlists(space: Space, count: int, budget: int) -> Iterator[Shortlist
     p, q = space.slack(space.norms, _UNIT)
     p, q = p[space.centres], q[space.base]
     tree = cKDTree(_points(space, space.base))
-    count, step = min(count, len(space.base)), max(1, budget // (_ENTRY * _WIDEST))
-    decisive = max(0, count - 8)  # of those listed there are so many more than are wanted, at the least
+    listed, step = min(with_room(count), len(space.base)), max(1, budget // (_ENTRY * _WIDEST))
     for block in slices(0, len(space.centres), step):
         points = _points(space, space.centres[block])
-        distance, index = _nearest(tree, points, count)
+        distance, index = _nearest(tree, points, listed)
         # One step wider for all, as of a lattice every row is undecided.
-        while block.start == 0 and count < min(_WIDEST, len(space.base)) and _tied(distance, decisive):
-            count = min(4 * count, _WIDEST, len(space.base))
-            distance, index = _nearest(tree, points, count)
+        while block.start == 0 and listed < min(_WIDEST, len(space.base)) and _tied(distance, count):
+            listed = min(4 * listed, _WIDEST, len(space.base))
+            distance, index = _nearest(tree, points, listed)
         score = _scores(space, distance, space.base[index], space.centres[block, None])
         error = p[block, None] * q[index]
         bound = score[:, -1] + p[block] * q.max()
-        ceiling = bound if count < len(space.base) else np.full(len(score), -np.inf)
+        ceiling = bound if listed < len(space.base) else np.full(len(score), -np.inf)
         yield Shortlist(block, index, score, error, ceiling)
 
 
@@ -81,6 +81,6 @@ def _nearest(tree: "cKDTree", points: NDArray[np.float64], count: int) -> tuple[
     return np.asarray(distance), np.asarray(index, dtype=np.int64)
 
 
-def _tied(distance: NDArray[np.float64], decisive: int) -> bool:
-    """Whether for many points the last candidate is as near as the ``decisive`` one, which has to be told from it."""
-    return bool(np.mean(distance[:, -1] <= distance[:, decisive] * (1 + 1e-9)) > 0.1)
+def _tied(distance: NDArray[np.float64], count: int) -> bool:
+    """Whether for many points the last candidate is as near as the last of ``count``, which has to be told from it."""
+    return bool(np.mean(distance[:, -1] <= distance[:, count - 1] * (1 + 1e-9)) > 0.1)

@@ -112,6 +112,24 @@ def test_the_worst_case_bounds_sums_whose_roundings_go_the_same_way() -> None:
     assert (slacks[1] > 5 * slacks[0]).all()
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_longer_lists_for_the_few_whose_best_are_left_open(metric: str, generator: torch.Generator) -> None:
+    x = torch.randn(600, 80, generator=generator)
+    x[:40] = x[0] + 1e-7 * x[:40]  # near ties of more rows than are listed at first
+    space = Space(FeatureRows({"x": x}, np.arange(600), block_bytes=1 << 20), METRICS[metric], block_bytes=1 << 20)
+    matrix, factor = space.factors(CPU)
+    slack = space.slack(space.norms, unit_roundoff(CPU))
+    (part,) = shortlists(gram_blocks(gram(matrix), factor), space, slack, 5, 6)
+    listed = (part.score > -np.inf).sum(axis=1)
+    assert (listed[:40] == 48).all()
+    assert (listed == 6).sum() > 500  # but for those whose nearest are among the near ties
+    assert not part.undecided(5).any()
+    ranking = rank(space, [part], 5, score_all=True, budget=1 << 20)
+    assert ranking.searched_again == 0
+    exact = scores_float64(space.rows.double(np.arange(600)), metric)
+    np.testing.assert_allclose(ranking.score, -np.sort(-exact, axis=1)[:, :5], atol=1e-12)
+
+
 def scores_with_errors(error: float, bound: float, worst_case: float) -> How:
     """A search by products whose rounding errors are ``error``; ``bound`` is what is expected of them."""
 

@@ -85,7 +85,7 @@ def test_no_more_are_listed_than_ties_ask_for() -> None:
     x = points("lattice", 1000, 3)
     rows = FeatureRows({"x": x}, np.arange(1000), block_bytes=1 << 20)
     space = Space(rows, METRICS["l2"], block_bytes=1 << 20)
-    (lists,) = tree_shortlists(space, with_room(11), 1 << 30)
+    (lists,) = tree_shortlists(space, 11, 1 << 30)
     assert lists.index.shape[1] == 4 * with_room(11)
 
 
