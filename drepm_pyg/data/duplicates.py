@@ -6,6 +6,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_choice
+from drepm_pyg._device import on_the_cpu
 from drepm_pyg.data.schema import modalities, modality_mask, similar
 from drepm_pyg.typing import Float, Int, Tensor
 
@@ -14,6 +15,7 @@ __all__ = ["duplicate_groups", "mask_duplicate_rows"]
 BLOCK = 2**22  # entries that are hashed at once; larger matrices stay on disk
 
 
+@on_the_cpu
 def duplicate_groups(x: Float[Tensor, "I F"]) -> list[Int[Tensor, " R"]]:
     """The groups of two or more rows of ``x`` that are equal bit by bit, the largest first (ties: smaller row)."""
     if x.size(0) < 2 or x.size(1) == 0:
@@ -40,6 +42,7 @@ def _hash_rows(x: Float[Tensor, "I F"]) -> Int[Tensor, " I"]:
     return torch.cat([(block.contiguous().view(bits) * weights).sum(dim=1) for block in blocks])
 
 
+@on_the_cpu
 def mask_duplicate_rows(data: HeteroData, modality: str) -> HeteroData:
     """Declare the items of the largest group of identical rows to be without ``modality``.
 

@@ -7,6 +7,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least
+from drepm_pyg._device import on_the_cpu
 from drepm_pyg.data.interactions import Interactions, assign_split
 from drepm_pyg.data.schema import ITEM_USER, USER_ITEM, graph_modalities, knows_pairs, similar
 from drepm_pyg.typing import Bool, Int, Tensor
@@ -16,6 +17,7 @@ __all__ = ["k_core"]
 _WHOLE_ROUNDS = 32  # over all pairs, which most data need not sort; in the worst there is a round for every node
 
 
+@on_the_cpu
 def k_core(data: HeteroData, k: int = 5, *, user_k: int | None = None, item_k: int | None = None) -> HeteroData:
     """Drop users and items with fewer than ``k`` interactions until all that are left have ``k``.
 

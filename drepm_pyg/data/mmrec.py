@@ -10,6 +10,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import CorruptFileError, check_choice
+from drepm_pyg._device import on_the_cpu
 from drepm_pyg._files import replaced
 from drepm_pyg.data.id_mapping import read_mapping, write_mapping
 from drepm_pyg.data.interactions import Interactions, assign_split, latest_rows
@@ -28,6 +29,7 @@ _TOO_MANY = 2**31  # no table has so many rows: a larger id is no place in a lis
 _INTER, _FEATURES, _MASK = ".inter", "_feat.npy", "_mask.npy"
 
 
+@on_the_cpu
 def read_mmrec(
     path: str | os.PathLike[str],
     *,

@@ -9,6 +9,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import CorruptFileError, check_at_least, check_number
+from drepm_pyg._device import on_the_cpu
 from drepm_pyg.data.atomic_files import read_atomic_files
 from drepm_pyg.data.interactions import Column, latest_rows
 from drepm_pyg.data.k_core import k_core as take_core
@@ -25,6 +26,7 @@ _RATING, _TIME = "rating", "timestamp"  # a file need not have these two
 _TITLES = ("title", "name")
 
 
+@on_the_cpu
 def read_recbole(
     path: str | os.PathLike[str],
     *,

@@ -7,6 +7,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least, check_choice, check_fraction, check_seed
+from drepm_pyg._device import on_the_cpu
 from drepm_pyg.data.interactions import Interactions, assign_split
 from drepm_pyg.typing import Int, Tensor
 
@@ -18,6 +19,7 @@ Split = str | Callable[[HeteroData], HeteroData] | None
 MIN_HISTORY = 3  # one interaction each for training, validation and test
 
 
+@on_the_cpu
 def random_split(data: HeteroData, *, seed: int = 0, held_out: float = 0.2, min_history: int = 10) -> HeteroData:
     r"""Deal every user's interactions at random: the field's "8:1:1" (MMRec's rule).
 
@@ -49,6 +51,7 @@ def random_split(data: HeteroData, *, seed: int = 0, held_out: float = 0.2, min_
     return assign_split(data, _label(pairs[0], _order(pairs[0], priority), held_out, min_history))
 
 
+@on_the_cpu
 def leave_one_out_split(
     data: HeteroData, *, order: Literal["auto", "time", "random"] = "auto", seed: int = 0
 ) -> HeteroData:
@@ -75,6 +78,7 @@ def leave_one_out_split(
     return assign_split(data, _label(pairs[0], _latest_first(pairs, time), 0.0, torch.iinfo(torch.long).max))
 
 
+@on_the_cpu
 def temporal_split(data: HeteroData, *, val: float = 0.1, test: float = 0.1, drop_unknown: bool = True) -> HeteroData:
     """Train on the past, validate and test on the future: all histories are cut at the same two moments.
 

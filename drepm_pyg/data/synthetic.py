@@ -8,6 +8,7 @@ import torch
 from torch_geometric.data import HeteroData, InMemoryDataset
 
 from drepm_pyg._checks import check_at_least, check_non_negative, check_seed
+from drepm_pyg._device import on_the_cpu
 from drepm_pyg.data.negatives import NegativeSampler
 from drepm_pyg.data.schema import build_data, check_modality_name
 from drepm_pyg.data.splits import random_split
@@ -58,6 +59,7 @@ class SyntheticMultimodal(InMemoryDataset):
         torch.Size([50, 64])
     """
 
+    @on_the_cpu
     def __init__(
         self,
         num_users: int = 200,

@@ -9,6 +9,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import list_faults
+from drepm_pyg._device import on_the_cpu
 from drepm_pyg.data.feature_checks import feature_faults, feature_warnings
 from drepm_pyg.data.schema import ITEM_USER, PAIR_VALUES, SPLIT_INDEX, USER_ITEM, pair_attribute, split_pairs
 from drepm_pyg.typing import Int, Tensor
@@ -16,6 +17,7 @@ from drepm_pyg.typing import Int, Tensor
 __all__ = ["find_faults", "find_warnings", "validate"]
 
 
+@on_the_cpu
 def validate(data: HeteroData) -> list[str]:
     """Check ``data`` against the schema.
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import torch
 
+from drepm_pyg._device import new_tensors_on
 from drepm_pyg.evaluation.ranking import TopK
 from drepm_pyg.typing import Float, Int, Tensor
 
@@ -57,7 +58,8 @@ class UserMetrics:
 
         self.row = torch.searchsorted(user, pairs[0].contiguous())
         self.item, self.num_items = pairs[1].contiguous(), num_items
-        self.metrics = {f"{name}@{k}": getattr(metrics, METRICS[name])(k).to(user.device) for k in ks for name in names}
+        with new_tensors_on(user.device):
+            self.metrics = {f"{name}@{k}": getattr(metrics, METRICS[name])(k) for k in ks for name in names}
         self._done = 0
         self._waiting: list[Tensor] = []
         self._values: dict[str, list[Tensor]] = {name: [] for name in self.metrics}

@@ -104,10 +104,17 @@ def _has_tables(thing: Any) -> bool:
 
 
 def products(user: Real[Tensor, "U D"], item: Real[Tensor, "I D"]) -> Products:
-    """Of finite tables, in float32 at least: half precision would make ties of what is none. Counts are float64."""
+    """Of finite tables, in float32 at least: half precision would make ties of what is none. Counts are float64, as
+    are numbers whose products may overflow.
+    """
     check_finite(user=user, item=item)
     dtype = torch.promote_types(_wide(user), _wide(item))
-    return Products(user.detach().to(dtype), item.detach().to(dtype))
+    user, item = user.detach().to(dtype), item.detach().to(dtype)
+    if user.numel() and item.numel():
+        largest = float(user.abs().max()) * float(item.abs().max()) * user.size(1)
+        if largest > torch.finfo(dtype).max:
+            user, item = user.double(), item.double()
+    return Products(user, item)
 
 
 def _wide(table: Tensor) -> torch.dtype:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from drepm_pyg._checks import check_at_least, check_choice, check_non_negative, check_pairs
+from drepm_pyg._device import on_the_cpu
 from drepm_pyg.evaluation.selection import largest
 from drepm_pyg.typing import Float, Int, Tensor
 
@@ -18,6 +19,7 @@ _ENTRIES = 1 << 22  # of a table at a time
 _DENSE = 0.05  # a block of more entries is selected from as a table
 
 
+@on_the_cpu
 def user_cooccurrence_graph(
     edge_index: Int[Tensor, "2 E"],
     num_users: int,

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from drepm_pyg._arrays import reuse_freed_memory
+from drepm_pyg._device import new_tensors_on
 from drepm_pyg.graph.distributed import gathered, share, together
 from drepm_pyg.graph.faiss_index import WITHOUT_FAISS, faiss_installed
 from drepm_pyg.graph.faiss_search import FaissSearch
@@ -138,9 +139,22 @@ def find(
         num_offered: the number of nodes, those without a row included, that the offered ones were taken from.
         tell: log what 'auto' is.
     """
+    with new_tensors_on(how.device):
+        return _find(rows, k, how, loop, rows.ties.nodes if asked is None else asked, offered, num_offered, tell)
+
+
+def _find(
+    rows: Rows,
+    k: int,
+    how: How,
+    loop: bool,
+    asked: NDArray[np.int64],
+    offered: NDArray[np.int64] | None,
+    num_offered: int | None,
+    tell: bool,
+) -> Found:
     started = time.perf_counter()
     reuse_freed_memory()
-    asked = rows.ties.nodes if asked is None else asked
     mine = share(asked) if how.distributed else asked
     ties = rows.ties if offered is None else rows.ties.among(offered)
     own_class = rows.ties.classes(mine)
@@ -188,7 +202,10 @@ def _searcher(everyone: Space, space: Space, how: How, count: int) -> tuple[Fais
     if isinstance(index, str) and index in WITHOUT_FAISS:
         return None, None
     searcher = FaissSearch(space, index, with_room(count), how.device)
-    if searcher.exact or not len(everyone.centres) or not (how.measure_recall or target is not None):
+    if searcher.exact or not len(everyone.centres):
+        return searcher, None
+    if not how.measure_recall and target is None:
+        _log.info("%s is approximate: measure_recall=%d tells how much it finds", searcher.name, _SAMPLE)
         return searcher, None
     sample = exact_sample(everyone, how.measure_recall or _SAMPLE, count, how.device, how.memory_budget)
     if target is not None:

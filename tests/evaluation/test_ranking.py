@@ -72,6 +72,12 @@ def test_half_tables_are_ranked_in_single_precision() -> None:
     assert best.scores.tolist() == [[64.25, 64.0]]
 
 
+def test_products_that_float32_does_not_hold() -> None:
+    user = torch.tensor([[1e30, 1e30], [1e-30, 0.0]])
+    item = torch.tensor([[1e20, -2e20], [3e20, 1e20], [1e20, 1e20]])  # the first user's would be inf - inf, inf and inf
+    assert topk(user, item, 3).ids.tolist() == [[1, 2, 0], [1, 0, 2]]
+
+
 def test_counts_are_ranked_too() -> None:
     best = topk(torch.tensor([[1, 2]]), torch.tensor([[3, 0], [0, 4], [1, 1]]), 2)
     assert best.ids.tolist() == [[1, 0]]

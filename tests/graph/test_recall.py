@@ -206,3 +206,11 @@ def test_an_index_on_disk_needs_finite_rows_and_fewer_lists(x: Tensor, tmp_path)
     with pytest.raises(ValueError, match=r"first: \[2998\]"):
         on_disk_index(x, tmp_path / "late", lists=8, memory_budget=1 << 14)
     assert not list((tmp_path / "late").iterdir())
+
+
+def test_an_approximate_index_is_called_so(x: Tensor, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="drepm_pyg"):
+        knn_graph(x, 5, index="flat")
+        assert "approximate" not in caplog.text
+        knn_graph(x, 5, index="ivf")
+    assert "ivf is approximate: measure_recall=" in caplog.text
