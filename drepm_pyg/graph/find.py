@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from drepm_pyg._arrays import reuse_freed_memory
-from drepm_pyg._device import new_tensors_on
+from drepm_pyg._device import on_the_cpu
 from drepm_pyg.graph.distributed import gathered, share, together
 from drepm_pyg.graph.faiss_index import WITHOUT_FAISS, faiss_installed
 from drepm_pyg.graph.faiss_search import FaissSearch
@@ -116,6 +116,7 @@ def _gram_pays(space: Space, how: How, count: int) -> bool:
     return fits and (kept or not triangle_pays(space, how.device, with_room(count)))
 
 
+@on_the_cpu
 def find(
     rows: Rows,
     k: int,
@@ -139,22 +140,9 @@ def find(
         num_offered: the number of nodes, those without a row included, that the offered ones were taken from.
         tell: log what 'auto' is.
     """
-    with new_tensors_on(how.device):
-        return _find(rows, k, how, loop, rows.ties.nodes if asked is None else asked, offered, num_offered, tell)
-
-
-def _find(
-    rows: Rows,
-    k: int,
-    how: How,
-    loop: bool,
-    asked: NDArray[np.int64],
-    offered: NDArray[np.int64] | None,
-    num_offered: int | None,
-    tell: bool,
-) -> Found:
     started = time.perf_counter()
     reuse_freed_memory()
+    asked = rows.ties.nodes if asked is None else asked
     mine = share(asked) if how.distributed else asked
     ties = rows.ties if offered is None else rows.ties.among(offered)
     own_class = rows.ties.classes(mine)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from drepm_pyg.graph.blocks import blocks_of, by_threads, slices
-from drepm_pyg.graph.inner import PairProducts, squared_norms
+from drepm_pyg.graph.inner import pair_sums, squared_norms
 from drepm_pyg.graph.metrics import Metric
 from drepm_pyg.graph.rows import FeatureRows
 from drepm_pyg.graph.ties import Ties
@@ -102,24 +102,25 @@ class MeanRows:
 
     def _score(self, metric: Metric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         ids, place = np.unique(np.stack([left, right]), return_inverse=True)
-        place, bags = place.reshape(2, -1), _Bags(self, ids)
-        parts = [place[:, start : start + _PAIRS] for start in range(0, place.shape[1], _PAIRS)]
-        known = metric.scale_free and not self._level[ids].any()
-        inner = PairProducts(place[0], place[1], len(ids))
+        place, bags, level = place.reshape(2, -1), _Bags(self, ids), self._level[ids, None]
 
-        def sums(columns: slice) -> NDArray[np.float64]:
+        def read(columns: slice) -> NDArray[np.float64]:
             rows = bags.sums(columns)
-            if known:  # but for the inner product
-                return inner(rows)
             if not metric.scale_free:
                 rows /= self.degree[ids, None]
-            else:  # their squares would vanish
-                rows = np.ldexp(rows, -self._level[ids, None])
-            return np.concatenate([metric.sums(*ends) for ends in _ends(rows, parts)], axis=1)
+            elif level.any():  # their squares would vanish
+                rows = np.ldexp(rows, -level)
+            return rows
+
+        if not metric.centred:
+            return metric.of_sums(pair_sums(place[0], place[1], len(ids), read, self._wide))
+        parts = [place[:, start : start + _PAIRS] for start in range(0, place.shape[1], _PAIRS)]
+
+        def sums(columns: slice) -> NDArray[np.float64]:
+            return np.concatenate([metric.sums(*ends) for ends in _ends(read(columns), parts)], axis=1)
 
         # Added in the order of the columns, whichever thread is done first.
-        total = reduce(np.add, by_threads(sums, self._wide))
-        return metric.of_sums(np.stack([total, *self._total[ids][place]]) if known else total)
+        return metric.of_sums(reduce(np.add, by_threads(sums, self._wide)))
 
     def _measure(self, ids: NDArray[np.int64]) -> None:
         """Squared norms of the sums."""

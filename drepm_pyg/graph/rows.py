@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from drepm_pyg.graph.blocks import blocks_of, by_threads, slices
-from drepm_pyg.graph.inner import row_marks, squared_norms
+from drepm_pyg.graph.inner import pair_sums, row_marks, squared_norms
 from drepm_pyg.graph.metrics import MOST, Metric
 from drepm_pyg.graph.ties import Ties
 from drepm_pyg.typing import Tensor
@@ -29,6 +29,9 @@ __all__ = [
 Features = Tensor | NDArray[Any]
 
 _CACHED_BYTES = 1 << 20  # of float64 rows that are read and measured: a thread's cache holds so many
+_READ_BYTES = 1 << 24  # of float64 rows that are read at once
+_COLUMNS = 64  # that pairs are multiplied by at a time: those of many rows stay in cache (measured)
+_VANISHING = 2.0**-400  # of a squared norm
 _MODERATE = 20  # a norm is moderate between 2 to the power of minus this and of this
 _FRACTION = 2  # binary digits behind the point that are shifted away, such as those of half a star
 #: Squared norms of whole numbers whose products are float32 numbers; and float64 ones, four of them added up, too.
@@ -156,6 +159,11 @@ class FeatureRows:
 
     def pair_scores(self, metric: Metric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         """See :class:`Rows`."""
+        if not metric.centred and self._moderate:
+            held = max(1, self._block_bytes // (8 * _COLUMNS * torch.get_num_threads()))  # rows
+            step = len(left) if len(self.ties) <= held else max(1, held // 2)
+            sums = [self._pair_sums(left[part], right[part]) for part in slices(0, len(left), step)]
+            return metric.of_sums(np.concatenate(sums, axis=1))
         step = max(1, self._block_bytes // (32 * self.width * torch.get_num_threads()))
 
         def score(part: slice) -> NDArray[np.float64]:
@@ -164,6 +172,23 @@ class FeatureRows:
             return metric.pair(rows[place[0]], rows[place[1]])
 
         return np.concatenate(list(by_threads(score, list(slices(0, len(left), step)))))
+
+    @cached_property
+    def _moderate(self) -> bool:
+        """Whether products of squared norms are far from vanishing, but for those of a zero row."""
+        short = np.flatnonzero(self.squares < _VANISHING)
+        return len(short) == 0 or (len(short) == 1 and not self.double(short).any())  # equal rows are one
+
+    def _pair_sums(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+        """By columns, as a row stands in many pairs; cut alike for every call."""
+        ids, place = np.unique(np.stack([left, right]), return_inverse=True)
+        own, other = place.reshape(2, -1)
+        whole = self.double(ids) if 8 * len(ids) * self.width <= _READ_BYTES else None
+
+        def read(panel: slice) -> NDArray[np.float64]:
+            return self.columns(ids, panel) if whole is None else np.ascontiguousarray(whole[:, panel])
+
+        return pair_sums(own, other, len(ids), read, list(slices(0, self.width, _COLUMNS)))
 
     def _group(self, nodes: NDArray[np.int64]) -> None:
         blocks = blocks_of(len(nodes), self.width, self._block_bytes)

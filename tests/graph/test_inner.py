@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from drepm_pyg.graph import inner
-from drepm_pyg.graph.inner import PairProducts, inner_products
+from drepm_pyg.graph.inner import inner_products, pair_sums
 
 
 def pairs(rng: np.random.Generator, num_rows: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -12,30 +12,45 @@ def pairs(rng: np.random.Generator, num_rows: int, count: int) -> tuple[np.ndarr
     return key // num_rows, key % num_rows
 
 
+def sums(left: np.ndarray, right: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    panels = [slice(0, 20), slice(20, rows.shape[1])]
+    return pair_sums(left, right, len(rows), lambda panel: np.ascontiguousarray(rows[:, panel]), panels)
+
+
 @pytest.mark.parametrize("near", [7, 100, 1 << 14])
 @pytest.mark.parametrize("count", [1, 2000])
-def test_products_of_pairs(near: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sums_of_pairs(near: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inner, "_NEAR", near)
     rng = np.random.default_rng(0)
     rows, (left, right) = rng.standard_normal((100, 33)), pairs(rng, 100, count)
-    np.testing.assert_allclose(
-        PairProducts(left, right, 100)(rows), inner_products(rows[left], rows[right]), atol=1e-12
-    )
+    ends = rows[left], rows[right]
+    expected = [inner_products(*ends), *(inner_products(end, end) for end in ends)]
+    np.testing.assert_allclose(sums(left, right, rows), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_no_other_pair_changes_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     rows, (left, right) = rng.standard_normal((300, 64)), pairs(rng, 300, 5000)
-    found = PairProducts(left, right, 300)(rows)
+    found = sums(left, right, rows)
     monkeypatch.setattr(inner, "_NEAR", 50)
-    assert np.array_equal(PairProducts(left[100:900], right[100:900], 300)(rows), found[100:900])
-    order = rng.permutation(300)  # row n is row place[n] of the table in another order
-    place = np.argsort(order)
+    assert np.array_equal(sums(left[100:900], right[100:900], rows), found[:, 100:900])
+    order = rng.permutation(300)
+    place = np.argsort(order)  # of each row in a table in another order
     turned = np.lexsort((place[left], place[right]))  # and the other way round
-    again = PairProducts(place[right][turned], place[left][turned], 300)(rows[order])
-    assert np.array_equal(again, found[turned])
+    again = sums(place[right][turned], place[left][turned], rows[order])
+    assert np.array_equal(again, found[:, turned][[0, 2, 1]])
+
+
+def test_a_row_times_itself_is_its_squared_norm() -> None:
+    rows = np.random.default_rng(0).standard_normal((50, 77))
+    rows = np.concatenate([rows, 4 * rows])
+    left, right = np.arange(50), np.arange(50, 100)
+    product, own, other = sums(left, right, rows)
+    assert np.array_equal(product, 4 * own)
+    assert np.array_equal(product, other / 4)
+    assert np.array_equal(sums(left, left, rows)[0], own)
 
 
 @pytest.mark.filterwarnings("error")
 def test_nothing_is_said_of_sparse_tensors() -> None:
-    PairProducts(np.array([0]), np.array([1]), 2)(np.ones((2, 3)))
+    sums(np.array([0]), np.array([1]), np.ones((2, 30)))
