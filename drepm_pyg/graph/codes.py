@@ -9,13 +9,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._arrays import large_empty, product_into, return_freed_memory, transposed
+from drepm_pyg._arrays import SPARSE_COST, large_empty, product_into, return_freed_memory, transposed
 from drepm_pyg.graph.blocks import blocks_of, by_threads, slices
 from drepm_pyg.graph.metrics import MOST
-from drepm_pyg.graph.rows import FeatureRows
+from drepm_pyg.graph.rows import FeatureRows, Rows
+from drepm_pyg.graph.shortlist import with_room
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["CodedGram", "coded_gram", "codes_fit", "codes_multiply", "codes_pay"]
+__all__ = [
+    "CODED_SPEED",
+    "DEVIATIONS",
+    "CodedGram",
+    "CodedProducts",
+    "Codes",
+    "alike",
+    "code_errors",
+    "coded_gram",
+    "codes_fit",
+    "codes_multiply",
+    "codes_pay",
+    "gram_work",
+    "listed_by_codes",
+]
 
 _LARGEST = 127  # of a code: symmetric, as its kernels are fastest
 _CACHED_BYTES = 1 << 20  # of float64 rows that are coded at a time: a thread's cache holds so many
@@ -24,6 +39,88 @@ _SAMPLE = 512  # rows that tell where all of them lie
 _PAYS = 2  # times as fast as float32, at the least: what codes leave open takes the rest
 _PROBE = (256, 2048)  # rows and columns of the products that tell
 _SUBNORMAL = 2.0**-24  # the smallest float16 number
+_LEAST = 2.0**-40  # ratio of steps and length, where rows have no steps
+#: Coded products, coding included, are so many times as fast as float32 ones (measured).
+CODED_SPEED = 3
+_NEARLY_ALL, _LISTED = 0.99, 256  # of the centres, whose candidates are listed at once; candidates at the most
+#: Errors in their deviations: if they do not conspire, larger ones have a probability of 2 exp(-32).
+DEVIATIONS = 8
+
+
+class Codes:
+    r"""Rows as codes :math:`\mathbf{q}` of 8 bits, about a centre :math:`\mathbf{c}` amid them.
+
+    .. math:: \mathbf{x}_i - \mathbf{c} = \mathbf{z}_i \approx m_i + d_i \mathbf{q}_i
+
+    Args:
+        rows: the rows.
+        block_bytes: how much memory a thread's block of float64 rows may take.
+
+    Attributes:
+        codes: :math:`\mathbf{q}`, int8 ``[C, F]``.
+        offset: :math:`b_i = \mathbf{x}_i \cdot \mathbf{c} - \tfrac{1}{2} \lVert \mathbf{c} \rVert^2`, float64 ``[C]``.
+        squares: :math:`\lVert \mathbf{z}_i \rVert^2`, float64 ``[C]``.
+        step: :math:`d_i`, float64 ``[C]``; an entry is off by half of it.
+    """
+
+    def __init__(self, rows: Rows, *, block_bytes: int) -> None:
+        size, width, centre = len(rows.ties), rows.width, _centre(rows)
+        self.codes = torch.empty(size, width, dtype=torch.int8)
+        self.offset, self.squares, self.step, shift, total = np.empty((5, size))
+
+        def code(ids: NDArray[np.int64]) -> None:
+            x = rows.double(ids)
+            self.offset[ids] = x @ centre - centre @ centre / 2
+            x -= centre
+            self.squares[ids] = np.einsum("nf,nf->n", x, x)
+            low, high = x.min(axis=1), x.max(axis=1)
+            self.step[ids], shift[ids] = (high - low) / (2 * _LARGEST), (high + low) / 2
+            x -= shift[ids, None]
+            x *= np.divide(1, self.step[ids], out=np.zeros(len(ids)), where=self.step[ids] > 0)[:, None]
+            np.rint(x, out=x)
+            total[ids] = x.sum(axis=1)
+            self.codes[ids[0] : ids[-1] + 1] = torch.from_numpy(x)
+
+        list(by_threads(code, list(blocks_of(size, width, block_bytes))))
+        # (m_i + d_i q_i)(m_j + d_j q_j) over the columns: but for d_i d_j q_i q_j a product of two columns.
+        self.pairs = np.stack([shift, shift * width / 2 + self.step * total], axis=1)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+class CodedProducts:
+    """Inner products of coded rows, each multiplied by a factor of its own, tile by tile.
+
+    Args:
+        rows: the rows.
+        factor: float64 ``[C]``.
+        centred: of the rows less their centre.
+    """
+
+    def __init__(self, rows: Codes, factor: NDArray[np.float64], *, centred: bool) -> None:
+        left, right = rows.pairs, rows.pairs[:, ::-1]
+        if not centred:
+            ones = np.ones(len(rows))
+            left, right = np.column_stack([left, rows.offset, ones]), np.column_stack([right, ones, rows.offset])
+        self._by, self._left, self._right = (
+            torch.from_numpy(part * factor[:, None]).float() for part in (rows.step[:, None], left, right)
+        )
+
+    def into(
+        self,
+        out: Float[Tensor, "R C"],
+        z: Int[Tensor, "R F"],
+        rows: slice,
+        y: Int[Tensor, "C F"],
+        columns: slice,
+        integers: Int[Tensor, " S"],
+    ) -> Float[Tensor, "R C"]:
+        """Those of some rows, whose codes are ``z``, with some others; in memory for as many int32 numbers."""
+        coded = integers[: out.numel()].view(out.shape)
+        torch._int_mm(z, y.T, out=coded)
+        torch.mul(coded, self._by[rows], out=out).mul_(self._by[columns].T)
+        return out.addmm_(self._left[rows], self._right[columns].T)
 
 
 class CodedGram(NamedTuple):
@@ -41,9 +138,7 @@ class CodedGram(NamedTuple):
     Attributes:
         products: :math:`h`, float16 ``[C, C]``; 0 on the diagonal, which is known: ``squares``.
         unit: a power of two.
-        offset: :math:`b`, float64 ``[C]``.
-        squares: :math:`\lVert \mathbf{z}_i \rVert^2`, float64 ``[C]``.
-        step: between two codes of a row, float64 ``[C]``; an entry of :math:`\mathbf{z}_i` is off by half of it.
+        offset, squares, step: as of :class:`Codes`.
         level: float64 ``[C]``; the product of two rows' levels is at least the size of what is stored for them, in its
             unit, and at least what float16 rounds to 0.
     """
@@ -75,6 +170,26 @@ def codes_pay() -> bool:
     return codes_multiply() and _PAYS * _seconds(coded) < _seconds(single)
 
 
+def gram_work(rows: Rows) -> float:
+    """Multiply-adds of all products of rows, each of which serves both of its ends."""
+    return len(rows.ties) ** 2 * rows.width / 2
+
+
+def listed_by_codes(needed: NDArray[np.floating | np.integer], count: int, entries: int, work: float) -> int | None:
+    """How many candidates to list, or None where codes leave more open than they save.
+
+    Args:
+        needed: how long the lists of some centres must be.
+        count: how many are wanted.
+        entries: of all centres' rows.
+        work: multiply-adds of the products in float32.
+    """
+    listed, beyond = int(np.quantile(needed, _NEARLY_ALL)), float(np.maximum(needed - count, 0).mean())
+    if listed > _LISTED or beyond * entries * SPARSE_COST > work * (1 - 1 / CODED_SPEED):
+        return None
+    return max(with_room(count), listed)
+
+
 def codes_fit(width: int) -> bool:
     """Whether 32 bits hold the product of two rows of codes."""
     return width * _LARGEST**2 < 2**31
@@ -82,72 +197,70 @@ def codes_fit(width: int) -> bool:
 
 def coded_gram(rows: FeatureRows) -> CodedGram:
     """Code all rows and multiply them, half of the products; they take a quarter and half of what float32 takes."""
-    size, width, centre = len(rows.ties), rows.width, _centre(rows)
-    codes = torch.empty(size, width, dtype=torch.int8)
-    offset, squares, step, shift, total = np.empty((5, size))
-
-    def code(ids: NDArray[np.int64]) -> None:
-        x = rows.double(ids)
-        offset[ids] = x @ centre - centre @ centre / 2
-        x -= centre
-        squares[ids] = np.einsum("nf,nf->n", x, x)
-        low, high = x.min(axis=1), x.max(axis=1)
-        step[ids], shift[ids] = (high - low) / (2 * _LARGEST), (high + low) / 2
-        x -= shift[ids, None]
-        x *= np.divide(1, step[ids], out=np.zeros(len(ids)), where=step[ids] > 0)[:, None]
-        np.rint(x, out=x)
-        total[ids] = x.sum(axis=1)
-        codes[ids[0] : ids[-1] + 1] = torch.from_numpy(x)
-
-    list(by_threads(code, list(blocks_of(size, width, _CACHED_BYTES))))
+    coded = Codes(rows, block_bytes=_CACHED_BYTES)
     return_freed_memory()
-    unit = 2.0 ** int(np.frexp(squares.max(initial=0.0))[1])
-    length = np.sqrt(squares)
-    # Rows are the shift plus the step times the code; all products with a shift are a product of two columns.
-    pairs = np.stack([shift, shift * width / 2 + step * total], axis=1)
-    products, cosine = _half(codes, length, step, pairs, unit)
+    length = np.sqrt(coded.squares)
+    unit = 2.0 ** int(np.frexp(coded.squares.max(initial=0.0))[1])
+    products, cosine = _half(coded, length, unit)
     level = length * np.sqrt(cosine)
-    return CodedGram(products, unit, offset, squares, step, np.sqrt(level**2 + 2 * _SUBNORMAL * unit))
+    level = np.sqrt(level**2 + 2 * _SUBNORMAL * unit)
+    return CodedGram(products, unit, coded.offset, coded.squares, coded.step, level)
 
 
-def _centre(rows: FeatureRows) -> NDArray[np.float64]:
-    """The mean of some rows that are no longer than most."""
-    usual = np.flatnonzero(rows.squares <= np.quantile(rows.squares, MOST))
-    return np.asarray(rows.double(usual[:: -(-len(usual) // _SAMPLE)]).mean(axis=0))
-
-
-def _half(
-    codes: Int[Tensor, "C F"],
-    length: NDArray[np.float64],
-    step: NDArray[np.float64],
-    pairs: NDArray[np.float64],
-    unit: float,
-) -> tuple[Float[Tensor, "C C"], NDArray[np.float64]]:
-    """Products over ``unit``, in float16, and for each row its largest cosine with another one."""
-    size = len(codes)
+def _half(coded: Codes, length: NDArray[np.float64], unit: float) -> tuple[Float[Tensor, "C C"], NDArray[np.float64]]:
+    """Products of centred rows over ``unit``, in float16, and for each row its largest cosine with another one."""
+    size = len(coded)
     out = large_empty(size, size, dtype=torch.float16)
-    inverse = np.divide(1, length, out=np.zeros(size), where=length > 0)[:, None]
-    by, left = (torch.from_numpy(part * inverse).float() for part in (step[:, None], pairs))
-    right, own = left.flip(1), torch.from_numpy(length / np.sqrt(unit)).float()
-    cosine = torch.zeros(size)
+    inverse = np.divide(1, length, out=np.zeros(size), where=length > 0)
+    cosines, own = CodedProducts(coded, inverse, centred=True), torch.from_numpy(length / np.sqrt(unit)).float()
+    largest = torch.zeros(size)
     # Tables of one size, asked for once: the allocator would not use all that is freed again.
     integers, numbers = (large_empty(_TILE * _TILE, dtype=dtype) for dtype in (torch.int32, torch.float32))
     for rows in slices(0, size, _TILE):
         for columns in slices(rows.start, size, _TILE):
             shape = rows.stop - rows.start, columns.stop - columns.start
-            coded, tile = (table[: shape[0] * shape[1]].view(shape) for table in (integers, numbers))
-            torch._int_mm(codes[rows], codes[columns].T, out=coded)
-            torch.mul(coded, by[rows], out=tile).mul_(by[columns].T).addmm_(left[rows], right[columns].T)
+            tile = numbers[: shape[0] * shape[1]].view(shape)
+            cosines.into(tile, coded.codes[rows], rows, coded.codes[columns], columns, integers)
             if rows == columns:
                 tile.fill_diagonal_(0)
-            magnitude = torch.abs(tile, out=coded.view(torch.float32))  # what the integers took
+            magnitude = torch.abs(tile, out=integers[: tile.numel()].view(shape).view(torch.float32))
             for part, dim in ((rows, 1), (columns, 0)):
-                torch.maximum(cosine[part], magnitude.amax(dim), out=cosine[part])
+                torch.maximum(largest[part], magnitude.amax(dim), out=largest[part])
             tile.mul_(own[rows, None]).mul_(own[columns])
             out[rows, columns] = tile
             if rows != columns:
                 out[columns, rows] = transposed(tile[None])[0]
-    return out, cosine.double().numpy()
+    return out, largest.double().numpy()
+
+
+def code_errors(step: NDArray[np.float64], length: NDArray[np.float64], *, shared: bool) -> NDArray[np.float64]:
+    r"""Factors of a bound on what codes make of products: that of two rows is off by their product at the most.
+
+    With errors of up to half a step, and if they do not conspire, a product is off by no more than
+    :math:`\tfrac{\lambda}{2} \sqrt{\lVert \mathbf{z}_i \rVert^2 d_j^2 + \lVert \mathbf{z}_j \rVert^2 d_i^2}` but with
+    a probability of :math:`2 e^{-\lambda^2/2}` (Hoeffding's inequality).
+
+    Args:
+        step: steps of the codes, float64 ``[C]``; of sums of rows the root of the squares' sum.
+        length: norms of the centred rows, float64 ``[C]``.
+        shared: whether two rows may have errors in common, as two sums of the same rows.
+    """
+    filled = length > 0
+    # Of two rows' ratios both are raised to what most are below, so that the larger one alone counts.
+    most = max(_LEAST, float(np.quantile(step[filled] / length[filled], MOST)) if filled.any() else 0.0)
+    return np.maximum(step, most * length) * np.sqrt(DEVIATIONS / (most if shared else np.sqrt(2) * most))
+
+
+def alike(p: NDArray[np.float64], q: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Factors of the same products, of one size: so that sums of several are bounded by products of roots."""
+    ratio = float(np.sqrt(p.mean() / q.mean()))
+    return p / ratio, q * ratio
+
+
+def _centre(rows: Rows) -> NDArray[np.float64]:
+    """The mean of some rows that are no longer than most."""
+    usual = np.flatnonzero(rows.squares <= np.quantile(rows.squares, MOST))
+    return np.asarray(rows.double(usual[:: -(-len(usual) // _SAMPLE)]).mean(axis=0))
 
 
 def _probe() -> Int[Tensor, "N F"]:

@@ -105,7 +105,7 @@ def feature_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Sho
     if space.whole and how.index != "blocks" and (how.index == "gram" or _gram_pays(space, how, count)):
         return "gram", shortlists(gram_blocks(*gram_of(space, how.device)), space, slack, count)
     if triangle_pays(space, how.device, with_room(count)):
-        return "blocks", triangle_shortlists(space, slack, with_room(count), how.memory_budget)
+        return "blocks", triangle_shortlists(space, slack, count, how.memory_budget)
     return "blocks", shortlists(product_blocks(space, how.device, how.memory_budget), space, slack, count)
 
 

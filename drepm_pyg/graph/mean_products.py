@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drepm_pyg._arrays import SPARSE_COST
+from drepm_pyg.graph.codes import CODED_SPEED, gram_work
 from drepm_pyg.graph.find import How, by_tree, feature_route, fits_budget
 from drepm_pyg.graph.mean_blocks import Bags, mean_blocks
-from drepm_pyg.graph.mean_codes import CODED_SPEED, coded_shortlists, codes_serve, gram_work
+from drepm_pyg.graph.mean_codes import coded_shortlists, codes_serve
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import rounding
 from drepm_pyg.graph.products import gram_of, unit_roundoff

@@ -13,8 +13,9 @@ from drepm_pyg._arrays import transposed
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["Bounds", "Shortlist", "largest", "shortlists", "with_room"]
+__all__ = ["Bounds", "Shortlist", "largest", "needed_lists", "sample", "shortlists", "with_room"]
 
+_SAMPLE = 256  # centres that tell how much is left open
 _WIDER, _WIDENED = 8, 32  # times as many candidates, for so many centres at a time
 _FEW = 1 / 8  # of a block's centres; where more are open, rows may tie, and longer lists leave them open, too
 _CHUNK = 16  # rows per chunk of `largest`: measured; of larger ones too much is gathered, of smaller ones selected
@@ -83,6 +84,27 @@ def with_room(count: int) -> int:
     Room for near ties: a shortlist that is too short costs a comparison with all rows in float64.
     """
     return count + max(8, count // 2)
+
+
+def sample(space: Space) -> Space:
+    """The same rows with some of the centres."""
+    return space.of(space.centres[:: -(-len(space.centres) // _SAMPLE)])
+
+
+def needed_lists(
+    blocks: Iterable[tuple[slice, Float[Tensor, "C B"]]],
+    space: Space,
+    slack: tuple[NDArray[np.float64], NDArray[np.float64]],
+    count: int,
+) -> NDArray[np.int64]:
+    """How many candidates of each centre must be listed for the ``count`` best to be certain; arguments as below."""
+    p, q = slack[0][space.centres], slack[1][space.base]
+    room = torch.from_numpy(p * (q.mean() + q.max())).float()  # of the last one that is wanted, and of any other one
+    needed = []
+    for block, scores in blocks:
+        last = largest(scores, min(count, len(scores)))[0][:, -1]
+        needed.append((scores >= last - room[block]).sum(0).numpy())
+    return np.concatenate(needed)
 
 
 def shortlists(

@@ -1,7 +1,8 @@
 """Shortlists of all rows among themselves, from half of their products: each serves both of its ends."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from math import isqrt
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -9,8 +10,19 @@ from numpy.typing import NDArray
 
 from drepm_pyg._arrays import large_empty, product_into, transposed
 from drepm_pyg.graph.blocks import slices
-from drepm_pyg.graph.products import keeps_float32
-from drepm_pyg.graph.shortlist import Bounds, Shortlist
+from drepm_pyg.graph.codes import (
+    CodedProducts,
+    Codes,
+    alike,
+    code_errors,
+    codes_fit,
+    codes_pay,
+    gram_work,
+    listed_by_codes,
+)
+from drepm_pyg.graph.products import block_columns, keeps_float32
+from drepm_pyg.graph.rows import FeatureRows
+from drepm_pyg.graph.shortlist import Bounds, Shortlist, needed_lists, sample, with_room
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Int, Tensor
 
@@ -24,11 +36,15 @@ _TILE, _LEAST = 1024, 128  # rows and columns, which a cache holds (measured); w
 #: Columns from which NumPy's BLAS is the faster one, though its threads wait by spinning, while torch's look at the
 #: scores; and how many tiles are multiplied at a time, by torch's and by NumPy's (measured).
 _WIDE, _TILES, _TILES_OF_NUMPY = 2048, 4, 8
+_WORK = (
+    9e10  # multiply-adds of float32 products of wide rows; fewer take no longer than what codes leave open (measured)
+)
+_MORE = 1.5  # candidates than a sample needs: longer lists cost little
+_CACHED_BYTES = 1 << 20  # of float64 rows that are coded at a time
 _LINE = 16  # scores that are looked at together: those of a cache line
 _FEW = 1 / 4  # of the lines; where more may hold a candidate, the best of all scores are selected (measured)
 
-#: Prepared rows, but for the factors that they are to be multiplied by, if any.
-_Read = Callable[[slice], Tensor]
+Slack = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def triangle_pays(space: Space, device: torch.device, count: int) -> bool:
@@ -37,26 +53,121 @@ def triangle_pays(space: Space, device: torch.device, count: int) -> bool:
     return device.type == "cpu" and space.whole and len(space) >= _ROWS and listed
 
 
-def triangle_shortlists(
-    space: Space, slack: tuple[NDArray[np.float64], NDArray[np.float64]], count: int, budget: int
-) -> Iterator[Shortlist]:
-    """The ``count`` rows of largest upper bound (or score, where bounds are alike) for every row of a whole space.
+def triangle_shortlists(space: Space, slack: Slack, count: int, budget: int) -> Iterator[Shortlist]:
+    """The rows of largest upper bound (or score, where bounds are alike) for every row of a whole space.
 
     Args:
         space: the rows.
         slack: factors of the error bound (:meth:`Space.slack`).
-        count: how many to list.
+        count: how many are wanted.
         budget: bytes that rows and tiles may take. Rows that take more than half of it are prepared anew for every
             shelf of others.
     """
-    held = 4 * len(space) * space.width <= budget // 2
-    tiles = _Tiles(space, slack, min(count, len(space)), budget, held=held)
-    if held:
-        rows, factor = space.factors(torch.device("cpu"))
-        scaled = bool((factor != 1).any())
-        return tiles.lists(rows.__getitem__, torch.from_numpy(factor).float() if scaled else None)
-    device = torch.device("cpu")
-    return tiles.lists(lambda part: space.single(np.arange(len(space))[part], device), None)
+    if _codes_serve(space, budget):
+        products = _Coded(space, budget)
+        coded = products.slack(slack)
+        some = sample(space)
+        needed = needed_lists(products.blocks(some), some, coded, count)
+        listed = listed_by_codes(_MORE * needed, count, len(space) * space.width, gram_work(space.rows))
+        if listed is not None:
+            return _Tiles(space, coded, listed, budget, products).lists()
+        del products
+    return _Tiles(space, slack, with_room(count), budget, _Single(space, budget)).lists()
+
+
+def _codes_serve(space: Space, budget: int) -> bool:
+    """Whether products of 8-bit codes are worth coding for; their errors are bounded as if they did not conspire."""
+    possible = not (space.metric.centred or space.worst_case) and space.width >= _WIDE and codes_fit(space.width)
+    fits = len(space) * space.width <= budget // 2
+    return possible and fits and gram_work(space.rows) >= _WORK and codes_pay()
+
+
+class _Products(Protocol):
+    """Rows as they are multiplied.
+
+    Attributes:
+        held: whether they all are in memory.
+        at_once: how many tiles are multiplied at a time, at the most.
+    """
+
+    held: bool
+    at_once: int
+
+    def read(self, part: slice) -> Tensor:
+        """Some rows."""
+
+    def into(self, out: Float[Tensor, "R C"], z: Tensor, other: slice, y: Tensor, own: slice) -> None:
+        """Products of the prepared rows ``other``, read as ``z``, and ``own``, read as ``y``."""
+
+
+class _Single:
+    """Prepared rows in float32."""
+
+    def __init__(self, space: Space, budget: int) -> None:
+        self.held = 4 * len(space) * space.width <= budget // 2
+        # Torch may be set to round float32 factors.
+        self._by_numpy = space.width >= _WIDE or not keeps_float32(torch.device("cpu"))
+        self.at_once = _TILES_OF_NUMPY if self._by_numpy else _TILES
+        self._space, self._factor = space, None
+        if self.held:
+            self._rows, factor = space.factors(torch.device("cpu"))
+            self._factor = torch.from_numpy(factor).float() if (factor != 1).any() else None
+
+    def read(self, part: slice) -> Float[Tensor, "R F"]:
+        """But for the factors, where all are held."""
+        if self.held:
+            return self._rows[part]
+        return self._space.single(np.arange(len(self._space))[part], torch.device("cpu"))
+
+    def into(
+        self, out: Float[Tensor, "R C"], z: Float[Tensor, "R F"], other: slice, y: Float[Tensor, "C F"], own: slice
+    ) -> None:
+        if self._by_numpy:
+            product_into(z, y, out)
+        else:
+            torch.mm(z, y.T, out=out)
+        if self._factor is not None:
+            out.mul_(self._factor[other, None]).mul_(self._factor[own])
+
+
+class _Coded:
+    """Rows as codes of 8 bits."""
+
+    held, at_once = True, _TILES
+
+    def __init__(self, space: Space, budget: int) -> None:
+        # Rows of features are coded in cache; to add those of users up, few calls take less time than many.
+        coded_bytes = _CACHED_BYTES if isinstance(space.rows, FeatureRows) else space.block_bytes
+        self._codes = Codes(space.rows, block_bytes=coded_bytes)
+        self._products = CodedProducts(self._codes, space.scale, centred=False)
+        self._scale, self._own = space.scale, torch.from_numpy(space.own).float()
+        self._integers = large_empty(min(self.at_once * _TILE * _TILE, budget // 64), dtype=torch.int32)
+
+    def slack(self, single: Slack) -> Slack:
+        """Factors of the error bound, those of float32 sums among them."""
+        errors = self._scale * code_errors(self._codes.step, np.sqrt(self._codes.squares), shared=False)
+        p, q = (np.hypot(errors, part) for part in alike(*single))
+        return p, q
+
+    def blocks(self, space: Space) -> Iterator[tuple[slice, Float[Tensor, "C B"]]]:
+        """Scores of all rows with the centres of a sample."""
+        size, step = len(space), -(-len(space) // len(space.centres))
+        columns = min(block_columns(size), self._integers.numel() // size)
+        for block in slices(0, len(space.centres), columns):
+            own = slice(step * block.start, min(step * block.stop, size), step)
+            scores = torch.empty(size, block.stop - block.start)
+            self.into(scores, self.read(slice(0, size)), slice(0, size), self.read(own).contiguous(), own)
+            yield block, scores
+
+    def read(self, part: slice) -> Int[Tensor, "R F"]:
+        return self._codes.codes[part]
+
+    def into(
+        self, out: Float[Tensor, "R C"], z: Int[Tensor, "R F"], other: slice, y: Int[Tensor, "C F"], own: slice
+    ) -> None:
+        self._products.into(out, z, other, y, own, self._integers)
+        if other == own:  # whose errors are the same
+            out.diagonal().copy_(self._own[own])
 
 
 class _Tiles:
@@ -65,75 +176,54 @@ class _Tiles:
     Once a row has its first candidates, a score must exceed the last of them, and few lines of a tile hold such a one.
     """
 
-    def __init__(
-        self,
-        space: Space,
-        slack: tuple[NDArray[np.float64], NDArray[np.float64]],
-        count: int,
-        budget: int,
-        *,
-        held: bool,
-    ) -> None:
-        self.space, self.size = space, len(space)
+    def __init__(self, space: Space, slack: Slack, count: int, budget: int, products: _Products) -> None:
+        self.space, self.size, self.products = space, len(space), products
         self.bounds = Bounds(space, slack)
         self.squares = torch.from_numpy(space.norms**2).float()
+        held, count = products.held, min(count, self.size)
         # A sixteenth of the budget for scores, as much for the same turned, or for rows that are not held.
         side = max(_LEAST, min(_TILE, isqrt(budget // 64), self.size if held else budget // (64 * space.width)))
         number = -(-self.size // side)
         self.side = -(-self.size // (number * _LINE)) * _LINE  # of one size, with next to no padding
-        # Torch may be set to round float32 factors.
-        self.by_numpy = space.width >= _WIDE or not keeps_float32(torch.device("cpu"))
-        tiles = _TILES_OF_NUMPY if self.by_numpy else _TILES
-        self.at_once = max(1, min(tiles, budget // (64 * self.side * max(self.side, 0 if held else space.width))))
+        most = budget // (64 * self.side * max(self.side, 0 if held else space.width))
+        self.at_once = max(1, min(products.at_once, most))
         # Rows that are not held are read once a shelf.
         self.shelf = self.side * (1 if held else max(1, budget // (16 * space.width * self.side)))
         self.best = torch.full((-(-self.size // self.side) * self.side, count), -torch.inf)
         self.index = torch.zeros(self.best.shape, dtype=torch.int32)
         self.scores = large_empty(self.at_once * self.side, self.side)
 
-    def lists(self, read: _Read, factor: Float[Tensor, " N"] | None) -> Iterator[Shortlist]:
+    def lists(self) -> Iterator[Shortlist]:
         """A shelf of rows among themselves, then with all that come after it; those before it had it then."""
         for shelf in slices(0, self.size, self.shelf):
-            yield from self._shelf_lists(shelf, read, factor)
+            yield from self._shelf_lists(shelf)
 
-    def _shelf_lists(self, shelf: slice, read: _Read, factor: Float[Tensor, " N"] | None) -> Iterator[Shortlist]:
+    def _shelf_lists(self, shelf: slice) -> Iterator[Shortlist]:
         """The rows of a shelf, which are let go before the next ones are read."""
-        rows = read(shelf)
+        rows = self.products.read(shelf)
         inside = [(own, rows[own.start - shelf.start : own.stop - shelf.start]) for own in self._tiles(shelf)]
         for own, y in inside:
-            self._multiply(own, own, y, y, factor)
+            self._multiply(own, own, y, y)
             for other in slices(own.stop, shelf.stop, self.at_once * self.side):
-                self._multiply(own, other, y, rows[other.start - shelf.start : other.stop - shelf.start], factor)
+                self._multiply(own, other, y, rows[other.start - shelf.start : other.stop - shelf.start])
         for other in slices(shelf.stop, self.size, self.at_once * self.side):
-            z = read(other)
+            z = self.products.read(other)
             for own, y in inside:
-                self._multiply(own, other, y, z, factor)
+                self._multiply(own, other, y, z)
         for own, _ in inside:
             yield self.bounds.shortlist(own, self.best[own], self.index[own])
 
     def _tiles(self, rows: slice) -> Iterator[slice]:
         return slices(rows.start, rows.stop, self.side)
 
-    def _multiply(
-        self,
-        own: slice,
-        other: slice,
-        y: Float[Tensor, "C F"],
-        z: Float[Tensor, "R F"],
-        factor: Float[Tensor, " N"] | None,
-    ) -> None:
+    def _multiply(self, own: slice, other: slice, y: Tensor, z: Tensor) -> None:
         """Scores of the rows ``other`` with those of one tile, ``own``; both may choose."""
         stack = -(-len(z) // self.side)
         scores = self.scores[: stack * self.side]
         inside = scores[: len(z), : len(y)]
         if inside.shape != scores.shape:
             scores.fill_(-torch.inf)
-        if self.by_numpy:
-            product_into(z, y, inside)
-        else:
-            torch.mm(z, y.T, out=inside)
-        if factor is not None:
-            inside.mul_(factor[other, None]).mul_(factor[own])
+        self.products.into(inside, z, other, y, own)
         self.space.metric.adjust(inside, self.squares[other], self.squares[own])
         self.bounds.add(inside, own, other)  # the same for both ends, as p and q are proportional
         tiles = scores.view(stack, self.side, self.side)

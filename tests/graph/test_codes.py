@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from drepm_pyg.graph import codes, mean_codes, mean_products, user_knn_graph
-from drepm_pyg.graph.codes import CodedGram, coded_gram, codes_multiply, codes_pay
+from drepm_pyg.graph import codes, knn_graph, mean_codes, mean_products, triangle, user_knn_graph
+from drepm_pyg.graph.codes import CodedGram, Codes, coded_gram, codes_multiply, codes_pay
 from drepm_pyg.graph.find import How
 from drepm_pyg.graph.mean_products import mean_route
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import METRICS
-from drepm_pyg.graph.rows import FeatureRows
+from drepm_pyg.graph.rows import FeatureRows, Rows
 from drepm_pyg.graph.space import Space
 from tests.graph.dense_reference import assert_exact, scores_float64
 from tests.graph.test_shortlist import all_scores, assert_bounded
@@ -107,7 +107,7 @@ def coded(monkeypatch: pytest.MonkeyPatch) -> list[CodedGram]:
     monkeypatch.setattr(mean_codes, "_WORK", 0)
     monkeypatch.setattr(mean_codes, "codes_pay", lambda: True)
     monkeypatch.setattr(mean_codes, "coded_gram", counted)
-    monkeypatch.setattr(mean_codes, "gram_work", lambda items: 1e12)  # what codes leave open is worth it
+    monkeypatch.setattr(mean_codes, "gram_work", lambda rows: 1e12)  # what codes leave open is worth it
     return made
 
 
@@ -142,6 +142,65 @@ def test_the_error_of_users_scores_is_within_its_bound(
     score, slack = all_scores(space, list(mean_route(space, how, len(space))[1]))
     assert len(coded) == 1
     assert_bounded(exact, score, slack, tightest=3e-2)
+
+
+@pytest.fixture
+def coded_tiles(monkeypatch: pytest.MonkeyPatch) -> list[Codes]:
+    """Tiles are of coded rows, however few and narrow these are; the ones that were coded, as they come."""
+    made: list[Codes] = []
+
+    def counted(rows: Rows, *, block_bytes: int) -> Codes:
+        made.append(Codes(rows, block_bytes=block_bytes))
+        return made[-1]
+
+    monkeypatch.setattr(triangle, "Codes", counted)
+    monkeypatch.setattr(triangle, "codes_pay", lambda: True)
+    monkeypatch.setattr(triangle, "gram_work", lambda rows: 1e12)  # what codes leave open is worth it
+    for name in ("_ROWS", "_WIDE"):
+        monkeypatch.setattr(triangle, name, 0)
+    return made
+
+
+@pytest.mark.parametrize("loop", [False, True])
+@pytest.mark.parametrize("metric", ["cosine", "ip"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_graphs_by_coded_tiles_are_exact(
+    kind: str, metric: str, loop: bool, generator: torch.Generator, coded_tiles: list[Codes]
+) -> None:
+    x = features(kind, generator)
+    edge_index, info = knn_graph(x, 6, metric=metric, loop=loop, index="blocks", return_info=True)
+    assert len(coded_tiles) == 1
+    assert info.exact
+    assert_exact(edge_index, x.double(), 6, metric, loop)
+    assert torch.equal(edge_index, knn_graph(x, 6, metric=metric, loop=loop, index="gram"))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "ip"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_error_of_coded_tiles_is_within_its_bound(
+    kind: str, metric: str, generator: torch.Generator, coded_tiles: list[Codes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triangle, "_Single", None)  # by codes alone
+    rows = rows_of(features(kind, generator)[:150])
+    space = Space(rows, METRICS[metric], block_bytes=1 << 20)
+    slack = space.slack(space.norms, 2.0**-24)
+    exact = scores_float64(rows.double(np.arange(len(space))), metric)
+    score, slack_ = all_scores(space, list(triangle.triangle_shortlists(space, slack, len(space), 1 << 30)))
+    assert_bounded(exact, score, slack_, tightest=3e-2)
+
+
+def test_users_by_coded_tiles_and_rows_that_codes_cannot_tell_apart(
+    generator: torch.Generator, coded_tiles: list[Codes]
+) -> None:
+    x, pairs = features("positive", generator), interactions(400, 300, 1500)
+    found = user_knn_graph(x, pairs, 400, 6, index="blocks")
+    assert len(coded_tiles) == 1
+    assert torch.equal(found, user_knn_graph(x, pairs, 400, 6, index="gram"))
+    near = x[:1] + 1e-3 * x
+    assert torch.equal(knn_graph(near, 5, index="blocks"), knn_graph(near, 5, index="gram"))
+    assert len(coded_tiles) == 2
+    assert len(knn_graph(near, 5, metric="l2", index="blocks")[0]) == 1500
+    assert len(coded_tiles) == 2  # distances are not from codes
 
 
 @pytest.mark.parametrize("weight", ["whole", "fractions", "heavy"])
