@@ -43,6 +43,7 @@ _LEAST = 2.0**-40  # ratio of steps and length, where rows have no steps
 #: Coded products, coding included, are so many times as fast as float32 ones (measured).
 CODED_SPEED = 3
 _NEARLY_ALL, _LISTED = 0.99, 256  # of the centres, whose candidates are listed at once; candidates at the most
+_STRAIN = 0.4  # of errors that do not conspire the largest one of thousands takes a quarter of its bound
 #: Errors in their deviations: if they do not conspire, larger ones have a probability of 2 exp(-32).
 DEVIATIONS = 8
 
@@ -175,17 +176,20 @@ def gram_work(rows: Rows) -> float:
     return len(rows.ties) ** 2 * rows.width / 2
 
 
-def listed_by_codes(needed: NDArray[np.floating | np.integer], count: int, entries: int, work: float) -> int | None:
-    """How many candidates to list, or None where codes leave more open than they save.
+def listed_by_codes(
+    needed: NDArray[np.floating | np.integer], strain: float, count: int, entries: int, work: float
+) -> int | None:
+    """How many candidates to list, or None where codes leave more open than they save, or their errors conspire.
 
     Args:
         needed: how long the lists of some centres must be.
+        strain: which share of its bound an error takes.
         count: how many are wanted.
         entries: of all centres' rows.
         work: multiply-adds of the products in float32.
     """
     listed, beyond = int(np.quantile(needed, _NEARLY_ALL)), float(np.maximum(needed - count, 0).mean())
-    if listed > _LISTED or beyond * entries * SPARSE_COST > work * (1 - 1 / CODED_SPEED):
+    if strain > _STRAIN or listed > _LISTED or beyond * entries * SPARSE_COST > work * (1 - 1 / CODED_SPEED):
         return None
     return max(with_room(count), listed)
 

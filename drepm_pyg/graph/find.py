@@ -40,7 +40,7 @@ _AUTO_RECALL = 0.95
 _SAMPLE = 1000
 
 #: Scores whose error takes more than this share of its bound tell that the bound may not hold for others.
-_STRAIN = 1 / 3
+_STRAIN = 0.5
 
 _log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from drepm_pyg.graph.codes import (
 )
 from drepm_pyg.graph.mean_blocks import Bags, mean_blocks
 from drepm_pyg.graph.mean_rows import MeanRows
-from drepm_pyg.graph.shortlist import Shortlist, needed_lists, sample, shortlists
+from drepm_pyg.graph.shortlist import Shortlist, sample, shortlists, trial
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Tensor
 
@@ -61,8 +61,8 @@ def coded_shortlists(space: Space, scale: NDArray[np.float64], slack: Slack, cou
     gram = coded_gram(rows.items)
     slack = _slack(rows, gram, scale, slack)
     some = sample(space)
-    needed = needed_lists(_blocks(some, gram, scale), some, slack, count)
-    listed = listed_by_codes(needed, count, len(space.centres) * rows.width, gram_work(rows.items))
+    needed, strain = trial(_blocks(some, gram, scale), some, slack, count)
+    listed = listed_by_codes(needed, strain, count, len(space.centres) * rows.width, gram_work(rows.items))
     return None if listed is None else shortlists(_blocks(space, gram, scale), space, slack, count, listed)
 
 

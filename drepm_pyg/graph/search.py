@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from drepm_pyg.graph.blocks import slices
 from drepm_pyg.graph.exact_scores import ExactScores
-from drepm_pyg.graph.shortlist import Shortlist
+from drepm_pyg.graph.shortlist import Shortlist, largest_share
 from drepm_pyg.graph.space import Space
 
 __all__ = ["Ranking", "best_first", "overlap", "rank"]
@@ -114,9 +114,7 @@ class _Waiting:
         again = np.flatnonzero(self._again[: self._end])
         index, before = self._index[again], self._score[again]
         exact = space.score(np.concatenate(list(self._centres(space))), space.base[index])
-        error, slack = np.abs(exact - before), self._slack[again]
-        strain = np.divide(error, slack, out=np.zeros_like(error), where=slack > 0)
-        result.strain = max(result.strain, float(strain.max(initial=0)))
+        result.strain = max(result.strain, largest_share(exact - before, self._slack[again]))
         result.rescored += len(exact)
         self._score[again] = exact
         for block, place in self._parts:

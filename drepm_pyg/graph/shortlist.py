@@ -13,7 +13,7 @@ from drepm_pyg._arrays import transposed
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["Bounds", "Shortlist", "largest", "needed_lists", "sample", "shortlists", "with_room"]
+__all__ = ["Bounds", "Shortlist", "largest", "largest_share", "sample", "shortlists", "trial", "with_room"]
 
 _SAMPLE = 256  # centres that tell how much is left open
 _WIDER, _WIDENED = 8, 32  # times as many candidates, for so many centres at a time
@@ -86,25 +86,39 @@ def with_room(count: int) -> int:
     return count + max(8, count // 2)
 
 
+def largest_share(error: NDArray[np.float64], slack: NDArray[np.float64]) -> float:
+    """The largest share of its bound that an error takes; bounds of 0 are of rows without any."""
+    share = np.divide(np.abs(error), slack, out=np.zeros_like(error), where=slack > 0)
+    return float(share.max(initial=0))
+
+
 def sample(space: Space) -> Space:
     """The same rows with some of the centres."""
     return space.of(space.centres[:: -(-len(space.centres) // _SAMPLE)])
 
 
-def needed_lists(
+def trial(
     blocks: Iterable[tuple[slice, Float[Tensor, "C B"]]],
     space: Space,
     slack: tuple[NDArray[np.float64], NDArray[np.float64]],
     count: int,
-) -> NDArray[np.int64]:
-    """How many candidates of each centre must be listed for the ``count`` best to be certain; arguments as below."""
-    p, q = slack[0][space.centres], slack[1][space.base]
+) -> tuple[NDArray[np.int64], float]:
+    """What bounds leave open, and whether they hold, before all is searched by them; arguments as below.
+
+    Returns:
+        how many candidates of each centre must be listed for the ``count`` best to be certain, and the largest share of
+        its bound that the error of one of these takes.
+    """
+    (p, q), count = (slack[0][space.centres], slack[1][space.base]), min(count, len(space.base))
     room = torch.from_numpy(p * (q.mean() + q.max())).float()  # of the last one that is wanted, and of any other one
-    needed = []
+    needed, strain = [], 0.0
     for block, scores in blocks:
-        last = largest(scores, min(count, len(scores)))[0][:, -1]
-        needed.append((scores >= last - room[block]).sum(0).numpy())
-    return np.concatenate(needed)
+        best, index = (part.numpy() for part in largest(scores, count))
+        last = torch.from_numpy(best[:, -1]) - room[block]
+        needed.append((scores >= last).sum(0).numpy())
+        exact = space.score(np.repeat(space.centres[block], count), space.base[index.ravel()])
+        strain = max(strain, largest_share(exact.reshape(best.shape) - best, p[block, None] * q[index]))
+    return np.concatenate(needed), strain
 
 
 def shortlists(

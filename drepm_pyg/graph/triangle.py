@@ -22,7 +22,7 @@ from drepm_pyg.graph.codes import (
 )
 from drepm_pyg.graph.products import block_columns, keeps_float32
 from drepm_pyg.graph.rows import FeatureRows
-from drepm_pyg.graph.shortlist import Bounds, Shortlist, needed_lists, sample, with_room
+from drepm_pyg.graph.shortlist import Bounds, Shortlist, sample, trial, with_room
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Int, Tensor
 
@@ -67,8 +67,8 @@ def triangle_shortlists(space: Space, slack: Slack, count: int, budget: int) -> 
         products = _Coded(space, budget)
         coded = products.slack(slack)
         some = sample(space)
-        needed = needed_lists(products.blocks(some), some, coded, count)
-        listed = listed_by_codes(_MORE * needed, count, len(space) * space.width, gram_work(space.rows))
+        needed, strain = trial(products.blocks(some), some, coded, count)
+        listed = listed_by_codes(_MORE * needed, strain, count, len(space) * space.width, gram_work(space.rows))
         if listed is not None:
             return _Tiles(space, coded, listed, budget, products).lists()
         del products
