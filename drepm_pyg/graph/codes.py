@@ -1,30 +1,28 @@
-"""Inner products of centred rows from 8-bit codes: products of integers are exact and several times as fast."""
+"""Rows as 8-bit codes: products of integers are exact, and several times as fast where a processor has them."""
 
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._arrays import SPARSE_COST, large_empty, product_into, return_freed_memory, transposed
-from drepm_pyg.graph.blocks import blocks_of, by_threads, slices
+from drepm_pyg._arrays import SPARSE_COST, product_into
+from drepm_pyg.graph.blocks import blocks_of, by_threads
 from drepm_pyg.graph.metrics import MOST
-from drepm_pyg.graph.rows import FeatureRows, Rows
+from drepm_pyg.graph.rows import Rows
 from drepm_pyg.graph.shortlist import with_room
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = [
+    "CACHED_BYTES",
     "CODED_SPEED",
     "DEVIATIONS",
-    "CodedGram",
     "CodedProducts",
     "Codes",
     "alike",
     "code_errors",
-    "coded_gram",
     "codes_fit",
     "codes_multiply",
     "codes_pay",
@@ -33,12 +31,11 @@ __all__ = [
 ]
 
 _LARGEST = 127  # of a code: symmetric, as its kernels are fastest
-_CACHED_BYTES = 1 << 20  # of float64 rows that are coded at a time: a thread's cache holds so many
-_TILE = 1024  # rows and columns that are multiplied at a time (measured)
-_SAMPLE = 512  # rows that tell where all of them lie
+#: Float64 rows that are coded at a time: a thread's cache holds so many bytes.
+CACHED_BYTES = 1 << 20
+_SAMPLE, _SAMPLE_ENTRIES = 512, 1 << 21  # rows that tell where all of them lie, and their entries
 _PAYS = 2  # times as fast as float32, at the least: what codes leave open takes the rest
 _PROBE = (256, 2048)  # rows and columns of the products that tell
-_SUBNORMAL = 2.0**-24  # the smallest float16 number
 _LEAST = 2.0**-40  # ratio of steps and length, where rows have no steps
 #: Coded products, coding included, are so many times as fast as float32 ones (measured).
 CODED_SPEED = 3
@@ -124,42 +121,19 @@ class CodedProducts:
         return out.addmm_(self._left[rows], self._right[columns].T)
 
 
-class CodedGram(NamedTuple):
-    r"""Inner products of rows, approximately.
-
-    For :math:`i \ne j`
-
-    .. math:: \mathbf{x}_i \cdot \mathbf{x}_j \approx \text{unit}\, h_{ij} + b_i + b_j, \quad
-        b_i = \mathbf{x}_i \cdot \mathbf{c} - \tfrac{1}{2} \lVert \mathbf{c} \rVert^2
-
-    where :math:`h_{ij}` stands for the product of :math:`\mathbf{z}_i = \mathbf{x}_i - \mathbf{c}` and
-    :math:`\mathbf{z}_j`, with a centre :math:`\mathbf{c}` amid the rows. What is left out are products of coding errors
-    with centred rows, so that rows far from 0, but near each other, lose nothing.
-
-    Attributes:
-        products: :math:`h`, float16 ``[C, C]``; 0 on the diagonal, which is known: ``squares``.
-        unit: a power of two.
-        offset, squares, step: as of :class:`Codes`.
-        level: float64 ``[C]``; the product of two rows' levels is at least the size of what is stored for them, in its
-            unit, and at least what float16 rounds to 0.
-    """
-
-    products: Tensor
-    unit: float
-    offset: NDArray[np.float64]
-    squares: NDArray[np.float64]
-    step: NDArray[np.float64]
-    level: NDArray[np.float64]
-
-
 @cache
 def codes_multiply() -> bool:
     """Whether torch multiplies 8-bit integers as they are on this CPU.
 
-    Some kernels add pairs of products up in 16 bits, which are too few: a product tells.
+    It may have no such product, and some kernels add pairs of products up in 16 bits, which are too few: a product
+    tells.
     """
     codes = _probe()
-    return torch.equal(torch._int_mm(codes, codes.T).double(), codes.double() @ codes.double().T)
+    try:
+        found = torch._int_mm(codes, codes.T)
+    except (AttributeError, RuntimeError):
+        return False
+    return torch.equal(found.double(), codes.double() @ codes.double().T)
 
 
 @cache
@@ -199,44 +173,6 @@ def codes_fit(width: int) -> bool:
     return width * _LARGEST**2 < 2**31
 
 
-def coded_gram(rows: FeatureRows) -> CodedGram:
-    """Code all rows and multiply them, half of the products; they take a quarter and half of what float32 takes."""
-    coded = Codes(rows, block_bytes=_CACHED_BYTES)
-    return_freed_memory()
-    length = np.sqrt(coded.squares)
-    unit = 2.0 ** int(np.frexp(coded.squares.max(initial=0.0))[1])
-    products, cosine = _half(coded, length, unit)
-    level = length * np.sqrt(cosine)
-    level = np.sqrt(level**2 + 2 * _SUBNORMAL * unit)
-    return CodedGram(products, unit, coded.offset, coded.squares, coded.step, level)
-
-
-def _half(coded: Codes, length: NDArray[np.float64], unit: float) -> tuple[Float[Tensor, "C C"], NDArray[np.float64]]:
-    """Products of centred rows over ``unit``, in float16, and for each row its largest cosine with another one."""
-    size = len(coded)
-    out = large_empty(size, size, dtype=torch.float16)
-    inverse = np.divide(1, length, out=np.zeros(size), where=length > 0)
-    cosines, own = CodedProducts(coded, inverse, centred=True), torch.from_numpy(length / np.sqrt(unit)).float()
-    largest = torch.zeros(size)
-    # Tables of one size, asked for once: the allocator would not use all that is freed again.
-    integers, numbers = (large_empty(_TILE * _TILE, dtype=dtype) for dtype in (torch.int32, torch.float32))
-    for rows in slices(0, size, _TILE):
-        for columns in slices(rows.start, size, _TILE):
-            shape = rows.stop - rows.start, columns.stop - columns.start
-            tile = numbers[: shape[0] * shape[1]].view(shape)
-            cosines.into(tile, coded.codes[rows], rows, coded.codes[columns], columns, integers)
-            if rows == columns:
-                tile.fill_diagonal_(0)
-            magnitude = torch.abs(tile, out=integers[: tile.numel()].view(shape).view(torch.float32))
-            for part, dim in ((rows, 1), (columns, 0)):
-                torch.maximum(largest[part], magnitude.amax(dim), out=largest[part])
-            tile.mul_(own[rows, None]).mul_(own[columns])
-            out[rows, columns] = tile
-            if rows != columns:
-                out[columns, rows] = transposed(tile[None])[0]
-    return out, largest.double().numpy()
-
-
 def code_errors(step: NDArray[np.float64], length: NDArray[np.float64], *, shared: bool) -> NDArray[np.float64]:
     r"""Factors of a bound on what codes make of products: that of two rows is off by their product at the most.
 
@@ -264,7 +200,8 @@ def alike(p: NDArray[np.float64], q: NDArray[np.float64]) -> tuple[NDArray[np.fl
 def _centre(rows: Rows) -> NDArray[np.float64]:
     """The mean of some rows that are no longer than most."""
     usual = np.flatnonzero(rows.squares <= np.quantile(rows.squares, MOST))
-    return np.asarray(rows.double(usual[:: -(-len(usual) // _SAMPLE)]).mean(axis=0))
+    number = max(1, min(_SAMPLE, _SAMPLE_ENTRIES // rows.width))
+    return np.asarray(rows.double(usual[:: -(-len(usual) // number)]).mean(axis=0))
 
 
 def _probe() -> Int[Tensor, "N F"]:

@@ -6,21 +6,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg.graph.codes import (
-    DEVIATIONS,
-    CodedGram,
-    alike,
-    code_errors,
-    coded_gram,
-    codes_fit,
-    codes_pay,
-    gram_work,
-    listed_by_codes,
-)
+from drepm_pyg.graph.coded_gram import CodedGram, coded_gram
+from drepm_pyg.graph.codes import DEVIATIONS, alike, code_errors, codes_fit, codes_pay, gram_work, listed_by_codes
 from drepm_pyg.graph.mean_blocks import Bags, mean_blocks
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.shortlist import Shortlist, sample, shortlists, trial
-from drepm_pyg.graph.space import Space
+from drepm_pyg.graph.space import Slack, Space
 from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["coded_shortlists", "codes_serve"]
@@ -28,8 +19,6 @@ __all__ = ["coded_shortlists", "codes_serve"]
 _WORK = 1 << 38  # multiply-adds of float32 products; fewer take no longer than what codes leave open (measured)
 _HEAVIEST = 2.0**15  # of a user's weights together: no sum of products overflows in float16
 _UNIT = 2.0**-11  # round-off of float16
-
-Slack = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def codes_serve(space: Space) -> bool:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from drepm_pyg._arrays import transposed
-from drepm_pyg.graph.space import Space
+from drepm_pyg.graph.space import Slack, Space
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["Bounds", "Shortlist", "largest", "largest_share", "sample", "shortlists", "trial", "with_room"]
@@ -56,7 +56,7 @@ class Bounds:
         slack: factors of the error bound (:meth:`Space.slack`).
     """
 
-    def __init__(self, space: Space, slack: tuple[NDArray[np.float64], NDArray[np.float64]]) -> None:
+    def __init__(self, space: Space, slack: Slack) -> None:
         self._p, self._q = slack[0][space.centres], slack[1][space.base]
         self._by, self._spread = (torch.from_numpy(part).float() for part in (self._p, self._q))
         self._widest = float(self._q.max(initial=0.0))
@@ -100,7 +100,7 @@ def sample(space: Space) -> Space:
 def trial(
     blocks: Iterable[tuple[slice, Float[Tensor, "C B"]]],
     space: Space,
-    slack: tuple[NDArray[np.float64], NDArray[np.float64]],
+    slack: Slack,
     count: int,
 ) -> tuple[NDArray[np.int64], float]:
     """What bounds leave open, and whether they hold, before all is searched by them; arguments as below.
@@ -117,14 +117,16 @@ def trial(
         last = torch.from_numpy(best[:, -1]) - room[block]
         needed.append((scores >= last).sum(0).numpy())
         exact = space.score(np.repeat(space.centres[block], count), space.base[index.ravel()])
-        strain = max(strain, largest_share(exact.reshape(best.shape) - best, p[block, None] * q[index]))
+        error = exact.reshape(best.shape) - best
+        error[space.base[index] == space.centres[block, None]] = 0  # its two ends have one error, which adds up
+        strain = max(strain, largest_share(error, p[block, None] * q[index]))
     return np.concatenate(needed), strain
 
 
 def shortlists(
     blocks: Iterable[tuple[slice, Float[Tensor, "C B"]]],
     space: Space,
-    slack: tuple[NDArray[np.float64], NDArray[np.float64]],
+    slack: Slack,
     count: int,
     listed: int | None = None,
 ) -> Iterator[Shortlist]:

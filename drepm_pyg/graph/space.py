@@ -12,10 +12,14 @@ from drepm_pyg.graph.metrics import NARROW, Metric, exponents, rounding
 from drepm_pyg.graph.rows import FeatureRows, Rows
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["Space", "own_and_scale"]
+__all__ = ["Slack", "Space", "own_and_scale"]
 
 _LOST_IN_SQUARE = 2.0**-900  # of a squared norm: squares of float64 entries vanish; those of narrower dtypes never do
 _LIMIT = 1000  # of exponents: a scale is finite
+
+
+#: Factors whose product bounds the error of fast scores: of each centre, of each neighbour.
+Slack = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 class Space:
@@ -112,8 +116,8 @@ class Space:
             return self.single(np.arange(len(self)), device), np.ones(len(self))
         return given.to(device), np.ldexp(self.scale, -self.rows.exponent)
 
-    def slack(self, reach: NDArray[np.float64], unit: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Factors whose product bounds the error of fast scores: of the centre, of the neighbour."""
+    def slack(self, reach: NDArray[np.float64], unit: float) -> Slack:
+        """The bound for products of rows with norms of ``reach`` at the most and a unit round-off ``unit``."""
         p, q = self.metric.spread(reach)
         gamma = rounding(self.width, unit, worst_case=self.worst_case)
         if self.metric.centred:

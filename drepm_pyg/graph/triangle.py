@@ -2,28 +2,15 @@
 
 from collections.abc import Iterator
 from math import isqrt
-from typing import Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from drepm_pyg._arrays import large_empty, product_into, transposed
+from drepm_pyg._arrays import large_empty, transposed
 from drepm_pyg.graph.blocks import slices
-from drepm_pyg.graph.codes import (
-    CodedProducts,
-    Codes,
-    alike,
-    code_errors,
-    codes_fit,
-    codes_pay,
-    gram_work,
-    listed_by_codes,
-)
-from drepm_pyg.graph.products import block_columns, keeps_float32
-from drepm_pyg.graph.rows import FeatureRows
+from drepm_pyg.graph.codes import gram_work, listed_by_codes
 from drepm_pyg.graph.shortlist import Bounds, Shortlist, sample, trial, with_room
-from drepm_pyg.graph.space import Space
+from drepm_pyg.graph.space import Slack, Space
+from drepm_pyg.graph.tile_products import TILE, CodedTiles, SingleProducts, TileProducts, codes_serve
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["triangle_pays", "triangle_shortlists"]
@@ -32,19 +19,10 @@ _ROWS = 4096  # of fewer, thresholds leave out too few scores to pay for themsel
 #: Candidates beyond which merging those of every tile takes longer than half of the products, and columns that make up
 #: for one more (measured).
 _LISTED, _COLUMNS = 128, 8
-_TILE, _LEAST = 1024, 128  # rows and columns, which a cache holds (measured); where memory is short
-#: Columns from which NumPy's BLAS is the faster one, though its threads wait by spinning, while torch's look at the
-#: scores; and how many tiles are multiplied at a time, by torch's and by NumPy's (measured).
-_WIDE, _TILES, _TILES_OF_NUMPY = 2048, 4, 8
-_WORK = (
-    9e10  # multiply-adds of float32 products of wide rows; fewer take no longer than what codes leave open (measured)
-)
+_LEAST = 128  # rows and columns of a tile where memory is short
 _MORE = 1.5  # candidates than a sample needs: longer lists cost little
-_CACHED_BYTES = 1 << 20  # of float64 rows that are coded at a time
 _LINE = 16  # scores that are looked at together: those of a cache line
 _FEW = 1 / 4  # of the lines; where more may hold a candidate, the best of all scores are selected (measured)
-
-Slack = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def triangle_pays(space: Space, device: torch.device, count: int) -> bool:
@@ -63,8 +41,8 @@ def triangle_shortlists(space: Space, slack: Slack, count: int, budget: int) -> 
         budget: bytes that rows and tiles may take. Rows that take more than half of it are prepared anew for every
             shelf of others.
     """
-    if _codes_serve(space, budget):
-        products = _Coded(space, budget)
+    if codes_serve(space, budget):
+        products = CodedTiles(space, budget)
         coded = products.slack(slack)
         some = sample(space)
         needed, strain = trial(products.blocks(some), some, coded, count)
@@ -72,102 +50,7 @@ def triangle_shortlists(space: Space, slack: Slack, count: int, budget: int) -> 
         if listed is not None:
             return _Tiles(space, coded, listed, budget, products).lists()
         del products
-    return _Tiles(space, slack, with_room(count), budget, _Single(space, budget)).lists()
-
-
-def _codes_serve(space: Space, budget: int) -> bool:
-    """Whether products of 8-bit codes are worth coding for; their errors are bounded as if they did not conspire."""
-    possible = not (space.metric.centred or space.worst_case) and space.width >= _WIDE and codes_fit(space.width)
-    fits = len(space) * space.width <= budget // 2
-    return possible and fits and gram_work(space.rows) >= _WORK and codes_pay()
-
-
-class _Products(Protocol):
-    """Rows as they are multiplied.
-
-    Attributes:
-        held: whether they all are in memory.
-        at_once: how many tiles are multiplied at a time, at the most.
-    """
-
-    held: bool
-    at_once: int
-
-    def read(self, part: slice) -> Tensor:
-        """Some rows."""
-
-    def into(self, out: Float[Tensor, "R C"], z: Tensor, other: slice, y: Tensor, own: slice) -> None:
-        """Products of the prepared rows ``other``, read as ``z``, and ``own``, read as ``y``."""
-
-
-class _Single:
-    """Prepared rows in float32."""
-
-    def __init__(self, space: Space, budget: int) -> None:
-        self.held = 4 * len(space) * space.width <= budget // 2
-        # Torch may be set to round float32 factors.
-        self._by_numpy = space.width >= _WIDE or not keeps_float32(torch.device("cpu"))
-        self.at_once = _TILES_OF_NUMPY if self._by_numpy else _TILES
-        self._space, self._factor = space, None
-        if self.held:
-            self._rows, factor = space.factors(torch.device("cpu"))
-            self._factor = torch.from_numpy(factor).float() if (factor != 1).any() else None
-
-    def read(self, part: slice) -> Float[Tensor, "R F"]:
-        """But for the factors, where all are held."""
-        if self.held:
-            return self._rows[part]
-        return self._space.single(np.arange(len(self._space))[part], torch.device("cpu"))
-
-    def into(
-        self, out: Float[Tensor, "R C"], z: Float[Tensor, "R F"], other: slice, y: Float[Tensor, "C F"], own: slice
-    ) -> None:
-        if self._by_numpy:
-            product_into(z, y, out)
-        else:
-            torch.mm(z, y.T, out=out)
-        if self._factor is not None:
-            out.mul_(self._factor[other, None]).mul_(self._factor[own])
-
-
-class _Coded:
-    """Rows as codes of 8 bits."""
-
-    held, at_once = True, _TILES
-
-    def __init__(self, space: Space, budget: int) -> None:
-        # Rows of features are coded in cache; to add those of users up, few calls take less time than many.
-        coded_bytes = _CACHED_BYTES if isinstance(space.rows, FeatureRows) else space.block_bytes
-        self._codes = Codes(space.rows, block_bytes=coded_bytes)
-        self._products = CodedProducts(self._codes, space.scale, centred=False)
-        self._scale, self._own = space.scale, torch.from_numpy(space.own).float()
-        self._integers = large_empty(min(self.at_once * _TILE * _TILE, budget // 64), dtype=torch.int32)
-
-    def slack(self, single: Slack) -> Slack:
-        """Factors of the error bound, those of float32 sums among them."""
-        errors = self._scale * code_errors(self._codes.step, np.sqrt(self._codes.squares), shared=False)
-        p, q = (np.hypot(errors, part) for part in alike(*single))
-        return p, q
-
-    def blocks(self, space: Space) -> Iterator[tuple[slice, Float[Tensor, "C B"]]]:
-        """Scores of all rows with the centres of a sample."""
-        size, step = len(space), -(-len(space) // len(space.centres))
-        columns = min(block_columns(size), self._integers.numel() // size)
-        for block in slices(0, len(space.centres), columns):
-            own = slice(step * block.start, min(step * block.stop, size), step)
-            scores = torch.empty(size, block.stop - block.start)
-            self.into(scores, self.read(slice(0, size)), slice(0, size), self.read(own).contiguous(), own)
-            yield block, scores
-
-    def read(self, part: slice) -> Int[Tensor, "R F"]:
-        return self._codes.codes[part]
-
-    def into(
-        self, out: Float[Tensor, "R C"], z: Int[Tensor, "R F"], other: slice, y: Int[Tensor, "C F"], own: slice
-    ) -> None:
-        self._products.into(out, z, other, y, own, self._integers)
-        if other == own:  # whose errors are the same
-            out.diagonal().copy_(self._own[own])
+    return _Tiles(space, slack, with_room(count), budget, SingleProducts(space, budget)).lists()
 
 
 class _Tiles:
@@ -176,13 +59,13 @@ class _Tiles:
     Once a row has its first candidates, a score must exceed the last of them, and few lines of a tile hold such a one.
     """
 
-    def __init__(self, space: Space, slack: Slack, count: int, budget: int, products: _Products) -> None:
+    def __init__(self, space: Space, slack: Slack, count: int, budget: int, products: TileProducts) -> None:
         self.space, self.size, self.products = space, len(space), products
         self.bounds = Bounds(space, slack)
         self.squares = torch.from_numpy(space.norms**2).float()
         held, count = products.held, min(count, self.size)
         # A sixteenth of the budget for scores, as much for the same turned, or for rows that are not held.
-        side = max(_LEAST, min(_TILE, isqrt(budget // 64), self.size if held else budget // (64 * space.width)))
+        side = max(_LEAST, min(TILE, isqrt(budget // 64), self.size if held else budget // (64 * space.width)))
         number = -(-self.size // side)
         self.side = -(-self.size // (number * _LINE)) * _LINE  # of one size, with next to no padding
         most = budget // (64 * self.side * max(self.side, 0 if held else space.width))

@@ -5,8 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from drepm_pyg.graph import codes, knn_graph, mean_codes, mean_products, triangle, user_knn_graph
-from drepm_pyg.graph.codes import CodedGram, Codes, coded_gram, codes_multiply, codes_pay
+from drepm_pyg.graph import coded_gram as coded_gram_module
+from drepm_pyg.graph import codes, knn_graph, mean_codes, mean_products, tile_products, triangle, user_knn_graph
+from drepm_pyg.graph.coded_gram import CodedGram, coded_gram
+from drepm_pyg.graph.codes import Codes, codes_multiply, codes_pay
 from drepm_pyg.graph.find import How
 from drepm_pyg.graph.mean_products import mean_route
 from drepm_pyg.graph.mean_rows import MeanRows
@@ -64,7 +66,7 @@ def test_coded_products_are_those_of_the_rows(kind: str, generator: torch.Genera
 def test_products_of_many_tiles_are_symmetric(generator: torch.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = rows_of(features("normal", generator))
     whole = coded_gram(rows)
-    monkeypatch.setattr(codes, "_TILE", 64)  # with fewer rows in the last tile
+    monkeypatch.setattr(coded_gram_module, "_TILE", 64)  # with fewer rows in the last tile
     tiled = coded_gram(rows)
     for other in (tiled.products.T, whole.products):
         torch.testing.assert_close(tiled.products, other, rtol=1e-3, atol=1e-6)
@@ -84,15 +86,19 @@ def test_a_kernel_that_saturates_is_not_used(monkeypatch: pytest.MonkeyPatch) ->
         pairs = products.unflatten(1, (-1, 2)).sum(2).clamp(-(2**15), 2**15 - 1)
         return (pairs.sum(1) - 128 * b.double().sum(0)).int()
 
+    def missing(a: Tensor, b: Tensor) -> Tensor:
+        raise NotImplementedError
+
     monkeypatch.setattr(codes, "_PROBE", (8, 16))
     assert codes_multiply.__wrapped__()
-    monkeypatch.setattr(torch, "_int_mm", saturated)
-    codes_multiply.cache_clear()
-    try:
-        assert not codes_multiply()
-        assert not codes_pay.__wrapped__()
-    finally:
+    for kernel in (saturated, missing):
+        monkeypatch.setattr(torch, "_int_mm", kernel)
         codes_multiply.cache_clear()
+        try:
+            assert not codes_multiply()
+            assert not codes_pay.__wrapped__()
+        finally:
+            codes_multiply.cache_clear()
 
 
 @pytest.fixture
@@ -153,11 +159,12 @@ def coded_tiles(monkeypatch: pytest.MonkeyPatch) -> list[Codes]:
         made.append(Codes(rows, block_bytes=block_bytes))
         return made[-1]
 
-    monkeypatch.setattr(triangle, "Codes", counted)
-    monkeypatch.setattr(triangle, "codes_pay", lambda: True)
-    monkeypatch.setattr(triangle, "gram_work", lambda rows: 1e12)  # what codes leave open is worth it
-    for name in ("_ROWS", "_WIDE"):
-        monkeypatch.setattr(triangle, name, 0)
+    monkeypatch.setattr(tile_products, "Codes", counted)
+    monkeypatch.setattr(tile_products, "codes_pay", lambda: True)
+    for module in (tile_products, triangle):
+        monkeypatch.setattr(module, "gram_work", lambda rows: 1e12)  # what codes leave open is worth it
+    monkeypatch.setattr(tile_products, "_WIDE", 0)
+    monkeypatch.setattr(triangle, "_ROWS", 0)
     return made
 
 
@@ -180,7 +187,7 @@ def test_graphs_by_coded_tiles_are_exact(
 def test_the_error_of_coded_tiles_is_within_its_bound(
     kind: str, metric: str, generator: torch.Generator, coded_tiles: list[Codes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(triangle, "_Single", None)  # by codes alone
+    monkeypatch.setattr(triangle, "SingleProducts", None)  # by codes alone
     rows = rows_of(features(kind, generator)[:150])
     space = Space(rows, METRICS[metric], block_bytes=1 << 20)
     slack = space.slack(space.norms, 2.0**-24)

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from drepm_pyg.graph import knn_graph, triangle, user_knn_graph
+from drepm_pyg.graph import knn_graph, tile_products, triangle, user_knn_graph
 from tests.graph.dense_reference import assert_exact, knn_edges
 
 METRICS = ["cosine", "ip", "l2"]
@@ -15,8 +15,10 @@ METRICS = ["cosine", "ip", "l2"]
 @pytest.fixture
 def tiny_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many tiles of few rows."""
-    for name, value in {"_ROWS": 1, "_TILE": 32, "_LEAST": 16, "_TILES": 3, "_WIDE": 70}.items():
+    for name, value in {"_ROWS": 1, "TILE": 32, "_LEAST": 16}.items():
         monkeypatch.setattr(triangle, name, value)
+    for name, value in {"_TILES": 3, "_WIDE": 70}.items():
+        monkeypatch.setattr(tile_products, name, value)
 
 
 def features(kind: str, n: int, d: int, seed: int) -> Tensor:
@@ -105,7 +107,7 @@ def test_what_torch_is_set_to_multiply_by_changes_nothing(monkeypatch: pytest.Mo
         assert torch.equal(knn_graph(x, 10), expected)
     finally:
         torch.set_float32_matmul_precision("highest")
-    monkeypatch.setattr(triangle, "keeps_float32", lambda device: False)
+    monkeypatch.setattr(tile_products, "keeps_float32", lambda device: False)
     assert torch.equal(knn_graph(x, 10), expected)
 
 

@@ -1,0 +1,84 @@
+"""The inner products of all rows from their 8-bit codes, in half of the memory that float32 takes."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from drepm_pyg._arrays import large_empty, return_freed_memory, transposed
+from drepm_pyg.graph.blocks import slices
+from drepm_pyg.graph.codes import CACHED_BYTES, CodedProducts, Codes
+from drepm_pyg.graph.rows import FeatureRows
+from drepm_pyg.typing import Float, Tensor
+
+__all__ = ["CodedGram", "coded_gram"]
+
+_TILE = 1024  # rows and columns that are multiplied at a time (measured)
+_SUBNORMAL = 2.0**-24  # the smallest float16 number
+
+
+class CodedGram(NamedTuple):
+    r"""Inner products of rows, approximately.
+
+    For :math:`i \ne j`
+
+    .. math:: \mathbf{x}_i \cdot \mathbf{x}_j \approx \text{unit}\, h_{ij} + b_i + b_j, \quad
+        b_i = \mathbf{x}_i \cdot \mathbf{c} - \tfrac{1}{2} \lVert \mathbf{c} \rVert^2
+
+    where :math:`h_{ij}` stands for the product of :math:`\mathbf{z}_i = \mathbf{x}_i - \mathbf{c}` and
+    :math:`\mathbf{z}_j`, with a centre :math:`\mathbf{c}` amid the rows. What is left out are products of coding errors
+    with centred rows, so that rows far from 0, but near each other, lose nothing.
+
+    Attributes:
+        products: :math:`h`, float16 ``[C, C]``; 0 on the diagonal, which is known: ``squares``.
+        unit: a power of two.
+        offset, squares, step: as of :class:`Codes`.
+        level: float64 ``[C]``; the product of two rows' levels is at least the size of what is stored for them, in its
+            unit, and at least what float16 rounds to 0.
+    """
+
+    products: Tensor
+    unit: float
+    offset: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    step: NDArray[np.float64]
+    level: NDArray[np.float64]
+
+
+def coded_gram(rows: FeatureRows) -> CodedGram:
+    """Code all rows and multiply them, half of the products; they take a quarter and half of what float32 takes."""
+    coded = Codes(rows, block_bytes=CACHED_BYTES)
+    return_freed_memory()
+    length = np.sqrt(coded.squares)
+    unit = 2.0 ** int(np.frexp(coded.squares.max(initial=0.0))[1])
+    products, cosine = _half(coded, length, unit)
+    level = length * np.sqrt(cosine)
+    level = np.sqrt(level**2 + 2 * _SUBNORMAL * unit)
+    return CodedGram(products, unit, coded.offset, coded.squares, coded.step, level)
+
+
+def _half(coded: Codes, length: NDArray[np.float64], unit: float) -> tuple[Float[Tensor, "C C"], NDArray[np.float64]]:
+    """Products of centred rows over ``unit``, in float16, and for each row its largest cosine with another one."""
+    size = len(coded)
+    out = large_empty(size, size, dtype=torch.float16)
+    inverse = np.divide(1, length, out=np.zeros(size), where=length > 0)
+    cosines, own = CodedProducts(coded, inverse, centred=True), torch.from_numpy(length / np.sqrt(unit)).float()
+    largest = torch.zeros(size)
+    # Tables of one size, asked for once: the allocator would not use all that is freed again.
+    integers, numbers = (large_empty(_TILE * _TILE, dtype=dtype) for dtype in (torch.int32, torch.float32))
+    for rows in slices(0, size, _TILE):
+        for columns in slices(rows.start, size, _TILE):
+            shape = rows.stop - rows.start, columns.stop - columns.start
+            tile = numbers[: shape[0] * shape[1]].view(shape)
+            cosines.into(tile, coded.codes[rows], rows, coded.codes[columns], columns, integers)
+            if rows == columns:
+                tile.fill_diagonal_(0)
+            magnitude = torch.abs(tile, out=integers[: tile.numel()].view(shape).view(torch.float32))
+            for part, dim in ((rows, 1), (columns, 0)):
+                torch.maximum(largest[part], magnitude.amax(dim), out=largest[part])
+            tile.mul_(own[rows, None]).mul_(own[columns])
+            out[rows, columns] = tile
+            if rows != columns:
+                out[columns, rows] = transposed(tile[None])[0]
+    return out, largest.double().numpy()
