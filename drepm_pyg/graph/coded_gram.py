@@ -1,5 +1,6 @@
 """The inner products of all rows from their 8-bit codes, in half of the memory that float32 takes."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -8,14 +9,27 @@ from numpy.typing import NDArray
 
 from drepm_pyg._arrays import large_empty, return_freed_memory, transposed
 from drepm_pyg.graph.blocks import slices
-from drepm_pyg.graph.codes import CACHED_BYTES, CodedProducts, Codes
+from drepm_pyg.graph.codes import (
+    CACHED_BYTES,
+    CodedProducts,
+    Codes,
+    alike,
+    code_errors,
+    gram_work,
+    listed_by_codes,
+)
+from drepm_pyg.graph.products import block_columns
 from drepm_pyg.graph.rows import FeatureRows
+from drepm_pyg.graph.shortlist import Shortlist, sample, shortlists, trial
+from drepm_pyg.graph.space import Slack, Space
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["CodedGram", "coded_gram"]
+__all__ = ["HALF_UNIT", "CodedGram", "coded_gram", "coded_gram_shortlists"]
 
 _TILE = 1024  # rows and columns that are multiplied at a time (measured)
 _SUBNORMAL = 2.0**-24  # the smallest float16 number
+#: Round-off of float16.
+HALF_UNIT = 2.0**-11
 
 
 class CodedGram(NamedTuple):
@@ -47,7 +61,13 @@ class CodedGram(NamedTuple):
 
 
 def coded_gram(rows: FeatureRows) -> CodedGram:
-    """Code all rows and multiply them, half of the products; they take a quarter and half of what float32 takes."""
+    """Code all rows and multiply them, half of the products, or take what was kept.
+
+    They take a third of the time and half of the memory that float32 products take.
+    """
+    if rows.kept is not None and CodedGram in rows.kept:
+        kept: CodedGram = rows.kept[CodedGram]
+        return kept
     coded = Codes(rows, block_bytes=CACHED_BYTES)
     return_freed_memory()
     length = np.sqrt(coded.squares)
@@ -55,7 +75,44 @@ def coded_gram(rows: FeatureRows) -> CodedGram:
     products, cosine = _half(coded, length, unit)
     level = length * np.sqrt(cosine)
     level = np.sqrt(level**2 + 2 * _SUBNORMAL * unit)
-    return CodedGram(products, unit, coded.offset, coded.squares, coded.step, level)
+    gram = CodedGram(products, unit, coded.offset, coded.squares, coded.step, level)
+    if rows.kept is not None:
+        rows.kept[CodedGram] = gram
+    return gram
+
+
+def coded_gram_shortlists(space: Space, slack: Slack, count: int) -> Iterator[Shortlist] | None:
+    """The rows of largest upper bound for every row of a whole space; None where codes leave too much open.
+
+    Args:
+        space: the rows.
+        slack: factors of the error bound of float32 sums.
+        count: how many are wanted.
+    """
+    rows = space.rows
+    assert isinstance(rows, FeatureRows)  # whose Gram matrix is kept
+    gram = coded_gram(rows)
+    codes = space.scale * code_errors(gram.step, np.sqrt(gram.squares), shared=False)
+    halves = np.sqrt(HALF_UNIT) * space.scale * gram.level
+    p, q = (np.sqrt(codes**2 + halves**2 + single**2) for single in alike(*slack))
+    some = sample(space)
+    needed, strain = trial(_blocks(some, gram), some, (p, q), count)
+    listed = listed_by_codes(needed, strain, count, len(space) * space.width, gram_work(rows))
+    return None if listed is None else shortlists(_blocks(space, gram), space, (p, q), count, listed)
+
+
+def _blocks(space: Space, gram: CodedGram) -> Iterator[tuple[slice, Float[Tensor, "C B"]]]:
+    """Scores of all rows with blocks of the centres; a block lasts until the next one."""
+    size, centres = len(space), torch.from_numpy(space.centres)
+    scale = torch.from_numpy(space.scale).float()
+    left = torch.from_numpy(space.scale[:, None] * np.stack([gram.offset, np.ones(size)], axis=1)).float()
+    own = torch.from_numpy(space.own).float()
+    for block in slices(0, len(centres), block_columns(size)):
+        ids = centres[block]
+        scores = gram.products[:, ids].float().mul_(gram.unit * scale[:, None]).mul_(scale[ids])
+        scores.addmm_(left, left[ids].flip(1).T)
+        scores[ids, torch.arange(len(ids))] = own[ids]
+        yield block, scores
 
 
 def _half(coded: Codes, length: NDArray[np.float64], unit: float) -> tuple[Float[Tensor, "C C"], NDArray[np.float64]]:

@@ -13,6 +13,7 @@ from drepm_pyg.graph.blocks import blocks_of, by_threads
 from drepm_pyg.graph.metrics import MOST
 from drepm_pyg.graph.rows import Rows
 from drepm_pyg.graph.shortlist import with_room
+from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = [
@@ -23,9 +24,9 @@ __all__ = [
     "Codes",
     "alike",
     "code_errors",
-    "codes_fit",
     "codes_multiply",
     "codes_pay",
+    "codes_serve",
     "gram_work",
     "listed_by_codes",
 ]
@@ -34,6 +35,8 @@ _LARGEST = 127  # of a code: symmetric, as its kernels are fastest
 #: Float64 rows that are coded at a time: a thread's cache holds so many bytes.
 CACHED_BYTES = 1 << 20
 _SAMPLE, _SAMPLE_ENTRIES = 512, 1 << 21  # rows that tell where all of them lie, and their entries
+#: Columns and multiply-adds of float32 products; of fewer, what codes leave open takes as long (measured).
+_WIDE, _WORK = 2048, 9e10
 _PAYS = 2  # times as fast as float32, at the least: what codes leave open takes the rest
 _PROBE = (256, 2048)  # rows and columns of the products that tell
 _LEAST = 2.0**-40  # ratio of steps and length, where rows have no steps
@@ -145,6 +148,15 @@ def codes_pay() -> bool:
     return codes_multiply() and _PAYS * _seconds(coded) < _seconds(single)
 
 
+def codes_serve(space: Space, rows: Rows) -> bool:
+    """Whether products of these rows, or of sums of them, are worth coding for.
+
+    Cosines and inner products are, of wide rows that are many; errors are bounded as if they did not conspire.
+    """
+    possible = not (space.metric.centred or space.worst_case) and rows.width * _LARGEST**2 < 2**31  # of int32 sums
+    return possible and rows.width >= _WIDE and gram_work(rows) >= _WORK and codes_pay()
+
+
 def gram_work(rows: Rows) -> float:
     """Multiply-adds of all products of rows, each of which serves both of its ends."""
     return len(rows.ties) ** 2 * rows.width / 2
@@ -166,11 +178,6 @@ def listed_by_codes(
     if strain > _STRAIN or listed > _LISTED or beyond * entries * SPARSE_COST > work * (1 - 1 / CODED_SPEED):
         return None
     return max(with_room(count), listed)
-
-
-def codes_fit(width: int) -> bool:
-    """Whether 32 bits hold the product of two rows of codes."""
-    return width * _LARGEST**2 < 2**31
 
 
 def code_errors(step: NDArray[np.float64], length: NDArray[np.float64], *, shared: bool) -> NDArray[np.float64]:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from drepm_pyg._arrays import reuse_freed_memory
 from drepm_pyg._device import on_the_cpu
+from drepm_pyg.graph.coded_gram import coded_gram_shortlists
+from drepm_pyg.graph.codes import codes_serve
 from drepm_pyg.graph.distributed import gathered, share, together
 from drepm_pyg.graph.faiss_index import WITHOUT_FAISS, faiss_installed
 from drepm_pyg.graph.faiss_search import FaissSearch
@@ -103,6 +105,9 @@ def feature_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Sho
         return "kdtree", tree_shortlists(space, count, how.memory_budget // 4)
     slack = space.slack(space.norms, unit_roundoff(how.device))
     if space.whole and how.index != "blocks" and (how.index == "gram" or _gram_pays(space, how, count)):
+        coded = _kept(space) and how.device.type == "cpu" and codes_serve(space, space.rows)
+        if coded and (lists := coded_gram_shortlists(space, slack, count)) is not None:
+            return "gram", lists
         return "gram", shortlists(gram_blocks(*gram_of(space, how.device)), space, slack, count)
     if triangle_pays(space, how.device, with_room(count)):
         return "blocks", triangle_shortlists(space, slack, count, how.memory_budget)
@@ -111,9 +116,13 @@ def feature_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Sho
 
 def _gram_pays(space: Space, how: How, count: int) -> bool:
     """Whether the whole Gram matrix fits, and serves a second graph or is the only way to half of the products."""
-    kept = isinstance(space.rows, FeatureRows) and space.rows.kept is not None
     fits = fits_budget(len(space), space.width, how.memory_budget)
-    return fits and (kept or not triangle_pays(space, how.device, with_room(count)))
+    return fits and (_kept(space) or not triangle_pays(space, how.device, with_room(count)))
+
+
+def _kept(space: Space) -> bool:
+    """Whether a Gram matrix serves a second graph."""
+    return isinstance(space.rows, FeatureRows) and space.rows.kept is not None
 
 
 @on_the_cpu

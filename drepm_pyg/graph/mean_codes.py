@@ -6,34 +6,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg.graph.coded_gram import CodedGram, coded_gram
-from drepm_pyg.graph.codes import DEVIATIONS, alike, code_errors, codes_fit, codes_pay, gram_work, listed_by_codes
+from drepm_pyg.graph.coded_gram import HALF_UNIT, CodedGram, coded_gram
+from drepm_pyg.graph.codes import DEVIATIONS, alike, code_errors, codes_serve, gram_work, listed_by_codes
 from drepm_pyg.graph.mean_blocks import Bags, mean_blocks
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.shortlist import Shortlist, sample, shortlists, trial
 from drepm_pyg.graph.space import Slack, Space
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["coded_shortlists", "codes_serve"]
+__all__ = ["coded_shortlists", "codes_serve_users"]
 
-_WORK = 1 << 38  # multiply-adds of float32 products; fewer take no longer than what codes leave open (measured)
 _HEAVIEST = 2.0**15  # of a user's weights together: no sum of products overflows in float16
-_UNIT = 2.0**-11  # round-off of float16
 
 
-def codes_serve(space: Space) -> bool:
-    """Whether the items' products may come from 8-bit codes, and are worth coding for.
-
-    What a pair counts must be a float16 number, as whole numbers are, and errors are bounded as if they did not
-    conspire.
-    """
+def codes_serve_users(space: Space) -> bool:
+    """Whether users' products may come from codes of the items: what a pair counts must be a float16 number, too."""
     rows = space.rows
     assert isinstance(rows, MeanRows)
-    if space.metric.centred or space.worst_case or gram_work(rows.items) < _WORK or not codes_fit(rows.width):
-        return False
     counts = rows.counts.data
     as_given = rows.degree.max(initial=0.0) < _HEAVIEST and np.array_equal(counts.astype(np.float16), counts)
-    return bool(as_given) and codes_pay()
+    return bool(as_given) and codes_serve(space, rows.items)
 
 
 def coded_shortlists(space: Space, scale: NDArray[np.float64], slack: Slack, count: int) -> Iterator[Shortlist] | None:
@@ -67,8 +59,8 @@ def _slack(rows: MeanRows, gram: CodedGram, scale: NDArray[np.float64], slack: S
     squared = rows.counts.power(2)
     coded, level = (np.sqrt(np.asarray(squared @ part**2)) for part in (gram.step, gram.level))
     codes = code_errors(coded, length, shared=True)
-    products = np.sqrt(DEVIATIONS * _UNIT * np.sqrt(2)) * level
-    sums = alike(DEVIATIONS * _UNIT * np.asarray(rows.counts @ gram.level), level)
+    products = np.sqrt(DEVIATIONS * HALF_UNIT * np.sqrt(2)) * level
+    sums = alike(DEVIATIONS * HALF_UNIT * np.asarray(rows.counts @ gram.level), level)
     p, q = (
         np.sqrt((codes**2 + products**2 + half**2) * scale**2 + single**2)
         for half, single in zip(sums, alike(*slack), strict=True)

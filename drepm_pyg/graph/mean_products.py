@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drepm_pyg._arrays import SPARSE_COST
+from drepm_pyg.graph.coded_gram import CodedGram
 from drepm_pyg.graph.codes import CODED_SPEED, gram_work
 from drepm_pyg.graph.find import How, by_tree, feature_route, fits_budget
 from drepm_pyg.graph.mean_blocks import Bags, mean_blocks
-from drepm_pyg.graph.mean_codes import coded_shortlists, codes_serve
+from drepm_pyg.graph.mean_codes import coded_shortlists, codes_serve_users
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import rounding
 from drepm_pyg.graph.products import gram_of, unit_roundoff
@@ -45,7 +46,8 @@ def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortl
 
     if by_tree(space, how):
         return feature_route(space, how, count)
-    coded = not made and device.type == "cpu" and by_gram(2, gram_work(items) / CODED_SPEED) and codes_serve(space)
+    work = 0 if items.kept is not None and CodedGram in items.kept else gram_work(items) / CODED_SPEED
+    coded = not made and device.type == "cpu" and by_gram(2, work) and codes_serve_users(space)
     single = by_gram(4, 0 if made else gram_work(items))
     if coded or single:
         source = Space(items, space.metric, block_bytes=space.block_bytes)

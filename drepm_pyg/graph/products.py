@@ -51,12 +51,12 @@ def gram_of(space: Space, device: torch.device) -> tuple[Float[Tensor, "C C"], N
     """A Gram matrix of all rows, prepared but for the factors that its rows and columns are to be multiplied by."""
     kept = space.rows.kept if isinstance(space.rows, FeatureRows) else None
     key = space.metric, device
-    if kept is not None and key in kept:
-        return kept[key]
-    rows, factor = space.factors(device)
-    found = gram(rows), factor
-    if kept is not None:
-        kept[key] = found
+    found: tuple[Tensor, NDArray[np.float64]] | None = None if kept is None else kept.get(key)
+    if found is None:
+        rows, factor = space.factors(device)
+        found = gram(rows), factor
+        if kept is not None:
+            kept[key] = found
     return found
 
 

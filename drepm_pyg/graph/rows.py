@@ -80,7 +80,7 @@ class FeatureRows:
         block_bytes: how much memory a block of float64 rows may take.
 
     Attributes:
-        kept: what :func:`gram_of` gave by metric and device, for the next graph; None: it is not kept.
+        kept: Gram matrices for the next graph, by what they are of; None: they are not kept.
 
     Raises:
         TypeError: if a part is no dense floating-point matrix.
@@ -96,7 +96,7 @@ class FeatureRows:
         self._parts = [x.detach().to(self.device) if isinstance(x, torch.Tensor) else x for x in parts.values()]
         self._starts = np.cumsum([0, *(len(x) for x in self._parts)])
         self.exponent = self._scan(nodes)
-        self.kept: dict[tuple[object, torch.device], tuple[Tensor, NDArray[np.float64]]] | None = None
+        self.kept: dict[object, Any] | None = None
         self._group(nodes)
 
     def tensor(self, ids: NDArray[np.int64]) -> Tensor:

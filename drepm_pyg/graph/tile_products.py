@@ -14,16 +14,13 @@ from drepm_pyg.graph.codes import (
     Codes,
     alike,
     code_errors,
-    codes_fit,
-    codes_pay,
-    gram_work,
 )
 from drepm_pyg.graph.products import block_columns, keeps_float32
 from drepm_pyg.graph.rows import FeatureRows
 from drepm_pyg.graph.space import Slack, Space
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["TILE", "CodedTiles", "SingleProducts", "TileProducts", "codes_serve"]
+__all__ = ["TILE", "CodedTiles", "SingleProducts", "TileProducts"]
 
 #: Rows and columns of a tile, which a cache holds (measured).
 TILE = 1024
@@ -31,14 +28,6 @@ TILE = 1024
 #: Columns from which NumPy's BLAS is the faster one, though its threads wait by spinning, while torch's look at the
 #: scores; and how many tiles are multiplied at a time, by NumPy's and by torch's (measured).
 _WIDE, _TILES_OF_NUMPY, _TILES = 2048, 8, 4
-_WORK = 9e10  # multiply-adds of float32 products; fewer take no longer than what codes leave open (measured)
-
-
-def codes_serve(space: Space, budget: int) -> bool:
-    """Whether products of 8-bit codes are worth coding for; their errors are bounded as if they did not conspire."""
-    possible = not (space.metric.centred or space.worst_case) and space.width >= _WIDE and codes_fit(space.width)
-    fits = len(space) * space.width <= budget // 2
-    return possible and fits and gram_work(space.rows) >= _WORK and codes_pay()
 
 
 class TileProducts(Protocol):

@@ -7,10 +7,10 @@ import torch
 
 from drepm_pyg._arrays import large_empty, transposed
 from drepm_pyg.graph.blocks import slices
-from drepm_pyg.graph.codes import gram_work, listed_by_codes
+from drepm_pyg.graph.codes import codes_serve, gram_work, listed_by_codes
 from drepm_pyg.graph.shortlist import Bounds, Shortlist, sample, trial, with_room
 from drepm_pyg.graph.space import Slack, Space
-from drepm_pyg.graph.tile_products import TILE, CodedTiles, SingleProducts, TileProducts, codes_serve
+from drepm_pyg.graph.tile_products import TILE, CodedTiles, SingleProducts, TileProducts
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["triangle_pays", "triangle_shortlists"]
@@ -41,7 +41,7 @@ def triangle_shortlists(space: Space, slack: Slack, count: int, budget: int) -> 
         budget: bytes that rows and tiles may take. Rows that take more than half of it are prepared anew for every
             shelf of others.
     """
-    if codes_serve(space, budget):
+    if len(space) * space.width <= budget // 2 and codes_serve(space, space.rows):
         products = CodedTiles(space, budget)
         coded = products.slack(slack)
         some = sample(space)

@@ -4,9 +4,21 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch_geometric.data import HeteroData
 
+from drepm_pyg.data import USER_ITEM
+from drepm_pyg.graph import (
+    AddSimilarityGraphs,
+    codes,
+    knn_graph,
+    mean_codes,
+    mean_products,
+    products,
+    tile_products,
+    triangle,
+    user_knn_graph,
+)
 from drepm_pyg.graph import coded_gram as coded_gram_module
-from drepm_pyg.graph import codes, knn_graph, mean_codes, mean_products, tile_products, triangle, user_knn_graph
 from drepm_pyg.graph.coded_gram import CodedGram, coded_gram
 from drepm_pyg.graph.codes import Codes, codes_multiply, codes_pay
 from drepm_pyg.graph.find import How
@@ -101,6 +113,15 @@ def test_a_kernel_that_saturates_is_not_used(monkeypatch: pytest.MonkeyPatch) ->
             codes_multiply.cache_clear()
 
 
+def always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Codes serve, however few rows there are, and however much they leave open; so do tiles."""
+    monkeypatch.setattr(codes, "codes_pay", lambda: True)
+    for module, name in ((codes, "_WIDE"), (codes, "_WORK"), (triangle, "_ROWS")):
+        monkeypatch.setattr(module, name, 0)
+    for module in (mean_codes, coded_gram_module, triangle):
+        monkeypatch.setattr(module, "gram_work", lambda rows: 1e12)
+
+
 @pytest.fixture
 def coded(monkeypatch: pytest.MonkeyPatch) -> list[CodedGram]:
     """Products of items are coded, however few they are; the ones that were, as they come."""
@@ -110,10 +131,8 @@ def coded(monkeypatch: pytest.MonkeyPatch) -> list[CodedGram]:
         made.append(coded_gram(rows))
         return made[-1]
 
-    monkeypatch.setattr(mean_codes, "_WORK", 0)
-    monkeypatch.setattr(mean_codes, "codes_pay", lambda: True)
+    always(monkeypatch)
     monkeypatch.setattr(mean_codes, "coded_gram", counted)
-    monkeypatch.setattr(mean_codes, "gram_work", lambda rows: 1e12)  # what codes leave open is worth it
     return made
 
 
@@ -160,11 +179,7 @@ def coded_tiles(monkeypatch: pytest.MonkeyPatch) -> list[Codes]:
         return made[-1]
 
     monkeypatch.setattr(tile_products, "Codes", counted)
-    monkeypatch.setattr(tile_products, "codes_pay", lambda: True)
-    for module in (tile_products, triangle):
-        monkeypatch.setattr(module, "gram_work", lambda rows: 1e12)  # what codes leave open is worth it
-    monkeypatch.setattr(tile_products, "_WIDE", 0)
-    monkeypatch.setattr(triangle, "_ROWS", 0)
+    always(monkeypatch)
     return made
 
 
@@ -208,6 +223,27 @@ def test_users_by_coded_tiles_and_rows_that_codes_cannot_tell_apart(
     assert len(coded_tiles) == 2
     assert len(knn_graph(near, 5, metric="l2", index="blocks")[0]) == 1500
     assert len(coded_tiles) == 2  # distances are not from codes
+
+
+@pytest.mark.parametrize("metric", ["cosine", "ip"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_coded_gram_matrix_serves_items_and_users(
+    kind: str, metric: str, generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = interactions(400, 300, 1500)
+    data = HeteroData({"item": {"image": features(kind, generator)}, "user": {"num_nodes": 400}})
+    data[USER_ITEM].edge_index = pairs
+    expected = AddSimilarityGraphs(6, metric=metric)(data.clone())
+    always(monkeypatch)
+    monkeypatch.setattr(products, "gram", None)  # by codes alone
+    made: list[FeatureRows] = []
+    half = coded_gram_module._half
+    monkeypatch.setattr(coded_gram_module, "_half", lambda *args: made.append(args) or half(*args))
+    found = AddSimilarityGraphs(6, metric=metric)(data.clone())
+    assert len(made) == 1
+    for node in ("item", "user"):
+        edge_type = node, "similar_image", node
+        assert torch.equal(found[edge_type].edge_index, expected[edge_type].edge_index)
 
 
 @pytest.mark.parametrize("weight", ["whole", "fractions", "heavy"])
