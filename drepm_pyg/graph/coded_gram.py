@@ -15,18 +15,20 @@ from drepm_pyg.graph.codes import (
     Codes,
     alike,
     code_errors,
+    codes_serve,
     gram_work,
     listed_by_codes,
 )
 from drepm_pyg.graph.products import block_columns
-from drepm_pyg.graph.rows import FeatureRows
+from drepm_pyg.graph.rows import FeatureRows, Rows
 from drepm_pyg.graph.shortlist import Shortlist, sample, shortlists, trial
 from drepm_pyg.graph.space import Slack, Space
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = ["HALF_UNIT", "CodedGram", "coded_gram", "coded_gram_shortlists"]
+__all__ = ["HALF_UNIT", "CodedGram", "coded_gram", "coded_gram_serves", "coded_gram_shortlists"]
 
 _TILE = 1024  # rows and columns that are multiplied at a time (measured)
+_WORK = 2.7e11  # multiply-adds of float32 products; fewer take no longer than what codes leave open (measured)
 _SUBNORMAL = 2.0**-24  # the smallest float16 number
 #: Round-off of float16.
 HALF_UNIT = 2.0**-11
@@ -58,6 +60,11 @@ class CodedGram(NamedTuple):
     squares: NDArray[np.float64]
     step: NDArray[np.float64]
     level: NDArray[np.float64]
+
+
+def coded_gram_serves(space: Space, rows: Rows) -> bool:
+    """Whether a coded Gram matrix of these rows is worth its time, for themselves or for users of them."""
+    return gram_work(rows) >= _WORK and codes_serve(space, rows)
 
 
 def coded_gram(rows: FeatureRows) -> CodedGram:
@@ -103,15 +110,15 @@ def coded_gram_shortlists(space: Space, slack: Slack, count: int) -> Iterator[Sh
 
 def _blocks(space: Space, gram: CodedGram) -> Iterator[tuple[slice, Float[Tensor, "C B"]]]:
     """Scores of all rows with blocks of the centres; a block lasts until the next one."""
-    size, centres = len(space), torch.from_numpy(space.centres)
+    size, step = len(space), -(-len(space) // len(space.centres))  # all of them, or a sample
     scale = torch.from_numpy(space.scale).float()
     left = torch.from_numpy(space.scale[:, None] * np.stack([gram.offset, np.ones(size)], axis=1)).float()
     own = torch.from_numpy(space.own).float()
-    for block in slices(0, len(centres), block_columns(size)):
-        ids = centres[block]
+    for block in slices(0, len(space.centres), block_columns(size)):
+        ids = slice(step * block.start, min(step * block.stop, size), step)
         scores = gram.products[:, ids].float().mul_(gram.unit * scale[:, None]).mul_(scale[ids])
         scores.addmm_(left, left[ids].flip(1).T)
-        scores[ids, torch.arange(len(ids))] = own[ids]
+        scores[ids].diagonal().copy_(own[ids])
         yield block, scores
 
 

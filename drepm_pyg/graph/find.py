@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from drepm_pyg._arrays import reuse_freed_memory
 from drepm_pyg._device import on_the_cpu
-from drepm_pyg.graph.coded_gram import coded_gram_shortlists
-from drepm_pyg.graph.codes import codes_serve
+from drepm_pyg.graph.coded_gram import coded_gram_serves, coded_gram_shortlists
 from drepm_pyg.graph.distributed import gathered, share, together
 from drepm_pyg.graph.faiss_index import WITHOUT_FAISS, faiss_installed
 from drepm_pyg.graph.faiss_search import FaissSearch
@@ -105,7 +104,7 @@ def feature_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Sho
         return "kdtree", tree_shortlists(space, count, how.memory_budget // 4)
     slack = space.slack(space.norms, unit_roundoff(how.device))
     if space.whole and how.index != "blocks" and (how.index == "gram" or _gram_pays(space, how, count)):
-        coded = _kept(space) and how.device.type == "cpu" and codes_serve(space, space.rows)
+        coded = _kept(space) and how.device.type == "cpu" and coded_gram_serves(space, space.rows)
         if coded and (lists := coded_gram_shortlists(space, slack, count)) is not None:
             return "gram", lists
         return "gram", shortlists(gram_blocks(*gram_of(space, how.device)), space, slack, count)

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg.graph.coded_gram import HALF_UNIT, CodedGram, coded_gram
-from drepm_pyg.graph.codes import DEVIATIONS, alike, code_errors, codes_serve, gram_work, listed_by_codes
+from drepm_pyg.graph.coded_gram import HALF_UNIT, CodedGram, coded_gram, coded_gram_serves
+from drepm_pyg.graph.codes import DEVIATIONS, alike, code_errors, gram_work, listed_by_codes
 from drepm_pyg.graph.mean_blocks import Bags, mean_blocks
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.shortlist import Shortlist, sample, shortlists, trial
@@ -25,7 +25,7 @@ def codes_serve_users(space: Space) -> bool:
     assert isinstance(rows, MeanRows)
     counts = rows.counts.data
     as_given = rows.degree.max(initial=0.0) < _HEAVIEST and np.array_equal(counts.astype(np.float16), counts)
-    return bool(as_given) and codes_serve(space, rows.items)
+    return bool(as_given) and coded_gram_serves(space, rows.items)
 
 
 def coded_shortlists(space: Space, scale: NDArray[np.float64], slack: Slack, count: int) -> Iterator[Shortlist] | None:

@@ -116,7 +116,7 @@ def test_a_kernel_that_saturates_is_not_used(monkeypatch: pytest.MonkeyPatch) ->
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Codes serve, however few rows there are, and however much they leave open; so do tiles."""
     monkeypatch.setattr(codes, "codes_pay", lambda: True)
-    for module, name in ((codes, "_WIDE"), (codes, "_WORK"), (triangle, "_ROWS")):
+    for module, name in ((codes, "_WIDE"), (codes, "_WORK"), (coded_gram_module, "_WORK"), (triangle, "_ROWS")):
         monkeypatch.setattr(module, name, 0)
     for module in (mean_codes, coded_gram_module, triangle):
         monkeypatch.setattr(module, "gram_work", lambda rows: 1e12)
