@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from drepm_pyg._arrays import return_freed_memory
 from drepm_pyg.graph.coded_gram import HALF_UNIT, CodedGram, coded_gram, coded_gram_serves
 from drepm_pyg.graph.codes import DEVIATIONS, alike, code_errors, gram_work, listed_by_codes
 from drepm_pyg.graph.mean_blocks import Bags, mean_blocks
@@ -44,6 +45,7 @@ def coded_shortlists(space: Space, scale: NDArray[np.float64], slack: Slack, cou
     some = sample(space)
     needed, strain = trial(_blocks(some, gram, scale), some, slack, count)
     listed = listed_by_codes(needed, strain, count, len(space.centres) * rows.width, gram_work(rows.items))
+    return_freed_memory()
     return None if listed is None else shortlists(_blocks(space, gram, scale), space, slack, count, listed)
 
 

@@ -15,7 +15,7 @@ from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["Bounds", "Shortlist", "largest", "largest_share", "sample", "shortlists", "trial", "with_room"]
 
-_SAMPLE = 256  # centres that tell how much is left open
+_SAMPLE, _CHECKED = 256, 16  # centres that tell how much is left open, and of a block those whose errors are looked at
 _WIDER, _WIDENED = 8, 32  # times as many candidates, for so many centres at a time
 _FEW = 1 / 8  # of a block's centres; where more are open, rows may tie, and longer lists leave them open, too
 _CHUNK = 16  # rows per chunk of `largest`: measured; of larger ones too much is gathered, of smaller ones selected
@@ -116,10 +116,12 @@ def trial(
         best, index = (part.numpy() for part in largest(scores, count))
         last = torch.from_numpy(best[:, -1]) - room[block]
         needed.append((scores >= last).sum(0).numpy())
-        exact = space.score(np.repeat(space.centres[block], count), space.base[index.ravel()])
+        best, index = best[:_CHECKED], index[:_CHECKED]
+        own = space.centres[block][:_CHECKED, None]
+        exact = space.score(np.repeat(own, count), space.base[index.ravel()])
         error = exact.reshape(best.shape) - best
-        error[space.base[index] == space.centres[block, None]] = 0  # its two ends have one error, which adds up
-        strain = max(strain, largest_share(error, p[block, None] * q[index]))
+        error[space.base[index] == own] = 0  # its two ends have one error, which adds up
+        strain = max(strain, largest_share(error, p[block][:_CHECKED, None] * q[index]))
     return np.concatenate(needed), strain
 
 
