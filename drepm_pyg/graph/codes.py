@@ -154,7 +154,7 @@ def codes_serve(space: Space, rows: Rows) -> bool:
     Cosines and inner products are, of wide rows that are many; errors are bounded as if they did not conspire.
     """
     possible = not (space.metric.centred or space.worst_case) and rows.width * _LARGEST**2 < 2**31  # of int32 sums
-    return possible and rows.width >= _WIDE and gram_work(rows) >= _WORK and codes_pay()
+    return possible and len(space.centres) > 0 and rows.width >= _WIDE and gram_work(rows) >= _WORK and codes_pay()
 
 
 def gram_work(rows: Rows) -> float:

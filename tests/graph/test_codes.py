@@ -21,7 +21,7 @@ from drepm_pyg.graph import (
 from drepm_pyg.graph import coded_gram as coded_gram_module
 from drepm_pyg.graph.coded_gram import CodedGram, coded_gram
 from drepm_pyg.graph.codes import Codes, codes_multiply, codes_pay
-from drepm_pyg.graph.find import How
+from drepm_pyg.graph.find import How, find
 from drepm_pyg.graph.mean_products import mean_route
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import METRICS
@@ -244,6 +244,15 @@ def test_one_coded_gram_matrix_serves_items_and_users(
     for node in ("item", "user"):
         edge_type = node, "similar_image", node
         assert torch.equal(found[edge_type].edge_index, expected[edge_type].edge_index)
+
+
+def test_a_share_without_users(generator: torch.Generator, coded: list[CodedGram]) -> None:
+    user, item = interactions(20, 300, 60).numpy()
+    rows = MeanRows(rows_of(features("normal", generator)), user, item, np.ones(len(user)), 20, block_bytes=1 << 20)
+    how = How("cosine", "gram", torch.device("cpu"), 1 << 30, score_all=False, route=mean_route)
+    found = find(rows, 3, how, loop=False, asked=np.arange(0))
+    assert found.neighbors.index.shape == (0, 3)
+    assert not coded
 
 
 @pytest.mark.parametrize("weight", ["whole", "fractions", "heavy"])
