@@ -162,9 +162,7 @@ def gram_work(rows: Rows) -> float:
     return len(rows.ties) ** 2 * rows.width / 2
 
 
-def listed_by_codes(
-    needed: NDArray[np.floating | np.integer], strain: float, count: int, entries: int, work: float
-) -> int | None:
+def listed_by_codes(needed: NDArray[np.float64], strain: float, count: int, entries: int, work: float) -> int | None:
     """How many candidates to list, or None where codes leave more open than they save, or their errors conspire.
 
     Args:

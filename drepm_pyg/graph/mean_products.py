@@ -46,9 +46,9 @@ def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortl
 
     if by_tree(space, how):
         return feature_route(space, how, count)
-    work = 0 if items.kept is not None and CodedGram in items.kept else gram_work(items) / CODED_SPEED
+    work = 0.0 if items.kept is not None and CodedGram in items.kept else gram_work(items) / CODED_SPEED
     coded = not made and device.type == "cpu" and by_gram(2, work) and codes_serve_users(space)
-    single = by_gram(4, 0 if made else gram_work(items))
+    single = by_gram(4, 0.0 if made else gram_work(items))
     if coded or single:
         source = Space(items, space.metric, block_bytes=space.block_bytes)
         by = source.scale

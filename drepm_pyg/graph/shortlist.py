@@ -102,7 +102,7 @@ def trial(
     space: Space,
     slack: Slack,
     count: int,
-) -> tuple[NDArray[np.int64], float]:
+) -> tuple[NDArray[np.float64], float]:
     """What bounds leave open, and whether they hold, before all is searched by them; arguments as below.
 
     Returns:
@@ -115,7 +115,7 @@ def trial(
     for block, scores in blocks:
         best, index = (part.numpy() for part in largest(scores, count))
         last = torch.from_numpy(best[:, -1]) - room[block]
-        needed.append((scores >= last).sum(0).numpy())
+        needed.append((scores >= last).sum(0).double().numpy())
         best, index = best[:_CHECKED], index[:_CHECKED]
         own = space.centres[block][:_CHECKED, None]
         exact = space.score(np.repeat(own, count), space.base[index.ravel()])

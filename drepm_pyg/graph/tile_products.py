@@ -1,7 +1,7 @@
 """Products of rows, tile by tile: of float32 numbers, or of their 8-bit codes."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ TILE = 1024
 _WIDE, _TILES_OF_NUMPY, _TILES = 2048, 8, 4
 
 
+@runtime_checkable  # the shape checker asks
 class TileProducts(Protocol):
     """Rows as they are multiplied.
 
