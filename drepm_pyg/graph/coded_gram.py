@@ -21,7 +21,7 @@ from drepm_pyg.graph.codes import (
 )
 from drepm_pyg.graph.products import block_columns
 from drepm_pyg.graph.rows import FeatureRows, Rows
-from drepm_pyg.graph.shortlist import Shortlist, sample, shortlists, trial
+from drepm_pyg.graph.shortlist import Shortlist, evenly, shortlists
 from drepm_pyg.graph.space import Slack, Space
 from drepm_pyg.typing import Float, Tensor
 
@@ -102,20 +102,18 @@ def coded_gram_shortlists(space: Space, slack: Slack, count: int) -> Iterator[Sh
     codes = space.scale * code_errors(gram.step, np.sqrt(gram.squares), shared=False)
     halves = np.sqrt(HALF_UNIT) * space.scale * gram.level
     p, q = (np.sqrt(codes**2 + halves**2 + single**2) for single in alike(*slack))
-    some = sample(space)
-    needed, strain = trial(_blocks(some, gram), some, (p, q), count)
-    listed = listed_by_codes(needed, strain, count, len(space) * space.width, gram_work(rows))
+    listed = listed_by_codes(lambda some: _blocks(some, gram), space, (p, q), count, gram_work(rows))
     return None if listed is None else shortlists(_blocks(space, gram), space, (p, q), count, listed)
 
 
 def _blocks(space: Space, gram: CodedGram) -> Iterator[tuple[slice, Float[Tensor, "C B"]]]:
     """Scores of all rows with blocks of the centres; a block lasts until the next one."""
-    size, step = len(space), -(-len(space) // len(space.centres))  # all of them, or a sample
+    size = len(space)
     scale = torch.from_numpy(space.scale).float()
     left = torch.from_numpy(space.scale[:, None] * np.stack([gram.offset, np.ones(size)], axis=1)).float()
     own = torch.from_numpy(space.own).float()
     for block in slices(0, len(space.centres), block_columns(size)):
-        ids = slice(step * block.start, min(step * block.stop, size), step)
+        ids = evenly(space, block)
         scores = gram.products[:, ids].float().mul_(gram.unit * scale[:, None]).mul_(scale[ids])
         scores.addmm_(left, left[ids].flip(1).T)
         scores[ids].diagonal().copy_(own[ids])

@@ -12,8 +12,8 @@ from drepm_pyg._arrays import SPARSE_COST, product_into
 from drepm_pyg.graph.blocks import blocks_of, by_threads
 from drepm_pyg.graph.metrics import MOST
 from drepm_pyg.graph.rows import Rows
-from drepm_pyg.graph.shortlist import with_room
-from drepm_pyg.graph.space import Space
+from drepm_pyg.graph.shortlist import Blocks, sample, trial, with_room
+from drepm_pyg.graph.space import Slack, Space
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = [
@@ -162,18 +162,25 @@ def gram_work(rows: Rows) -> float:
     return len(rows.ties) ** 2 * rows.width / 2
 
 
-def listed_by_codes(needed: NDArray[np.float64], strain: float, count: int, entries: int, work: float) -> int | None:
-    """How many candidates to list, or None where codes leave more open than they save, or their errors conspire.
+def listed_by_codes(
+    blocks: Callable[[Space], Blocks], space: Space, slack: Slack, count: int, work: float, *, more: float = 1.0
+) -> int | None:
+    """How many candidates to list, by a sample; None where codes leave more open than they save, or errors conspire.
 
     Args:
-        needed: how long the lists of some centres must be.
-        strain: which share of its bound an error takes.
+        blocks: scores by codes, of a space with some of the centres.
+        space: the rows.
+        slack: factors of the error bound.
         count: how many are wanted.
-        entries: of all centres' rows.
         work: multiply-adds of the products in float32.
+        more: candidates than the sample needs.
     """
+    some = sample(space)
+    needed, strain = trial(blocks(some), some, slack, count)
+    needed *= more
     listed, beyond = int(np.quantile(needed, _NEARLY_ALL)), float(np.maximum(needed - count, 0).mean())
-    if strain > _STRAIN or listed > _LISTED or beyond * entries * SPARSE_COST > work * (1 - 1 / CODED_SPEED):
+    left_open = beyond * len(space.centres) * space.width * SPARSE_COST
+    if strain > _STRAIN or listed > _LISTED or left_open > work * (1 - 1 / CODED_SPEED):
         return None
     return max(with_room(count), listed)
 

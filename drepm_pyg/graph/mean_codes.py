@@ -11,7 +11,7 @@ from drepm_pyg.graph.coded_gram import HALF_UNIT, CodedGram, coded_gram, coded_g
 from drepm_pyg.graph.codes import DEVIATIONS, alike, code_errors, gram_work, listed_by_codes
 from drepm_pyg.graph.mean_blocks import Bags, mean_blocks
 from drepm_pyg.graph.mean_rows import MeanRows
-from drepm_pyg.graph.shortlist import Shortlist, sample, shortlists, trial
+from drepm_pyg.graph.shortlist import Shortlist, shortlists
 from drepm_pyg.graph.space import Slack, Space
 from drepm_pyg.typing import Float, Tensor
 
@@ -42,9 +42,8 @@ def coded_shortlists(space: Space, scale: NDArray[np.float64], slack: Slack, cou
     assert isinstance(rows, MeanRows)
     gram = coded_gram(rows.items)
     slack = _slack(rows, gram, scale, slack)
-    some = sample(space)
-    needed, strain = trial(_blocks(some, gram, scale), some, slack, count)
-    listed = listed_by_codes(needed, strain, count, len(space.centres) * rows.width, gram_work(rows.items))
+    work = gram_work(rows.items)
+    listed = listed_by_codes(lambda some: _blocks(some, gram, scale), space, slack, count, work)
     return_freed_memory()
     return None if listed is None else shortlists(_blocks(space, gram, scale), space, slack, count, listed)
 

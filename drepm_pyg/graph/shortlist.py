@@ -13,12 +13,27 @@ from drepm_pyg._arrays import transposed
 from drepm_pyg.graph.space import Slack, Space
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["Bounds", "Shortlist", "largest", "largest_share", "sample", "shortlists", "trial", "with_room"]
+__all__ = [
+    "Blocks",
+    "Bounds",
+    "Shortlist",
+    "evenly",
+    "largest",
+    "largest_share",
+    "sample",
+    "shortlists",
+    "trial",
+    "with_room",
+]
 
 _SAMPLE, _CHECKED = 256, 16  # centres that tell how much is left open, and of a block those whose errors are looked at
 _WIDER, _WIDENED = 8, 32  # times as many candidates, for so many centres at a time
 _FEW = 1 / 8  # of a block's centres; where more are open, rows may tie, and longer lists leave them open, too
 _CHUNK = 16  # rows per chunk of `largest`: measured; of larger ones too much is gathered, of smaller ones selected
+
+
+#: Products of the prepared base rows with those of blocks of centres ``[C, B]``.
+Blocks = Iterable[tuple[slice, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -93,16 +108,17 @@ def largest_share(error: NDArray[np.float64], slack: NDArray[np.float64]) -> flo
 
 
 def sample(space: Space) -> Space:
-    """The same rows with some of the centres."""
+    """The same rows with some of the centres, evenly spaced."""
     return space.of(space.centres[:: -(-len(space.centres) // _SAMPLE)])
 
 
-def trial(
-    blocks: Iterable[tuple[slice, Float[Tensor, "C B"]]],
-    space: Space,
-    slack: Slack,
-    count: int,
-) -> tuple[NDArray[np.float64], float]:
+def evenly(space: Space, block: slice) -> slice:
+    """A block of the centres by their ids, where they are all rows or a sample of all."""
+    step = -(-len(space) // len(space.centres))
+    return slice(step * block.start, min(step * block.stop, len(space)), step)
+
+
+def trial(blocks: Blocks, space: Space, slack: Slack, count: int) -> tuple[NDArray[np.float64], float]:
     """What bounds leave open, and whether they hold, before all is searched by them; arguments as below.
 
     Returns:
@@ -126,7 +142,7 @@ def trial(
 
 
 def shortlists(
-    blocks: Iterable[tuple[slice, Float[Tensor, "C B"]]],
+    blocks: Blocks,
     space: Space,
     slack: Slack,
     count: int,

@@ -17,6 +17,7 @@ from drepm_pyg.graph.codes import (
 )
 from drepm_pyg.graph.products import block_columns, keeps_float32
 from drepm_pyg.graph.rows import FeatureRows
+from drepm_pyg.graph.shortlist import evenly
 from drepm_pyg.graph.space import Slack, Space
 from drepm_pyg.typing import Float, Int, Tensor
 
@@ -112,10 +113,10 @@ class CodedTiles:
 
     def blocks(self, space: Space) -> Iterator[tuple[slice, Float[Tensor, "C B"]]]:
         """Scores of all rows with the centres of a sample."""
-        size, step = len(space), -(-len(space) // len(space.centres))
+        size = len(space)
         columns = min(block_columns(size), self._integers.numel() // size)
         for block in slices(0, len(space.centres), columns):
-            own = slice(step * block.start, min(step * block.stop, size), step)
+            own = evenly(space, block)
             scores = torch.empty(size, block.stop - block.start)
             self.into(scores, self.read(slice(0, size)), slice(0, size), self.read(own).contiguous(), own)
             yield block, scores

@@ -8,7 +8,7 @@ import torch
 from drepm_pyg._arrays import large_empty, transposed
 from drepm_pyg.graph.blocks import slices
 from drepm_pyg.graph.codes import codes_serve, gram_work, listed_by_codes
-from drepm_pyg.graph.shortlist import Bounds, Shortlist, sample, trial, with_room
+from drepm_pyg.graph.shortlist import Bounds, Shortlist, with_room
 from drepm_pyg.graph.space import Slack, Space
 from drepm_pyg.graph.tile_products import TILE, CodedTiles, SingleProducts, TileProducts
 from drepm_pyg.typing import Float, Int, Tensor
@@ -44,9 +44,7 @@ def triangle_shortlists(space: Space, slack: Slack, count: int, budget: int) -> 
     if len(space) * space.width <= budget // 2 and codes_serve(space, space.rows):
         products = CodedTiles(space, budget)
         coded = products.slack(slack)
-        some = sample(space)
-        needed, strain = trial(products.blocks(some), some, coded, count)
-        listed = listed_by_codes(_MORE * needed, strain, count, len(space) * space.width, gram_work(space.rows))
+        listed = listed_by_codes(products.blocks, space, coded, count, gram_work(space.rows), more=_MORE)
         if listed is not None:
             return _Tiles(space, coded, listed, budget, products).lists()
         del products
