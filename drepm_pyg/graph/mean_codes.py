@@ -7,9 +7,10 @@ import torch
 from numpy.typing import NDArray
 
 from drepm_pyg._arrays import return_freed_memory
+from drepm_pyg.graph.bags import Bags, weighted
 from drepm_pyg.graph.coded_gram import HALF_UNIT, CodedGram, coded_gram, coded_gram_serves
 from drepm_pyg.graph.codes import DEVIATIONS, alike, code_errors, gram_work, listed_by_codes
-from drepm_pyg.graph.mean_blocks import Bags, mean_blocks
+from drepm_pyg.graph.mean_blocks import mean_blocks
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.shortlist import Shortlist, shortlists
 from drepm_pyg.graph.space import Slack, Space
@@ -72,7 +73,7 @@ def _slack(rows: MeanRows, gram: CodedGram, scale: NDArray[np.float64], slack: S
 def _blocks(space: Space, gram: CodedGram, scale: NDArray[np.float64]) -> Iterator[tuple[slice, Float[Tensor, "C B"]]]:
     rows = space.rows
     assert isinstance(rows, MeanRows)
-    base = Bags(rows, space.base, np.ones(len(gram.offset)), scale)
+    base = Bags(weighted(rows.counts[space.base], scale[space.base]))
     return mean_blocks(_CodedSums(rows, space.centres, gram, scale), space, len(gram.offset), base)
 
 
@@ -81,7 +82,7 @@ class _CodedSums:
 
     def __init__(self, rows: MeanRows, ids: NDArray[np.int64], gram: CodedGram, scale: NDArray[np.float64]) -> None:
         self._gram, counts, own = gram, rows.counts[ids], scale[ids]
-        self._bags = Bags(rows, ids, np.ones(len(gram.offset)), np.ones(len(scale)), dtype=torch.float16)
+        self._bags = Bags(counts, dtype=torch.float16)
         user = np.repeat(np.arange(len(ids)), np.diff(counts.indptr))
         self._user, self._item = torch.from_numpy(user), torch.from_numpy(counts.indices.astype(np.int64))
         self._diagonal = torch.from_numpy(counts.data * gram.squares[counts.indices] * own[user]).float()

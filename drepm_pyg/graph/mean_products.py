@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drepm_pyg._arrays import SPARSE_COST
+from drepm_pyg.graph.bags import Bags, weighted
 from drepm_pyg.graph.coded_gram import CodedGram
 from drepm_pyg.graph.codes import CODED_SPEED, gram_work
 from drepm_pyg.graph.find import How, by_tree, feature_route, fits_budget
-from drepm_pyg.graph.mean_blocks import Bags, mean_blocks
+from drepm_pyg.graph.mean_blocks import mean_blocks
 from drepm_pyg.graph.mean_codes import coded_shortlists, codes_serve_users
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import rounding
@@ -60,7 +61,8 @@ def mean_route(space: Space, how: How, count: int) -> tuple[str, Iterable[Shortl
             return "gram", lists
         if single:
             products, factor = gram_of(source, device)
-            own, base = (Bags(rows, ids, length * factor, scale, device) for ids in (space.centres, space.base))
+            counts = weighted(rows.counts, scale, length * factor)
+            own, base = (Bags(counts[ids], device) for ids in (space.centres, space.base))
             blocks = mean_blocks(lambda block: own.sums(products, block), space, len(products), base)
             return "gram", shortlists(blocks, space, slack, count)
     # No Gram matrix of the users here: a row of theirs is itself a sum.

@@ -80,11 +80,11 @@ class MeanRows:
         self.squares = self._total / self.degree**2
         self._level = np.zeros(len(self.ties), dtype=np.int64)
         short = np.flatnonzero(self._total < _SHORT_SUM)
-        self._level[short] = _Bags(self, short).level()
+        self._level[short] = _Sums(self, short).level()
 
     def double(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """Rows ``ids`` (class ids) in float64."""
-        out, bags = np.empty((len(ids), self.width)), _Bags(self, ids)
+        out, bags = np.empty((len(ids), self.width)), _Sums(self, ids)
         for columns in self.panels:
             np.divide(bags.sums(columns), self.degree[ids, None], out=out[:, columns])
         return out
@@ -102,7 +102,7 @@ class MeanRows:
 
     def _score(self, metric: Metric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         ids, place = np.unique(np.stack([left, right]), return_inverse=True)
-        place, bags, level = place.reshape(2, -1), _Bags(self, ids), self._level[ids, None]
+        place, bags, level = place.reshape(2, -1), _Sums(self, ids), self._level[ids, None]
 
         def read(columns: slice) -> NDArray[np.float64]:
             rows = bags.sums(columns)
@@ -124,7 +124,7 @@ class MeanRows:
 
     def _measure(self, ids: NDArray[np.int64]) -> None:
         """Squared norms of the sums."""
-        bags = _Bags(self, ids)
+        bags = _Sums(self, ids)
         for squares in by_threads(bags.squares, self.panels):
             self._total[ids] += squares
 
@@ -133,7 +133,7 @@ class MeanRows:
         return self.items.origin()
 
 
-class _Bags:
+class _Sums:
     """The items of some users, added up panel by panel: every entry by the same steps, whoever else is asked for."""
 
     def __init__(self, rows: MeanRows, ids: NDArray[np.int64]) -> None:
