@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._arrays import SPARSE_COST, product_into
+from drepm_pyg._arrays import product_into
 from drepm_pyg.graph.blocks import blocks_of, by_threads
 from drepm_pyg.graph.metrics import MOST
 from drepm_pyg.graph.rows import Rows
@@ -36,7 +36,8 @@ _LARGEST = 127  # of a code: symmetric, as its kernels are fastest
 CACHED_BYTES = 1 << 20
 _SAMPLE, _SAMPLE_ENTRIES = 512, 1 << 21  # rows that tell where all of them lie, and their entries
 #: Columns and multiply-adds of float32 products; of fewer, what codes leave open takes as long (measured).
-_WIDE, _WORK = 2048, 9e10
+_WIDE, _WORK = 2048, 2.5e10
+_OPEN_COST = 20  # a pair that codes leave open takes as long as so many multiply-adds a column (measured)
 _PAYS = 2  # times as fast as float32, at the least: what codes leave open takes the rest
 _PROBE = (256, 2048)  # rows and columns of the products that tell
 _LEAST = 2.0**-40  # ratio of steps and length, where rows have no steps
@@ -179,7 +180,7 @@ def listed_by_codes(
     needed, strain = trial(blocks(some), some, slack, count)
     needed *= more
     listed, beyond = int(np.quantile(needed, _NEARLY_ALL)), float(np.maximum(needed - count, 0).mean())
-    left_open = beyond * len(space.centres) * space.width * SPARSE_COST
+    left_open = beyond * len(space.centres) * space.width * _OPEN_COST
     if strain > _STRAIN or listed > _LISTED or left_open > work * (1 - 1 / CODED_SPEED):
         return None
     return max(with_room(count), listed)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from drepm_pyg.graph.blocks import by_threads, slices
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["Inner", "inner_products", "pair_sums", "row_marks", "squared_norms"]
+__all__ = ["Inner", "inner_products", "pair_products", "pair_sums", "row_marks", "squared_norms"]
 
 #: The inner product of row n with row n, in float64, from these two rows alone.
 Inner = Callable[[Any, Any], NDArray[np.float64]]
@@ -65,14 +65,45 @@ def pair_sums(
     return np.stack([inner, squares[left], squares[right]])
 
 
+def pair_products(
+    left: NDArray[np.int64],
+    right: NDArray[np.int64],
+    num_rows: int,
+    read: Callable[[slice], Float[Tensor, "C W"]],
+    panels: Sequence[slice],
+) -> NDArray[np.float64]:
+    """Inner products of many pairs of rows of a float32 table, summed in float32 over each panel of columns alone.
+
+    Args:
+        left: the one row of each pair, ascending; no pair twice.
+        right: the other one.
+        num_rows: how many rows there are.
+        read: some columns of all rows.
+        panels: the columns.
+    """
+    patterns = list(_patterns(left, right, num_rows, dtype=torch.float32))
+    sums = [torch.zeros(pattern.values().shape, dtype=torch.float64) for _, _, pattern in patterns]
+    for table in map(read, panels):
+        for total, (rows, _, pattern) in zip(sums, patterns, strict=True):
+            total += torch.sparse.sampled_addmm(pattern, table, table[rows].T).values()
+    out = np.empty(len(left))
+    for total, (_, place, _) in zip(sums, patterns, strict=True):
+        out[place] = total.numpy()
+    return out
+
+
 def _patterns(
-    left: NDArray[np.int64], right: NDArray[np.int64], num_rows: int, first: int = 0
+    left: NDArray[np.int64],
+    right: NDArray[np.int64],
+    num_rows: int,
+    first: int = 0,
+    dtype: torch.dtype = torch.float64,
 ) -> Iterator[tuple[slice, NDArray[np.int64], Tensor]]:
     """Pairs by their right row: a slice of these, the places of its pairs, and where they are in a matrix."""
     for rows in slices(0, num_rows, _NEAR):
         pairs = np.flatnonzero((right >= rows.start) & (right < rows.stop))
         start = torch.from_numpy(np.searchsorted(left[pairs], np.arange(num_rows + 1)))
-        column, values = torch.from_numpy(right[pairs] - rows.start), torch.zeros(len(pairs), dtype=torch.float64)
+        column, values = torch.from_numpy(right[pairs] - rows.start), torch.zeros(len(pairs), dtype=dtype)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*Sparse", UserWarning)  # of the layout, which torch calls beta
             yield (

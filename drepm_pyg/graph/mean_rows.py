@@ -8,10 +8,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from drepm_pyg.graph.bags import Bags
 from drepm_pyg.graph.blocks import blocks_of, by_threads, slices
 from drepm_pyg.graph.inner import pair_sums, squared_norms
 from drepm_pyg.graph.metrics import Metric
-from drepm_pyg.graph.rows import FeatureRows
+from drepm_pyg.graph.rows import FeatureRows, SingleRows
 from drepm_pyg.graph.ties import Ties
 from drepm_pyg.typing import Tensor
 
@@ -92,6 +93,19 @@ class MeanRows:
     def tensor(self, ids: NDArray[np.int64]) -> Tensor:
         """See :class:`Rows`."""
         return torch.from_numpy(self.double(ids))
+
+    def single(self) -> SingleRows | None:
+        """See :class:`Rows`."""
+        items = self.items.single()
+        if items is None:
+            return None
+        bags, terms = Bags(self.counts), np.diff(self.counts.indptr).astype(np.int64)
+
+        def columns(panel: slice) -> Tensor:
+            return bags.sums(items.columns(panel))
+
+        held, reach = items.held + len(self.ties), np.asarray(self.counts @ items.reach)
+        return SingleRows(columns, held, 1 / self.degree, terms + 2, reach)  # weights are rounded, too
 
     def pair_scores(self, metric: Metric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         """See :class:`Rows`. Panels of columns of many users at once, as a user stands in many pairs."""

@@ -11,7 +11,7 @@ from drepm_pyg.graph.blocks import blocks_of
 from drepm_pyg.graph.faiss_index import load_faiss, measure_of, number_of_lists
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.options import MEMORY_BUDGET
-from drepm_pyg.graph.rows import Features, check_matrix, take_double
+from drepm_pyg.graph.rows import Features, check_matrix, taken
 from drepm_pyg.typing import PathLike
 
 __all__ = ["on_disk_index"]
@@ -99,7 +99,7 @@ def _largest(width: int) -> float:
 
 
 def _vectors(x: Features, ids: NDArray[np.int64], metric: str) -> NDArray[np.float32]:
-    rows = take_double(x, ids)
+    rows = taken(x, ids)
     if not np.isfinite(rows).all():
         bad = ids[~np.isfinite(rows).all(axis=1)]
         raise ValueError(

@@ -1,9 +1,9 @@
 """Feature rows as a search reads them: any dtype, tensor or (memory-mapped) array, masked or not, duplicates once."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,17 +13,18 @@ from drepm_pyg.graph.blocks import blocks_of, by_threads, slices
 from drepm_pyg.graph.inner import pair_sums, row_marks, squared_norms
 from drepm_pyg.graph.metrics import MOST, Metric
 from drepm_pyg.graph.ties import Ties
-from drepm_pyg.typing import Tensor
+from drepm_pyg.typing import Float, Tensor
 
 __all__ = [
     "FeatureRows",
     "Features",
     "Rows",
+    "SingleRows",
     "check_matrix",
     "home",
     "output_dtype",
     "present",
-    "take_double",
+    "taken",
 ]
 
 Features = Tensor | NDArray[Any]
@@ -36,6 +37,24 @@ _MODERATE = 20  # a norm is moderate between 2 to the power of minus this and of
 _FRACTION = 2  # binary digits behind the point that are shifted away, such as those of half a star
 #: Squared norms of whole numbers whose products are float32 numbers; and float64 ones, four of them added up, too.
 _EXACT_SINGLE, _EXACT = 2.0**24, 2.0**50
+
+
+class SingleRows(NamedTuple):
+    """Rows in float32, some columns at a time, but for factors.
+
+    Attributes:
+        columns: some columns of all rows, ``[C, W]``.
+        held: how many rows a table has, those that it is made of included.
+        factor: what each is to be multiplied by, float64 ``[C]``.
+        terms: how many numbers an entry sums up, each rounded, long ``[C]``.
+        reach: norm of the sums of these magnitudes at the most, float64 ``[C]``.
+    """
+
+    columns: Callable[[slice], Tensor]
+    held: int
+    factor: NDArray[np.float64]
+    terms: NDArray[np.int64]
+    reach: NDArray[np.float64]
 
 
 @runtime_checkable  # the shape checker asks
@@ -66,6 +85,9 @@ class Rows(Protocol):
 
     def origin(self) -> NDArray[np.float64]:
         """A point amid the rows, to measure distances from."""
+
+    def single(self) -> SingleRows | None:
+        """All rows in float32; None where they are not on the CPU."""
 
     def pair_scores(self, metric: Metric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         """Exact scores of pairs of rows, each from its two rows alone; ``left`` ascends, there is one pair at least."""
@@ -157,6 +179,20 @@ class FeatureRows:
         """Some columns of rows ``ids`` in float64."""
         return self._scaled(self.ties.first[ids], columns)
 
+    def single(self) -> SingleRows | None:
+        """See :class:`Rows`."""
+        size = len(self.ties)
+        ones = np.ones(size)
+        on_cpu = self.device.type == "cpu"
+        return SingleRows(self._single, size, ones, ones.astype(np.int64), np.sqrt(self.squares)) if on_cpu else None
+
+    def _single(self, columns: slice) -> Float[Tensor, "C W"]:
+        """Some columns of all rows in float32, each entry rounded once."""
+        nodes = self.ties.first
+        if abs(self.exponent) > _MODERATE or any(x.dtype.itemsize > 4 for x in self._parts):
+            return torch.from_numpy(self._scaled(nodes, columns).astype(np.float32))
+        return torch.from_numpy(self._read(nodes, columns, np.float32)).mul_(2.0**-self.exponent)
+
     def pair_scores(self, metric: Metric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         """See :class:`Rows`."""
         if not metric.centred and self._moderate:
@@ -209,12 +245,14 @@ class FeatureRows:
         """Where rows are read and measured."""
         return torch.device("cpu")
 
-    def _read(self, nodes: NDArray[np.int64], columns: slice = slice(None)) -> NDArray[np.float64]:
+    def _read(
+        self, nodes: NDArray[np.int64], columns: slice = slice(None), dtype: type[np.floating[Any]] = np.float64
+    ) -> NDArray[Any]:
         if len(self._parts) == 1:
-            return take_double(self._parts[0][:, columns], nodes)
-        out = np.empty((len(nodes), len(range(self.width)[columns])))
+            return taken(self._parts[0][:, columns], nodes, dtype)
+        out = np.empty((len(nodes), len(range(self.width)[columns])), dtype)
         for inside, x, own in self._split(nodes):
-            out[inside] = take_double(x[:, columns], own)
+            out[inside] = taken(x[:, columns], own, dtype)
         return out
 
     def _split(self, nodes: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Features, NDArray[np.int64]]]:
@@ -241,7 +279,7 @@ class FeatureRows:
                 if np.isfinite(magnitude):
                     largest = max(largest, magnitude)
                 else:
-                    bad += own[block][~np.isfinite(take_double(x, own[block])).all(axis=1)].tolist()
+                    bad += own[block][~np.isfinite(taken(x, own[block])).all(axis=1)].tolist()
             if bad:
                 raise ValueError(
                     f"'{name}' holds NaN or infinite values in {len(bad)} of {len(x)} rows "
@@ -293,12 +331,13 @@ def _common_width(parts: Mapping[str, Features]) -> int:
     return next(iter(widths.values()))
 
 
-def take_double(x: Features, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Some rows in float64, each contiguous: sums of a row depend on that."""
+def taken(x: Features, nodes: NDArray[np.int64], dtype: type[np.floating[Any]] = np.float64) -> NDArray[Any]:
+    """Some rows in ``dtype``, each contiguous: sums of a row depend on that."""
     rows = _select(x, nodes)  # may be the caller's memory: so a copy in any case
     if isinstance(rows, torch.Tensor):
-        return rows.detach().cpu().to(torch.float64, copy=True, memory_format=torch.contiguous_format).numpy()
-    return np.array(rows, np.float64, order="C")
+        out = torch.empty(rows.shape, dtype=torch.float32 if dtype == np.float32 else torch.float64)
+        return out.copy_(rows.detach()).numpy()
+    return np.array(rows, dtype, order="C")
 
 
 def _select(x: Features, nodes: NDArray[np.int64]) -> Features:

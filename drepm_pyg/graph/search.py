@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drepm_pyg.graph.blocks import slices
 from drepm_pyg.graph.exact_scores import ExactScores
+from drepm_pyg.graph.near_scores import NearScores
 from drepm_pyg.graph.shortlist import Shortlist, largest_share
 from drepm_pyg.graph.space import Space
 
@@ -15,6 +17,7 @@ __all__ = ["Ranking", "best_first", "overlap", "rank"]
 
 _WAITING_BYTES, _SCORED_BYTES = 25, 80  # of a candidate that waits, and of one that is scored again
 _GROUP = 16  # entries of a row of which the largest stands for all
+_OPEN, _NEARER = 3, 8  # pairs by row, and by how much less they must be off, for nearer scores to pay (measured)
 _SCORES = 3 << 20  # float64 scores at a time: tables of so many lie in memory that is used again
 
 
@@ -63,12 +66,13 @@ def rank(space: Space, lists: Iterable[Shortlist], count: int, *, score_all: boo
             waiting.settle(space, result)
             waiting = None  # its arrays go before others come
         if waiting is None:
-            waiting = _Waiting(part, len(space.centres), count, budget)
-        lower, upper = part.score - part.slack, part.score + part.slack
+            waiting = _Waiting(part, len(space.centres), count, score_all=score_all, budget=budget)
         floor = part.floor(count)
         undecided[part.block] = part.ceiling >= floor
-        keep = ~undecided[part.block, None] & (upper >= floor[:, None])
-        waiting.add(part, keep, keep if score_all else keep & overlap(lower, upper))
+        keep, again = (
+            chosen & ~undecided[part.block, None] for chosen in _open(part.score, part.slack, floor, score_all)
+        )
+        waiting.add(part, keep, again)
     if waiting is not None:
         waiting.settle(space, result)
     _search_again(space, np.flatnonzero(undecided), result, budget)
@@ -83,14 +87,14 @@ class _Waiting:
     from using these again.
     """
 
-    def __init__(self, first: Shortlist, num_centres: int, count: int, budget: int) -> None:
+    def __init__(self, first: Shortlist, num_centres: int, count: int, *, score_all: bool, budget: int) -> None:
         rows, width = first.index.shape
         capacity = max(budget // (_WAITING_BYTES * max(1, width)), rows)
         size = min(capacity, num_centres - first.block.start) * width
         self._index, self._again = np.empty(size, np.int64), np.empty(size, dtype=bool)
         self._score, self._slack = np.empty(size), np.empty(size)
         self._parts: list[tuple[slice, slice]] = []  # the centres, and where their candidates lie
-        self._count, self._end, self._left = count, 0, budget
+        self._count, self._score_all, self._end, self._left = count, score_all, 0, budget
 
     def full(self, part: Shortlist) -> bool:
         """Whether there is no room for the candidates of a block."""
@@ -111,23 +115,55 @@ class _Waiting:
 
     def settle(self, space: Space, result: Ranking) -> None:
         """Score what is open, and order all."""
-        again = np.flatnonzero(self._again[: self._end])
-        index, before = self._index[again], self._score[again]
-        exact = space.score(np.concatenate(list(self._centres(space))), space.base[index])
-        result.strain = max(result.strain, largest_share(exact - before, self._slack[again]))
+        self._decide_nearer(space, result)
+        again, left, right = self._pairs(space)
+        exact = space.score(left, right)
+        self._tell(exact, again, result)
         result.rescored += len(exact)
         self._score[again] = exact
         for block, place in self._parts:
-            index, score = (table[place].reshape(block.stop - block.start, -1) for table in (self._index, self._score))
+            index, score = self._rows(block, place, self._index, self._score)
             order = best_first(index, score, self._count)
             result.index[block] = space.base[np.take_along_axis(index, order, axis=1)]
             result.score[block] = np.take_along_axis(score, order, axis=1)
 
-    def _centres(self, space: Space) -> Iterator[NDArray[np.int64]]:
-        """The centre of each candidate that is to be scored again."""
+    def _decide_nearer(self, space: Space, result: Ranking) -> None:
+        """Decide by nearer scores what these can: where much is open, and by far."""
+        if np.count_nonzero(self._again[: self._end]) < _OPEN * len(space):
+            return
+        near, (again, left, right) = NearScores(space), self._pairs(space)
+        if not near.serve:
+            return
+        errors, slack = near.errors(left, right), self._slack[again]
+        nearer = errors < slack
+        if errors[nearer].sum() * _NEARER >= slack[nearer].sum():
+            return
+        again, left, right = (part[nearer] for part in (again, left, right))
+        score = near.of(left, right)
+        self._tell(score, again, result)
+        self._score[again], self._slack[again] = score, errors[nearer]
         for block, place in self._parts:
-            number = self._again[place].reshape(block.stop - block.start, -1).sum(axis=1)
-            yield np.repeat(space.centres[block], number)
+            score, slack, again = self._rows(block, place, self._score, self._slack, self._again)
+            keep, open_ = _open(score, slack, _reached(score - slack, self._count), self._score_all)
+            score[~keep] = -np.inf
+            again[:] = open_
+
+    def _pairs(self, space: Space) -> tuple[NDArray[np.int64], ...]:
+        """Where the candidates are that are to be scored again, their centres, and they themselves."""
+        again, centres = np.flatnonzero(self._again[: self._end]), [np.empty(0, np.int64)]
+        for block, place in self._parts:
+            (chosen,) = self._rows(block, place, self._again)
+            centres.append(np.repeat(space.centres[block], chosen.sum(axis=1)))
+        return again, np.concatenate(centres), space.base[self._index[again]]
+
+    def _tell(self, score: NDArray[np.float64], again: NDArray[np.int64], result: Ranking) -> None:
+        """How far off scores were."""
+        result.strain = max(result.strain, largest_share(score - self._score[again], self._slack[again]))
+
+    @staticmethod
+    def _rows(block: slice, place: slice, *tables: NDArray[Any]) -> Iterator[NDArray[Any]]:
+        """A block's part of flat tables, by centre."""
+        return (table[place].reshape(block.stop - block.start, -1) for table in tables)
 
 
 def best_first(index: NDArray[np.int64], score: NDArray[np.float64], count: int) -> NDArray[np.int64]:
@@ -138,6 +174,15 @@ def best_first(index: NDArray[np.int64], score: NDArray[np.float64], count: int)
     tied = ((best[:, 1:] == best[:, :-1]) & (best[:, 1:] > -np.inf)).any(axis=1)
     order[tied] = np.lexsort((index[tied], -score[tied]), axis=1)
     return order[:, :count]
+
+
+def _open(
+    score: NDArray[np.float64], slack: NDArray[np.float64], floor: NDArray[np.float64], score_all: bool
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which candidates may be among the best, and which of them are to be scored again."""
+    lower, upper = score - slack, score + slack
+    keep = (upper >= floor[:, None]) & (score > -np.inf)
+    return keep, keep if score_all else keep & overlap(lower, upper)
 
 
 def overlap(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.bool_]:

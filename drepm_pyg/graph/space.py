@@ -128,12 +128,19 @@ class Space:
 
     def score(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         """Exact scores of pairs: float64, each from its two rows alone."""
-        # A pair is the same both ways; sorted pairs share more rows, which a user's mean makes worth reading once.
+        if not len(left):
+            return np.zeros(0)
+        own, other, place = self.pairs(left, right)
+        return self.rows.pair_scores(self.metric, own, other)[place]
+
+    def pairs(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+        """Distinct pairs, the smaller id first, in ascending order, and the place of each given pair among them.
+
+        A pair is the same both ways; sorted pairs share more rows, which a user's mean makes worth reading once.
+        """
         pair = np.minimum(left, right) * len(self) + np.maximum(left, right)
         pair, place = np.unique(pair, return_inverse=True)
-        if not len(pair):
-            return np.zeros(0)
-        return self.rows.pair_scores(self.metric, *np.divmod(pair, len(self)))[place]
+        return (*np.divmod(pair, len(self)), place)
 
     def _prepared_squares(self) -> NDArray[np.float64]:
         if not self.metric.centred:
