@@ -124,6 +124,7 @@ def _half(coded: Codes, length: NDArray[np.float64], unit: float) -> tuple[Float
     """Products of centred rows over ``unit``, in float16, and for each row its largest cosine with another one."""
     size = len(coded)
     out = large_empty(size, size, dtype=torch.float16)
+    out.zero_()  # all threads ask for its pages
     inverse = np.divide(1, length, out=np.zeros(size), where=length > 0)
     cosines, own = CodedProducts(coded, inverse, centred=True), torch.from_numpy(length / np.sqrt(unit)).float()
     largest = torch.zeros(size)
