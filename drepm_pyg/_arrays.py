@@ -4,19 +4,24 @@ import ctypes
 import math
 import sys
 import threading
+import time
+import warnings
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from drepm_pyg.typing import Float, Tensor
+from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = [
     "SPARSE_COST",
+    "csr_pattern",
     "kept_memory",
     "large_empty",
     "product_into",
     "return_freed_memory",
     "reuse_freed_memory",
+    "shortest_seconds",
     "transpose_into",
     "transposed",
 ]
@@ -62,6 +67,27 @@ def product_into(a: Float[Tensor, "R F"], b: Float[Tensor, "C F"], out: Float[Te
     else:
         torch.mm(a, b.T, out=out)
     return out
+
+
+def shortest_seconds(call: Callable[[], object]) -> float:
+    """The shortest of three times, after a call that loads the kernel."""
+    call()
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def csr_pattern(
+    start: Int[Tensor, " R1"], column: Int[Tensor, " E"], shape: tuple[int, int], dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """A sparse matrix of zeros, row by row, as :func:`torch.sparse.sampled_addmm` takes the places of its products."""
+    values = torch.zeros(len(column), dtype=dtype, device=column.device)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*Sparse", UserWarning)  # of the layout, which torch calls beta
+        return torch.sparse_csr_tensor(start, column, values, shape)
 
 
 def transposed(x: Float[Tensor, "N R C"]) -> Float[Tensor, "N C R"]:

@@ -6,14 +6,16 @@ from typing import NamedTuple
 import torch
 
 from drepm_pyg._checks import check_at_least, check_pairs, check_same_dtype, check_tensors
+from drepm_pyg.evaluation.coarse import coarse_products
 from drepm_pyg.evaluation.scoring import Products, Score, products
 from drepm_pyg.evaluation.selection import largest
-from drepm_pyg.typing import Int, Real, Tensor
+from drepm_pyg.typing import Float, Int, Real, Tensor
 
 __all__ = ["Exclusion", "TopK", "best_of", "check_k", "rank_blocks", "topk"]
 
-#: Scores a block: 12 MB of float32, which stay in cache while they are selected from (measured).
-_BLOCK_ENTRIES = 3 << 20
+#: Bytes of a block of scores, which stay in cache while they are selected from (measured).
+_BLOCK_BYTES = 12 << 20
+_SELDOM = 1 / 4  # of a block's users; where more are left out, coarse scores decide too little for the others, too
 
 
 class TopK(NamedTuple):
@@ -125,19 +127,53 @@ def rank_blocks(
     batch_size: int | None = None,
 ) -> Iterator[tuple[Tensor, TopK]]:
     """Yield blocks of ``rows`` with their best items; what ``score(rows)`` gives, ``[B, I]``, is not changed."""
+    coarse, exact = coarse_products(score, len(rows), k), _Exact(score)
     if batch_size is None:
-        batch_size = max(16, _BLOCK_ENTRIES // num_items)
+        batch_size = max(16, _BLOCK_BYTES // ((4 if coarse is None else 2) * num_items))
     check_at_least(1, batch_size=batch_size)
-    scores: Tensor | None = None
     blocks = rows.split(batch_size)
     place, item = (rows[:0], rows[:0]) if exclude is None else exclude.of(rows)
     bounds = torch.searchsorted(place, torch.arange(len(blocks) + 1, device=rows.device) * batch_size).tolist()
     for number, block in enumerate(blocks):
-        scores = score.block(block, scores) if isinstance(score, Products) else score(block)
         hidden = slice(bounds[number], bounds[number + 1])
-        if hidden.start < hidden.stop:
-            if not isinstance(score, Products):
-                scores = scores.clone()
-            scores[place[hidden] - number * batch_size, item[hidden]] = -torch.inf
-        values, ids = largest(scores, k)
+        pairs = place[hidden] - number * batch_size, item[hidden]
+        if coarse is None:
+            values, ids = exact.best(block, *pairs, k)
+        else:
+            values, ids, left_out = coarse.best(block, *pairs, k)
+            some = left_out.nonzero().squeeze(1)
+            if len(some):
+                values[some], ids[some] = exact.best(block[some], *_among(some, len(block), *pairs), k)
+            coarse = coarse if len(some) <= _SELDOM * len(block) else None
         yield block, TopK(values, ids.masked_fill(values == -torch.inf, -1))
+
+
+class _Exact:
+    """The best items by all scores of a user."""
+
+    def __init__(self, score: Score) -> None:
+        self._score = score
+        self._used: Tensor | None = None
+
+    def best(
+        self, rows: Int[Tensor, " B"], place: Int[Tensor, " E"], item: Int[Tensor, " E"], k: int
+    ) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
+        """The ``k`` best of each row but for hidden pairs (place among the rows, item)."""
+        if isinstance(self._score, Products):
+            scores = self._used = self._score.block(rows, self._used)
+        else:
+            scores = self._score(rows)
+            scores = scores.clone() if len(place) else scores
+        if len(place):
+            scores[place, item] = -torch.inf
+        return largest(scores, k)
+
+
+def _among(
+    some: Int[Tensor, " S"], count: int, place: Int[Tensor, " E"], item: Int[Tensor, " E"]
+) -> tuple[Int[Tensor, " E2"], Int[Tensor, " E2"]]:
+    """Of pairs (place among ``count`` rows, item) those of some rows, by the place among these."""
+    new = place.new_full((count,), -1)
+    new[some] = torch.arange(len(some), device=some.device)
+    kept = new[place] >= 0
+    return new[place[kept]], item[kept]

@@ -8,15 +8,16 @@ as a threshold it leaves at least k entries, and of a row in no particular order
 import numpy as np
 import torch
 
-from drepm_pyg.typing import Bool, Float, Int, Tensor
+from drepm_pyg.typing import Bool, Float, Int, Real, Tensor
 
-__all__ = ["largest"]
+__all__ = ["LANES", "best", "candidates", "group_maxima", "is_crowded", "is_short", "largest"]
 
 _GROUPS = 2.5  # per entry asked for: of more, the k-th maximum takes longer than a lower threshold's entries (measured)
-_LANES = 64  # that groups are a multiple of: maxima are taken side by side
 _DEPTH = 3  # entries of a group; of fewer, torch.topk of the whole row is as fast (measured)
-_MANY = 4  # times k entries at the threshold or above, at most; ties are what leaves more
+_MANY = 4  # times k entries at the threshold or above, at most, or a lane; ties are what leaves more
 _BYTES, _SHIFT = 8, 3  # of an integer, as which so many comparisons are looked at together
+#: Columns: maxima are taken side by side, of so many groups or of a multiple.
+LANES = 64
 _HALF, _LOW = 32, (1 << 32) - 1  # of a key: the order of a score above, its place below
 
 
@@ -27,26 +28,47 @@ def largest(scores: Float[Tensor, "B I"], k: int) -> tuple[Float[Tensor, "B K"],
         scores: without NaN.
         k: at least 1, at most the number of columns.
     """
-    groups = _LANES * -(-int(_GROUPS * k) // _LANES)
-    if len(scores) == 0 or scores.size(1) < _DEPTH * groups:
+    if len(scores) == 0 or is_short(scores.size(1), k):
         return _of_whole_rows(scores, k)
     scores = scores.contiguous()
-    position, count = _candidates(scores, _threshold(scores, k, groups))
-    crowded = (count < k) | (count > _MANY * k)
+    position, count = candidates(scores, _threshold(scores, k))
+    crowded = is_crowded(count, k)
     if some := bool(crowded.any()):
         position = position[~crowded.repeat_interleave(count)]
         count = count.masked_fill(crowded, 0)
-    values, ids = _best(scores, position, count, k)
+    values, ids = best(scores.view(-1).index_select(0, position), position, count, scores.size(1), k)
     if some:
         rows = crowded.nonzero().squeeze(1)
         values[rows], ids[rows] = _of_whole_rows(scores[rows], k)
     return values, ids
 
 
-def _threshold(scores: Float[Tensor, "B I"], k: int, groups: int) -> Float[Tensor, " B"]:
+def _groups_of(k: int) -> int:
+    """How many groups tell what ``k`` entries reach."""
+    return LANES * -(-int(_GROUPS * k) // LANES)
+
+
+def is_short(columns: int, k: int) -> bool:
+    """Whether rows of so many columns are selected from as they are."""
+    return columns < _DEPTH * _groups_of(k)
+
+
+def is_crowded(count: Int[Tensor, " B"], k: int) -> Bool[Tensor, " B"]:
+    """Whether a threshold leaves a row too few candidates, or so many that it saves nothing."""
+    return (count < k) | (count > max(_MANY * k, LANES))
+
+
+def group_maxima(scores: Real[Tensor, "B I"], k: int) -> Real[Tensor, "B G"]:
+    """The largest entry of each group of columns; ``k`` of these or more reach the ``k``-th largest of them."""
+    groups = _groups_of(k)
+    depth = scores.size(1) // groups
+    return scores[:, : depth * groups].unflatten(1, (depth, groups)).amax(1)
+
+
+def _threshold(scores: Float[Tensor, "B I"], k: int) -> Float[Tensor, " B"]:
     """What at least ``k`` entries of a row reach; infinite where ties would let many more do so."""
-    depth, more = scores.size(1) // groups, k + k // 2
-    maxima = scores[:, : depth * groups].unflatten(1, (depth, groups)).amax(1)
+    maxima, more = group_maxima(scores, k), k + k // 2
+    groups = maxima.size(1)
     if maxima.device.type == "cpu":  # NumPy sorts all in half of the time that torch takes to select, on two cores
         ordered = torch.from_numpy(np.sort(maxima.numpy(), axis=1))
         threshold, beyond = ordered[:, groups - k], ordered[:, groups - more - 1]
@@ -56,8 +78,8 @@ def _threshold(scores: Float[Tensor, "B I"], k: int, groups: int) -> Float[Tenso
     return threshold.masked_fill(threshold == beyond, torch.inf)
 
 
-def _candidates(
-    scores: Float[Tensor, "B I"], threshold: Float[Tensor, " B"]
+def candidates(
+    scores: Real[Tensor, "B I"], threshold: Real[Tensor, " B"]
 ) -> tuple[Int[Tensor, " T"], Int[Tensor, " B"]]:
     """Places of the entries that reach the threshold, in the scores read row by row, and how many each row has."""
     rows, columns = scores.shape
@@ -71,42 +93,56 @@ def _candidates(
     return position, start.diff()
 
 
-def _at_least(scores: Float[Tensor, "B I"], threshold: Float[Tensor, "B 1"], out: Bool[Tensor, "B I"]) -> None:
+def _at_least(scores: Real[Tensor, "B I"], threshold: Real[Tensor, "B 1"], out: Bool[Tensor, "B I"]) -> None:
     if scores.device.type == "cpu":  # in a quarter of the time that torch takes on two cores
         np.greater_equal(scores.numpy(), threshold.numpy(), out=out.numpy())
     else:
         torch.ge(scores, threshold, out=out)
 
 
-def _best(
-    scores: Float[Tensor, "B I"], position: Int[Tensor, " T"], count: Int[Tensor, " B"], k: int
+def best(
+    value: Float[Tensor, " T"], position: Int[Tensor, " T"], count: Int[Tensor, " B"], columns: int, k: int
 ) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
-    """:func:`largest` of the candidates alone, ``count`` of each row; rows without any are to be filled in."""
-    rows, columns = scores.shape
-    width = max(k, int(count.max()))
-    row = torch.arange(rows, device=scores.device)
-    place = torch.arange(len(position), device=scores.device)
+    """:func:`largest` of the candidates alone; rows without any are to be filled in.
+
+    Args:
+        value: their scores.
+        position: their places in scores of so many ``columns``, read row by row.
+        count: how many each row has.
+        columns: of a row.
+        k: how many are wanted.
+    """
+    rows, width = len(count), max(k, int(count.max()))
+    row = torch.arange(rows, device=value.device)
+    place = torch.arange(len(position), device=value.device)
     place += (row * width - count.cumsum(0) + count).repeat_interleave(count)
-    value = scores.view(-1).index_select(0, position)
-    if scores.device.type == "cpu" and scores.dtype == torch.float32 and scores.numel() <= _LOW:
+    if value.device.type == "cpu" and value.dtype == torch.float32 and rows * columns <= _LOW:
         # NumPy sorts integers in a seventh of the time that torch takes, on two cores.
         keys = position.new_full((rows, width), torch.iinfo(torch.int32).max << _HALF)
-        keys.view(-1).scatter_(0, place, (_descending(value) << _HALF) | position)
+        keys.view(-1).scatter_(0, place, (_turned(value) << _HALF) | position)
         keys.numpy().sort(axis=1)
-        chosen = keys[:, :k] & _LOW
+        values, chosen = _turned_back(keys[:, :k] >> _HALF), keys[:, :k] & _LOW
     else:
-        table = scores.new_full((rows, width), -torch.inf)
+        table = value.new_full((rows, width), -torch.inf)
         table.view(-1).scatter_(0, place, value)
-        order = table.sort(dim=1, descending=True, stable=True).indices[:, :k]
+        values, order = (part[:, :k] for part in table.sort(dim=1, descending=True, stable=True))
         chosen = position.new_zeros(rows * width).scatter_(0, place, position).view(rows, width).gather(1, order)
-    values = scores.view(-1).index_select(0, chosen.flatten()).view_as(chosen)
     return values, chosen - row[:, None] * columns
 
 
-def _descending(value: Float[Tensor, " T"]) -> Int[Tensor, " T"]:
+def _turned(value: Float[Tensor, " T"]) -> Int[Tensor, " T"]:
     """Integers of 32 bits in the opposite order of float32 values, as int64: equal for equal ones, zeros among them."""
-    bits = (value + 0.0).view(torch.int32)
-    return (~(bits ^ ((bits >> 31) & torch.iinfo(torch.int32).max))).long()
+    return (~_folded((value + 0.0).view(torch.int32))).long()
+
+
+def _turned_back(number: Int[Tensor, "B K"]) -> Float[Tensor, "B K"]:
+    """The values that such integers stand for."""
+    return _folded(~number.int()).view(torch.float32)
+
+
+def _folded(bits: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+    """Bits of float32 numbers as integers of their order, and back."""
+    return bits ^ ((bits >> 31) & torch.iinfo(torch.int32).max)
 
 
 def _of_whole_rows(scores: Float[Tensor, "B I"], k: int) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:

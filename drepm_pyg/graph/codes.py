@@ -1,6 +1,5 @@
 """Rows as 8-bit codes: products of integers are exact, and several times as fast where a processor has them."""
 
-import time
 from collections.abc import Callable
 from functools import cache
 
@@ -8,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drepm_pyg._arrays import product_into
+from drepm_pyg._arrays import product_into, shortest_seconds
 from drepm_pyg.graph.blocks import blocks_of, by_threads
 from drepm_pyg.graph.metrics import MOST
 from drepm_pyg.graph.rows import Rows
@@ -146,7 +145,7 @@ def codes_pay() -> bool:
     codes = _probe()
     rows, out = codes.float(), torch.empty(len(codes), len(codes))
     coded, single = (lambda: torch._int_mm(codes, codes.T)), (lambda: product_into(rows, rows.flip(0), out))
-    return codes_multiply() and _PAYS * _seconds(coded) < _seconds(single)
+    return codes_multiply() and _PAYS * shortest_seconds(coded) < shortest_seconds(single)
 
 
 def codes_serve(space: Space, rows: Rows) -> bool:
@@ -221,14 +220,3 @@ def _probe() -> Int[Tensor, "N F"]:
     codes = torch.randint(-_LARGEST, _LARGEST + 1, _PROBE, generator=torch.Generator().manual_seed(0)).to(torch.int8)
     codes[0], codes[1] = _LARGEST, -_LARGEST
     return codes
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    """The shortest of three times, after one that loads the kernel."""
-    call()
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - started)
-    return min(times)

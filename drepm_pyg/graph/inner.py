@@ -1,6 +1,5 @@
 """Numbers of rows, each from its own row, or its two, alone."""
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from drepm_pyg._arrays import csr_pattern
 from drepm_pyg.graph.blocks import by_threads, slices
 from drepm_pyg.typing import Float, Int, Tensor
 
@@ -103,14 +103,8 @@ def _patterns(
     for rows in slices(0, num_rows, _NEAR):
         pairs = np.flatnonzero((right >= rows.start) & (right < rows.stop))
         start = torch.from_numpy(np.searchsorted(left[pairs], np.arange(num_rows + 1)))
-        column, values = torch.from_numpy(right[pairs] - rows.start), torch.zeros(len(pairs), dtype=dtype)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*Sparse", UserWarning)  # of the layout, which torch calls beta
-            yield (
-                rows,
-                first + pairs,
-                torch.sparse_csr_tensor(start, column, values, (num_rows, rows.stop - rows.start)),
-            )
+        column, shape = torch.from_numpy(right[pairs] - rows.start), (num_rows, rows.stop - rows.start)
+        yield rows, first + pairs, csr_pattern(start, column, shape, dtype)
 
 
 def squared_norms(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -335,7 +335,8 @@ def taken(x: Features, nodes: NDArray[np.int64], dtype: type[np.floating[Any]] =
     """Some rows in ``dtype``, each contiguous: sums of a row depend on that."""
     rows = _select(x, nodes)  # may be the caller's memory: so a copy in any case
     if isinstance(rows, torch.Tensor):
-        out = torch.empty(rows.shape, dtype=torch.float32 if dtype == np.float32 else torch.float64)
+        single = dtype == np.float32
+        out = torch.empty(rows.shape, dtype=torch.float32 if single else torch.float64, device="cpu")
         return out.copy_(rows.detach()).numpy()
     return np.array(rows, dtype, order="C")
 
