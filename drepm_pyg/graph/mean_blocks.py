@@ -36,3 +36,4 @@ def mean_blocks(
         parts = slices(block.start, block.stop, tables.size(1))
         for table, part in zip(transposed(tables), parts, strict=True):
             yield part, bags.sums(table)
+        del half, tables, table  # before the next ones are asked for
