@@ -127,18 +127,18 @@ def trial(blocks: Blocks, space: Space, slack: Slack, count: int) -> tuple[NDArr
     """
     (p, q), count = (slack[0][space.centres], slack[1][space.base]), min(count, len(space.base))
     room = torch.from_numpy(p * (q.mean() + q.max())).float()  # of the last one that is wanted, and of any other one
-    needed, strain = [], 0.0
+    needed, checked = [], []
     for block, scores in blocks:
         best, index = (part.numpy() for part in largest(scores, count))
         last = torch.from_numpy(best[:, -1]) - room[block]
         needed.append((scores >= last).sum(0).double().numpy())
-        best, index = best[:_CHECKED], index[:_CHECKED]
-        own = space.centres[block][:_CHECKED, None]
-        exact = space.score(np.repeat(own, count), space.base[index.ravel()])
-        error = exact.reshape(best.shape) - best
-        error[space.base[index] == own] = 0  # its two ends have one error, which adds up
-        strain = max(strain, largest_share(error, p[block][:_CHECKED, None] * q[index]))
-    return np.concatenate(needed), strain
+        best, index, place = best[:_CHECKED], index[:_CHECKED], np.arange(block.start, block.stop)[:_CHECKED]
+        checked.append((np.repeat(place, count), index.ravel(), best.ravel()))
+    place, index, best = (np.concatenate(part) for part in zip(*checked, strict=True))
+    left, right = space.centres[place], space.base[index]
+    error = space.score(left, right) - best
+    error[left == right] = 0  # its two ends have one error, which adds up
+    return np.concatenate(needed), largest_share(error, p[place] * q[index])
 
 
 def shortlists(
