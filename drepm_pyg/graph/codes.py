@@ -39,6 +39,7 @@ _WIDE, _WORK = 2048, 2.5e10
 _OPEN_COST = 20  # a pair that codes leave open takes as long as so many multiply-adds a column (measured)
 _PAYS = 2  # times as fast as float32, at the least: what codes leave open takes the rest
 _PROBE = (256, 2048)  # rows and columns of the products that tell
+_SCALE = 2.0**60  # of a row; longer ones are of rows so short that codes decide nothing, and float32 may not hold them
 _LEAST = 2.0**-40  # ratio of steps and length, where rows have no steps
 #: Coded products, coding included, are so many times as fast as float32 ones (measured).
 CODED_SPEED = 3
@@ -154,6 +155,7 @@ def codes_serve(space: Space, rows: Rows) -> bool:
     Cosines and inner products are, of wide rows that are many; errors are bounded as if they did not conspire.
     """
     possible = not (space.metric.centred or space.worst_case) and rows.width * _LARGEST**2 < 2**31  # of int32 sums
+    possible &= float(space.scale.max(initial=0.0)) < _SCALE
     return possible and len(space.centres) > 0 and rows.width >= _WIDE and gram_work(rows) >= _WORK and codes_pay()
 
 

@@ -211,6 +211,31 @@ def test_the_error_of_coded_tiles_is_within_its_bound(
     assert_bounded(exact, score, slack_, tightest=3e-2)
 
 
+@pytest.mark.parametrize("index", ["blocks", "gram"])
+def test_rows_too_short_for_scales_in_float32_are_not_coded(
+    index: str, generator: torch.Generator, coded: list[CodedGram], coded_tiles: list[Codes]
+) -> None:
+    x = features("positive", generator, 150).double()
+    expected = knn_graph(x, 5)
+    assert coded_tiles
+    coded_tiles.clear()
+    x[[3, 70]] *= 1e-60
+    assert torch.equal(knn_graph(x, 5), expected)
+    # What counts most is nothing, so that the mean is as short as the other weight.
+    x[0] = 0
+    user = torch.arange(140).repeat_interleave(2)
+    item = torch.stack([torch.zeros(140, dtype=torch.long), torch.arange(4, 144)], dim=1).flatten()
+    weight = torch.tensor([1.0, 2.0**-10], dtype=torch.float64).repeat(140)
+    usual = user_knn_graph(x, torch.stack([user, item]), 140, 5, index=index, edge_weight=weight)
+    coded_tiles.clear()
+    coded.clear()
+    weight[7] = 1e-60
+    found = user_knn_graph(x, torch.stack([user, item]), 140, 5, index=index, edge_weight=weight)
+    assert torch.equal(found, usual)
+    assert not coded_tiles
+    assert not coded
+
+
 def test_users_by_coded_tiles_and_rows_that_codes_cannot_tell_apart(
     generator: torch.Generator, coded_tiles: list[Codes]
 ) -> None:
