@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from drepm_pyg._arrays import csr_pattern, shortest_seconds
 from drepm_pyg._device import on_the_cpu
 from drepm_pyg.evaluation.scoring import Products, Score
-from drepm_pyg.evaluation.selection import LANES, best, candidates, group_maxima, is_crowded, is_short
-from drepm_pyg.typing import Bool, Float, Int, Tensor
+from drepm_pyg.evaluation.selection import LANES, best, candidates, group_maxima, is_short
+from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["CoarseProducts", "bfloat16_multiplies", "bfloat16_pays", "coarse_products"]
 
@@ -47,8 +47,8 @@ class CoarseProducts:
 
     def best(
         self, rows: Int[Tensor, " B"], place: Int[Tensor, " E"], item: Int[Tensor, " E"], k: int
-    ) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"], Bool[Tensor, " B"]]:
-        """The ``k`` best items of users, and who is left out: those with too few of positive score, or with too many.
+    ) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"], Int[Tensor, " L"]]:
+        """The ``k`` best items of users, and which rows are left out: with too few of positive score, or too many.
 
         Args:
             rows: the users.
@@ -63,11 +63,7 @@ class CoarseProducts:
         coarse = torch.mm(user.index_select(0, rows), items, out=self._used[: len(rows)])
         bits = coarse.view(torch.int16)  # in the order of the scores that are not negative, and others are below
         bits[place, item] = -1
-        position, count = candidates(bits, self._threshold(bits, rows, k))
-        left_out = is_crowded(count, k)
-        if bool(left_out.any()):
-            position = position[~left_out.repeat_interleave(count)]
-            count = count.masked_fill(left_out, 0)
+        position, count, left_out = candidates(bits, self._threshold(bits, rows, k), k)
         return *best(self._scores(rows, position, count), position, count, columns, k), left_out
 
     def _threshold(self, bits: Int[Tensor, "B P"], rows: Int[Tensor, " B"], k: int) -> Int[Tensor, " B"]:

@@ -140,8 +140,7 @@ def rank_blocks(
         if coarse is None:
             values, ids = exact.best(block, *pairs, k)
         else:
-            values, ids, left_out = coarse.best(block, *pairs, k)
-            some = left_out.nonzero().squeeze(1)
+            values, ids, some = coarse.best(block, *pairs, k)
             if len(some):
                 values[some], ids[some] = exact.best(block[some], *_among(some, len(block), *pairs), k)
             coarse = coarse if len(some) <= _SELDOM * len(block) else None

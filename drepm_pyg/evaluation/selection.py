@@ -10,7 +10,7 @@ import torch
 
 from drepm_pyg.typing import Bool, Float, Int, Real, Tensor
 
-__all__ = ["LANES", "best", "candidates", "group_maxima", "is_crowded", "is_short", "largest"]
+__all__ = ["LANES", "best", "candidates", "group_maxima", "is_short", "largest"]
 
 _GROUPS = 2.5  # per entry asked for: of more, the k-th maximum takes longer than a lower threshold's entries (measured)
 _DEPTH = 3  # entries of a group; of fewer, torch.topk of the whole row is as fast (measured)
@@ -31,15 +31,10 @@ def largest(scores: Float[Tensor, "B I"], k: int) -> tuple[Float[Tensor, "B K"],
     if len(scores) == 0 or is_short(scores.size(1), k):
         return _of_whole_rows(scores, k)
     scores = scores.contiguous()
-    position, count = candidates(scores, _threshold(scores, k))
-    crowded = is_crowded(count, k)
-    if some := bool(crowded.any()):
-        position = position[~crowded.repeat_interleave(count)]
-        count = count.masked_fill(crowded, 0)
+    position, count, crowded = candidates(scores, _threshold(scores, k), k)
     values, ids = best(scores.view(-1).index_select(0, position), position, count, scores.size(1), k)
-    if some:
-        rows = crowded.nonzero().squeeze(1)
-        values[rows], ids[rows] = _of_whole_rows(scores[rows], k)
+    if len(crowded):
+        values[crowded], ids[crowded] = _of_whole_rows(scores[crowded], k)
     return values, ids
 
 
@@ -51,11 +46,6 @@ def _groups_of(k: int) -> int:
 def is_short(columns: int, k: int) -> bool:
     """Whether rows of so many columns are selected from as they are."""
     return columns < _DEPTH * _groups_of(k)
-
-
-def is_crowded(count: Int[Tensor, " B"], k: int) -> Bool[Tensor, " B"]:
-    """Whether a threshold leaves a row too few candidates, or so many that it saves nothing."""
-    return (count < k) | (count > max(_MANY * k, LANES))
 
 
 def group_maxima(scores: Real[Tensor, "B I"], k: int) -> Real[Tensor, "B G"]:
@@ -79,9 +69,14 @@ def _threshold(scores: Float[Tensor, "B I"], k: int) -> Float[Tensor, " B"]:
 
 
 def candidates(
-    scores: Real[Tensor, "B I"], threshold: Real[Tensor, " B"]
-) -> tuple[Int[Tensor, " T"], Int[Tensor, " B"]]:
-    """Places of the entries that reach the threshold, in the scores read row by row, and how many each row has."""
+    scores: Real[Tensor, "B I"], threshold: Real[Tensor, " B"], k: int
+) -> tuple[Int[Tensor, " T"], Int[Tensor, " B"], Int[Tensor, " C"]]:
+    """The entries that reach the threshold.
+
+    Returns:
+        their places in the scores read row by row, how many each row has, and the crowded rows, to which the threshold
+        leaves too few, or so many that it saves nothing: they have none.
+    """
     rows, columns = scores.shape
     reaches = torch.empty(-(-scores.numel() // _BYTES), _BYTES, dtype=torch.bool, device=scores.device)
     reaches[-1:] = False
@@ -90,7 +85,13 @@ def candidates(
     byte = reaches.index_select(0, word).view(-1).nonzero().squeeze(1)
     position = (word << _SHIFT).index_select(0, byte >> _SHIFT).add_(byte & (_BYTES - 1))
     start = torch.searchsorted(position, torch.arange(rows + 1, device=scores.device) * columns)
-    return position, start.diff()
+    count = start.diff()
+    is_crowded = (count < k) | (count > max(_MANY * k, LANES))
+    crowded = is_crowded.nonzero().squeeze(1)
+    if len(crowded):
+        position = position[~is_crowded.repeat_interleave(count)]
+        count = count.masked_fill(is_crowded, 0)
+    return position, count, crowded
 
 
 def _at_least(scores: Real[Tensor, "B I"], threshold: Real[Tensor, "B 1"], out: Bool[Tensor, "B I"]) -> None:

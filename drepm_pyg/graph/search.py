@@ -131,9 +131,10 @@ class _Waiting:
         """Decide by nearer scores what these can: where much is open, and by far."""
         if np.count_nonzero(self._again[: self._end]) < _OPEN * len(space):
             return
-        near, (again, left, right) = NearScores(space), self._pairs(space)
+        near = NearScores(space)
         if not near.serve:
             return
+        again, left, right = self._pairs(space)
         errors, slack = near.errors(left, right), self._slack[again]
         nearer = errors < slack
         if errors[nearer].sum() * _NEARER >= slack[nearer].sum():

@@ -30,7 +30,7 @@ def left_out(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def counted(self: CoarseProducts, rows: Tensor, place: Tensor, item: Tensor, k: int) -> tuple[Tensor, ...]:
         found = best(self, rows, place, item, k)
-        counts.append(int(found[2].sum()))
+        counts.append(len(found[2]))
         return found
 
     monkeypatch.setattr(CoarseProducts, "best", counted)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from drepm_pyg.graph import coded_gram as coded_gram_module
-from drepm_pyg.graph import codes, knn_graph, near_scores, search, triangle, user_knn_graph
+from drepm_pyg.graph import knn_graph, near_scores, search, user_knn_graph
 from drepm_pyg.graph.codes import codes_multiply
 from drepm_pyg.graph.inner import pair_products
 from drepm_pyg.graph.mean_rows import MeanRows
@@ -14,7 +13,7 @@ from drepm_pyg.graph.near_scores import NearScores
 from drepm_pyg.graph.rows import FeatureRows, Features
 from drepm_pyg.graph.space import Space
 from tests.graph.dense_reference import assert_exact, scores_float64
-from tests.graph.test_codes import features
+from tests.graph.test_codes import always, features
 from tests.graph.test_user_knn import interactions, mean_features
 
 WIDTH = 200  # three panels and a part of one
@@ -150,25 +149,20 @@ def test_products_of_pairs(near: int, generator: torch.Generator, monkeypatch: p
 
 
 @pytest.fixture
-def always(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def scored(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Codes and near scores whatever the size; how many pairs these scored, call by call."""
     if not codes_multiply():
         pytest.skip("this CPU's 8-bit products are not exact")
-    monkeypatch.setattr(codes, "_WIDE", 65)
-    monkeypatch.setattr(codes, "_WORK", 0)
-    monkeypatch.setattr(codes, "_OPEN_COST", 0)
-    monkeypatch.setattr(codes, "codes_pay", lambda: True)
-    monkeypatch.setattr(coded_gram_module, "_WORK", 0)
-    monkeypatch.setattr(triangle, "_ROWS", 0)
-    scored: list[int] = []
+    always(monkeypatch)
+    numbers: list[int] = []
     plain = NearScores.of
 
     def counted(self: NearScores, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        scored.append(len(left))
+        numbers.append(len(left))
         return plain(self, left, right)
 
     monkeypatch.setattr(NearScores, "of", counted)
-    return scored
+    return numbers
 
 
 @pytest.mark.parametrize("weights", [False, True])
@@ -176,42 +170,42 @@ def always(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.parametrize("kind", ["normal", "positive", "clustered", "of all lengths", "few values"])
 class TestGraphs:
     def test_of_items(
-        self, kind: str, metric: str, weights: bool, always: list[int], generator: torch.Generator
+        self, kind: str, metric: str, weights: bool, scored: list[int], generator: torch.Generator
     ) -> None:
         x = features(kind, generator, 400, WIDTH)
         graph, *weight, info = knn_graph(x, 5, metric=metric, return_weight=weights, return_info=True)
-        assert info.rescored <= always[0]
+        assert info.rescored <= scored[0]
         assert_exact(graph, x, 5, metric)
         for found in weight:
             expected = torch.from_numpy(scores_float64(x, metric))[graph[1], graph[0]]
             torch.testing.assert_close(found, expected.float())
 
     def test_of_users(
-        self, kind: str, metric: str, weights: bool, always: list[int], generator: torch.Generator
+        self, kind: str, metric: str, weights: bool, scored: list[int], generator: torch.Generator
     ) -> None:
         x, bought = features(kind, generator, 300, WIDTH), interactions(200, 300, 900)
         graph = user_knn_graph(x, bought, 200, 5, metric=metric, index="gram", return_weight=weights)
-        assert always
+        assert scored
         graph = graph[0] if weights else graph
         assert_exact(graph, mean_features(x, bought, 200)[0], 5, metric)
 
 
 def test_few_open_pairs_are_scored_exactly_at_once(
-    always: list[int], generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+    scored: list[int], generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x = features("normal", generator, 400, WIDTH)
     many = knn_graph(x, 5)
-    assert always
-    always.clear()
+    assert scored
+    scored.clear()
     monkeypatch.setattr(search, "_OPEN", 1000)
     assert torch.equal(knn_graph(x, 5), many)
-    assert not always
+    assert not scored
 
 
 def test_near_scores_that_are_hardly_nearer_are_not_computed(
-    always: list[int], generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+    scored: list[int], generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(near_scores, "_UNIT", 2.0**-10)
     x = features("normal", generator, 400, WIDTH)
     assert_exact(knn_graph(x, 5), x, 5)
-    assert not always
+    assert not scored
