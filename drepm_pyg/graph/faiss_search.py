@@ -32,6 +32,7 @@ _ON_CPU_ALONE = ("hnsw", "nsg")
 _COMPRESSED = 4  # candidates per neighbour where distances are those of a code
 _WIDEST = 32
 _PROBES_ON_GPU = 2048  # FAISS' own limit there
+_CHECKED, _OFF = 64, 1e-2  # centres whose pairs tell whether an index holds these rows, and what float16 leaves below
 
 
 class FaissSearch:
@@ -40,7 +41,7 @@ class FaissSearch:
     Args:
         space: the rows.
         index: 'flat', 'ivf', 'hnsw', 'nsg', 'ivfpq', a factory string, or a trained ``faiss.Index``: empty (a copy is
-            filled), or holding one vector per node in the order of the nodes (of unit length for the cosine), which is
+            filled), or holding one vector per node in the order of the nodes (of length 1 for the cosine), which is
             searched where it lies.
         count: how many candidates a search will want.
         device: where an index of ours lies; graph indexes lie on the CPU.
@@ -53,7 +54,8 @@ class FaissSearch:
     Raises:
         MissingExtraError: if FAISS is not installed.
         TypeError: if ``index`` is neither a string nor a FAISS index.
-        ValueError: if FAISS cannot build the index, or a given one does not fit the features.
+        ValueError: if FAISS cannot build the index, or a given one does not fit the features; of vectors that are
+            others than the features' a search tells.
     """
 
     def __init__(self, space: Space, index: Any, count: int, device: torch.device) -> None:
@@ -79,9 +81,9 @@ class FaissSearch:
             self._index = filled(self._faiss, space, on_gpu(self._faiss, built, self.device))
         inside = list(innermost(self._faiss, self._index))
         # Distances of whole vectors need no candidates to spare: they rank as the exact scores do but for rounding.
-        full = all("Flat" in type(part).__name__ and part.d >= self._index.d for part in inside)
-        self._widening = 1 if full else _COMPRESSED
-        self.spare = self.exact or self._holds_nodes or not full
+        self._full = all("Flat" in type(part).__name__ and part.d >= self._index.d for part in inside)
+        self._widening = 1 if self._full else _COMPRESSED
+        self.spare = self.exact or self._holds_nodes or not self._full
         self._knobs = list(_knobs(inside))
         self._limit = self._furthest()
         if self.name in ("ivf", "ivfpq"):
@@ -141,11 +143,34 @@ class FaissSearch:
                 ceiling = score[:, -1] + p[block] * q.max() if count < len(space.base) else np.full(len(ids), -np.inf)
                 yield Shortlist(block, candidate, score, p[block, None] * q[candidate], ceiling)
             else:
+                if self._holds_nodes and self._full:
+                    self._check_vectors(space, ids[:_CHECKED], candidate[:_CHECKED], distance[:_CHECKED])
                 # An approximate index promises nothing: every candidate is scored anew, what it left out is left out.
                 # The centre itself is one, found or not, so that with `loop` it stands where it ranks.
                 candidate = _once(np.column_stack([candidate, place[ids]]))
                 score = np.where(candidate >= 0, 0.0, -np.inf)
                 yield Shortlist(block, candidate, score, np.zeros_like(score), np.full(len(score), -np.inf))
+
+    def _check_vectors(
+        self, space: Space, ids: NDArray[np.int64], candidate: NDArray[np.int64], distance: NDArray[np.float32]
+    ) -> None:
+        """Refuse a given index that holds other vectors, by what it says of a few pairs."""
+        row, column = np.nonzero(candidate >= 0)
+        left, right = ids[row], space.base[candidate[row, column]]
+        given, norms = distance[row, column].astype(np.float64), np.sqrt(space.rows.squares)
+        reach = norms[left] * norms[right]
+        if space.metric is METRICS["cosine"]:
+            reach[:] = 1
+        else:
+            given = np.ldexp(given, -2 * space.rows.exponent)
+        if space.metric is METRICS["l2"]:
+            given, reach = -given, (norms[left] + norms[right]) ** 2
+        off = np.abs(space.score(left, right) - given) > _OFF * reach
+        if 2 * off.sum() > len(off):
+            raise ValueError(
+                "'index' must hold the vector of every node, in the order of the nodes and, for the cosine, of length "
+                f"1 (scores of {off.sum()} of {len(off)} pairs are others). Fill it with the rows that are searched."
+            )
 
     def _unit_roundoff(self) -> float:
         """That of the index' products: a GPU may be set to round the factors to TF32, which a search tells."""

@@ -117,6 +117,15 @@ def test_a_filled_index_is_searched_as_it_is(x: Tensor, faiss, metric: str) -> N
     assert index.ntotal == 600
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_filled_index_of_rows_of_all_lengths_is_taken(x: Tensor, faiss, metric: str) -> None:
+    """What it says of pairs is compared with their scores: rounded by it, and of rows that are scaled here."""
+    x = x * torch.logspace(-12, 12, 600)[:, None] + (1e3 if metric == "l2" else 0)
+    index = faiss.IndexFlatL2(16) if metric == "l2" else faiss.IndexFlatIP(16)
+    index.add(torch.nn.functional.normalize(x).numpy() if metric == "cosine" else x.numpy())
+    assert knn_graph(x, 5, metric=metric, index=index).shape == (2, 3000)
+
+
 def test_an_empty_index_is_copied_before_it_is_filled(x: Tensor, faiss) -> None:
     index = faiss.IndexFlatIP(16)
     assert torch.equal(knn_graph(x, 5, index=index), knn_graph(x, 5))
@@ -227,6 +236,22 @@ class TestErrors:
     def test_an_untrained_index(self, x: Tensor, faiss) -> None:
         with pytest.raises(ValueError, match=r"'index' must be trained"):
             knn_graph(x, 5, index=faiss.index_factory(16, "IVF4,Flat", faiss.METRIC_INNER_PRODUCT))
+
+    @pytest.mark.parametrize("factory", ["Flat", "IVF4,Flat", "HNSW16,Flat"])
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_an_index_of_the_rows_in_another_order(self, x: Tensor, faiss, metric: str, factory: str) -> None:
+        index = faiss.index_factory(16, factory, faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT)
+        held = (torch.nn.functional.normalize(x) if metric == "cosine" else x).flip(0).numpy()
+        index.train(held)
+        index.add(held)
+        with pytest.raises(ValueError, match=r"'index' must hold the vector of every node, in the order of the nodes"):
+            knn_graph(x, 5, metric=metric, index=index)
+
+    def test_an_index_of_vectors_that_are_not_of_length_1(self, x: Tensor, faiss) -> None:
+        index = faiss.IndexFlatIP(16)
+        index.add(x.numpy())
+        with pytest.raises(ValueError, match=r"must hold .* cosine, of length 1 \(scores of \d+ of \d+ pairs"):
+            knn_graph(x, 5, index=index)
 
     def test_an_index_of_other_rows(self, x: Tensor, faiss) -> None:
         index = faiss.IndexFlatIP(16)
