@@ -73,8 +73,8 @@ def run(args: Namespace) -> None:
     from drepm_pyg.cli.graph_summary import homophily, read_interactions, summary, taking_part
     from drepm_pyg.data.npy_file import map_array
     from drepm_pyg.graph import knn_graph, write_graph
+    from drepm_pyg.graph.features import check_matrix
     from drepm_pyg.graph.progress import watching
-    from drepm_pyg.graph.rows import check_matrix
 
     with Stages(4 + (args.interactions is not None) + (args.plot is not None)) as stage:
         stage(f"reading {args.features}")

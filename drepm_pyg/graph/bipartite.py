@@ -6,11 +6,11 @@ import numpy as np
 import torch
 
 from drepm_pyg.graph.edges import Edges
+from drepm_pyg.graph.features import Features, check_matrix, present
 from drepm_pyg.graph.find import feature_route, find
 from drepm_pyg.graph.neighbors import Neighbors
 from drepm_pyg.graph.options import MEMORY_BUDGET, Options, SearchOptions
 from drepm_pyg.graph.result import KNNInfo, KNNOutput
-from drepm_pyg.graph.rows import Features, check_matrix, present
 from drepm_pyg.typing import Tensor
 
 __all__ = ["bipartite_knn_graph"]

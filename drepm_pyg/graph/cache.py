@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from drepm_pyg.graph.features import Features
 from drepm_pyg.graph.io import read_weighted, write_graph
-from drepm_pyg.graph.rows import Features
 from drepm_pyg.typing import PathLike, Tensor
 
 __all__ = ["cached", "fingerprint"]

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from drepm_pyg.graph.features import Features
 from drepm_pyg.graph.inner import row_marks
 from drepm_pyg.graph.metrics import Metric
-from drepm_pyg.graph.rows import FeatureRows, Features
+from drepm_pyg.graph.rows import FeatureRows
 from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["DeviceRows", "on_one_gpu", "row_products"]

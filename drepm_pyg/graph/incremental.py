@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from drepm_pyg._checks import check_edge_index, check_ids
 from drepm_pyg.graph.edges import Edges
+from drepm_pyg.graph.features import Features, check_matrix, present
 from drepm_pyg.graph.find import How, block_bytes, feature_route, find
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.neighbors import Neighbors, check_k
 from drepm_pyg.graph.options import MEMORY_BUDGET, Options
-from drepm_pyg.graph.rows import FeatureRows, Features, check_matrix, present
+from drepm_pyg.graph.rows import FeatureRows
 from drepm_pyg.graph.space import Space
 from drepm_pyg.typing import Int, Tensor
 

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from drepm_pyg._checks import check_choice, said_of
 from drepm_pyg.graph.batch import find_in_groups, groups_of, info_of
 from drepm_pyg.graph.edges import Edges
+from drepm_pyg.graph.features import Features, check_matrix, present
 from drepm_pyg.graph.find import feature_route, find
 from drepm_pyg.graph.neighbors import check_k
 from drepm_pyg.graph.options import MEMORY_BUDGET, KNNOptions, Options
 from drepm_pyg.graph.result import KNNInfo, KNNOutput
-from drepm_pyg.graph.rows import FeatureRows, Features, check_matrix, present
+from drepm_pyg.graph.rows import FeatureRows
 from drepm_pyg.typing import Int, Tensor
 
 __all__ = ["knn_graph", "knn_graph_of", "knn_graphs"]

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from drepm_pyg._checks import check_at_least, check_choice, check_path
 from drepm_pyg.graph.blocks import blocks_of
 from drepm_pyg.graph.faiss_index import load_faiss, measure_of, number_of_lists
+from drepm_pyg.graph.features import Features, check_matrix, taken
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.options import MEMORY_BUDGET
-from drepm_pyg.graph.rows import Features, check_matrix, taken
 from drepm_pyg.typing import PathLike
 
 __all__ = ["on_disk_index"]

@@ -13,10 +13,11 @@ from drepm_pyg.graph.device_rows import DeviceRows, on_one_gpu
 from drepm_pyg.graph.distributed import check_initialized
 from drepm_pyg.graph.edges import SYMMETRIC, Edges
 from drepm_pyg.graph.faiss_index import WITHOUT_FAISS, check_index
+from drepm_pyg.graph.features import Features, home, output_dtype
 from drepm_pyg.graph.find import How, Route, block_bytes
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.result import KNNInfo, KNNOutput
-from drepm_pyg.graph.rows import FeatureRows, Features, home, output_dtype
+from drepm_pyg.graph.rows import FeatureRows
 from drepm_pyg.typing import Tensor
 
 __all__ = ["MEMORY_BUDGET", "KNNOptions", "Options", "SearchOptions"]

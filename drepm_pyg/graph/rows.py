@@ -1,4 +1,4 @@
-"""Feature rows as a search reads them: any dtype, tensor or (memory-mapped) array, masked or not, duplicates once."""
+"""Feature rows as a search reads them: in float64, scaled, masked or not, duplicates once."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
@@ -10,24 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from drepm_pyg.graph.blocks import blocks_of, by_threads, slices
+from drepm_pyg.graph.features import Features, check_matrix, common_width, select, taken
 from drepm_pyg.graph.inner import pair_sums, row_marks, squared_norms
 from drepm_pyg.graph.metrics import MOST, Metric
 from drepm_pyg.graph.ties import Ties
 from drepm_pyg.typing import Float, Tensor
 
-__all__ = [
-    "FeatureRows",
-    "Features",
-    "Rows",
-    "SingleRows",
-    "check_matrix",
-    "home",
-    "output_dtype",
-    "present",
-    "taken",
-]
-
-Features = Tensor | NDArray[Any]
+__all__ = ["FeatureRows", "Rows", "SingleRows"]
 
 _CACHED_BYTES = 1 << 20  # of float64 rows that are read and measured: a thread's cache holds so many
 _READ_BYTES = 1 << 24  # of float64 rows that are read at once
@@ -112,7 +101,7 @@ class FeatureRows:
     def __init__(self, parts: Mapping[str, Features], nodes: NDArray[np.int64], *, block_bytes: int) -> None:
         for name, x in parts.items():
             check_matrix(x, name)
-        self.width = _common_width(parts)
+        self.width = common_width(parts)
         self._names, self._block_bytes = list(parts), block_bytes
         self.device = self._place(parts)
         self._parts = [x.detach().to(self.device) if isinstance(x, torch.Tensor) else x for x in parts.values()]
@@ -274,7 +263,7 @@ class FeatureRows:
         for name, x, start in zip(self._names, self._parts, self._starts, strict=False):
             own, bad = nodes[(nodes >= start) & (nodes < start + len(x))] - start, []
             for block in blocks_of(len(own), self.width, self._block_bytes):
-                rows = _select(x, own[block])
+                rows = select(x, own[block])
                 magnitude = max(-float(rows.min()), float(rows.max()))  # NaN where one is among them
                 if np.isfinite(magnitude):
                     largest = max(largest, magnitude)
@@ -305,66 +294,3 @@ class FeatureRows:
             open_ = open_[other]
             label[open_] = label.max() + 1 + np.unique(label[open_], return_inverse=True)[1]
         return label
-
-
-def check_matrix(x: Features, name: str) -> None:
-    """Features are a dense floating-point matrix."""
-    if not isinstance(x, torch.Tensor | np.ndarray) or isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"'{name}' must be a torch tensor or a NumPy array (got {type(x).__name__}).")
-    # The 8-bit formats have no arithmetic.
-    floating = x.is_floating_point() and x.dtype.itemsize > 1 if isinstance(x, torch.Tensor) else x.dtype.kind == "f"
-    if isinstance(x, torch.Tensor) and x.layout != torch.strided:
-        raise TypeError(f"'{name}' must be dense (got the layout {x.layout}). Convert it with .to_dense().")
-    if isinstance(x, torch.Tensor) and x.is_meta:
-        raise TypeError(f"'{name}' must hold values (got a tensor on the device 'meta').")
-    if not floating:
-        raise TypeError(f"'{name}' must hold floating-point features (got {x.dtype}). Convert it, e.g. to float32.")
-    if x.ndim != 2 or x.shape[1] == 0:
-        raise ValueError(f"'{name}' must have the shape [N, F] with F of at least 1 (got {list(x.shape)}).")
-
-
-def _common_width(parts: Mapping[str, Features]) -> int:
-    widths = {name: int(x.shape[1]) for name, x in parts.items()}
-    if len(set(widths.values())) > 1:
-        given = ", ".join(f"'{name}' {width}" for name, width in widths.items())
-        raise ValueError(f"features that are compared must be of one width (got {given}).")
-    return next(iter(widths.values()))
-
-
-def taken(x: Features, nodes: NDArray[np.int64], dtype: type[np.floating[Any]] = np.float64) -> NDArray[Any]:
-    """Some rows in ``dtype``, each contiguous: sums of a row depend on that."""
-    rows = _select(x, nodes)  # may be the caller's memory: so a copy in any case
-    if isinstance(rows, torch.Tensor):
-        single = dtype == np.float32
-        out = torch.empty(rows.shape, dtype=torch.float32 if single else torch.float64, device="cpu")
-        return out.copy_(rows.detach()).numpy()
-    return np.array(rows, dtype, order="C")
-
-
-def _select(x: Features, nodes: NDArray[np.int64]) -> Features:
-    """Some rows; those that follow each other are not copied."""
-    if len(nodes) and nodes[-1] - nodes[0] == len(nodes) - 1 and (np.diff(nodes) == 1).all():
-        return x[int(nodes[0]) : int(nodes[-1]) + 1]
-    return x[torch.from_numpy(nodes)] if isinstance(x, torch.Tensor) else x[nodes]
-
-
-def home(x: Features) -> torch.device:
-    """Where ``x`` is; arrays are on the CPU."""
-    return x.device if isinstance(x, torch.Tensor) else torch.device("cpu")
-
-
-def output_dtype(x: Features) -> torch.dtype:
-    """Weights are float64 where the features are, else float32."""
-    return torch.float64 if x.dtype.itemsize >= 8 else torch.float32
-
-
-def present(num_nodes: int, mask: Features | None, name: str = "mask") -> NDArray[np.int64]:
-    """Ids of the rows that a mask leaves."""
-    if mask is None:
-        return np.arange(num_nodes)
-    array = mask.detach().cpu().numpy() if isinstance(mask, torch.Tensor) else np.asarray(mask)
-    if array.dtype != np.bool_:
-        raise TypeError(f"'{name}' must be boolean, True where the row is present (got {array.dtype}).")
-    if array.shape != (num_nodes,):
-        raise ValueError(f"'{name}' must have one entry per row of features, [{num_nodes}] (got {list(array.shape)}).")
-    return np.flatnonzero(array)

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from drepm_pyg._checks import check_at_least, check_edge_weight, check_pairs
 from drepm_pyg.graph.edges import Edges
+from drepm_pyg.graph.features import Features, check_matrix, present
 from drepm_pyg.graph.find import find
 from drepm_pyg.graph.mean_products import mean_route
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.neighbors import check_k
 from drepm_pyg.graph.options import MEMORY_BUDGET, KNNOptions, Options
 from drepm_pyg.graph.result import KNNInfo, KNNOutput
-from drepm_pyg.graph.rows import FeatureRows, Features, check_matrix, present
+from drepm_pyg.graph.rows import FeatureRows
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["user_knn_graph", "user_knn_graph_of"]

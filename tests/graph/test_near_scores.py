@@ -6,11 +6,12 @@ import torch
 
 from drepm_pyg.graph import knn_graph, near_scores, search, user_knn_graph
 from drepm_pyg.graph.codes import codes_multiply
+from drepm_pyg.graph.features import Features
 from drepm_pyg.graph.inner import pair_products
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.near_scores import NearScores
-from drepm_pyg.graph.rows import FeatureRows, Features
+from drepm_pyg.graph.rows import FeatureRows
 from drepm_pyg.graph.space import Space
 from tests.graph.dense_reference import assert_exact, scores_float64
 from tests.graph.test_codes import always, features

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from drepm_pyg._checks import MissingExtraError
-from drepm_pyg.graph import AddSimilarityGraphs, faiss_index, knn_graph, rows, user_knn_graph
+from drepm_pyg.graph import AddSimilarityGraphs, faiss_index, features, knn_graph, rows, user_knn_graph
 
 PAIRS = torch.arange(6).repeat(2, 1)
 
@@ -25,7 +25,8 @@ def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(*arguments: object) -> None:
         raise AssertionError("rows were read")
 
-    monkeypatch.setattr(rows, "_select", read)
+    for module in (features, rows):
+        monkeypatch.setattr(module, "select", read)
 
 
 @pytest.mark.parametrize(

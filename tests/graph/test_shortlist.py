@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from drepm_pyg.graph.features import present
 from drepm_pyg.graph.find import How, find
 from drepm_pyg.graph.mean_products import mean_route
 from drepm_pyg.graph.mean_rows import MeanRows
 from drepm_pyg.graph.metrics import METRICS
 from drepm_pyg.graph.products import gram, gram_blocks, unit_roundoff
-from drepm_pyg.graph.rows import FeatureRows, present
+from drepm_pyg.graph.rows import FeatureRows
 from drepm_pyg.graph.search import rank
 from drepm_pyg.graph.shortlist import Shortlist, largest, shortlists
 from drepm_pyg.graph.space import Space

@@ -13,10 +13,11 @@ from drepm_pyg._checks import check_path, said_of
 from drepm_pyg.data import USER_ITEM, modalities, modality_mask, similar
 from drepm_pyg.data.schema import check_data, node_count, split_pairs
 from drepm_pyg.graph.cache import cached, fingerprint
+from drepm_pyg.graph.features import output_dtype, present
 from drepm_pyg.graph.find import auto_is_exact
 from drepm_pyg.graph.knn import knn_graph_of
 from drepm_pyg.graph.options import MEMORY_BUDGET, Options
-from drepm_pyg.graph.rows import FeatureRows, output_dtype, present
+from drepm_pyg.graph.rows import FeatureRows
 from drepm_pyg.graph.transforms.arguments import NODES, check_modalities, check_nodes, shown
 from drepm_pyg.graph.user_knn import user_knn_graph_of
 from drepm_pyg.typing import PathLike, Tensor
