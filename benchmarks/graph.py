@@ -31,8 +31,11 @@ K = 10
 BLOCK = 1024
 #: Users, items and training pairs of the field's data sets.
 USER_GRAPHS = {"Baby": (baby.USERS, baby.ITEMS, 118_551), "Sports": (35_598, 18_357, 218_409)}
-#: The user graph where the item graph was built just before: what the one takes beyond the other.
-BESIDE = "AddSimilarityGraphs, beyond the item graph"
+#: Both graphs in one call, less the item graph alone: by its own route, which makes no Gram matrix, and by one.
+BESIDE = {
+    "AddSimilarityGraphs, beyond the item graph": "auto",
+    "AddSimilarityGraphs, beyond an item graph by 'gram'": "gram",
+}
 #: The user graph without the items' inner products: slower, in less memory.
 DIRECT = "user_knn_graph, index='blocks'"
 #: Where each builder of the growth part comes from; one that is not installed is told so.
@@ -207,7 +210,7 @@ def _flat_l2(x: Tensor) -> np.ndarray:
 
 
 def _users(name: str, args: argparse.Namespace) -> list[dict[str, object]]:
-    builders = ["user_knn_graph", BESIDE, DIRECT, "[U, F] matrix, FAISS IndexFlatIP"]
+    builders = ["user_knn_graph", *BESIDE, DIRECT, "[U, F] matrix, FAISS IndexFlatIP"]
     found = {}
     for builder in builders:
         case = {"part": "users", "data": name, "builder": builder, "quick": args.quick}
@@ -241,22 +244,25 @@ def _measure_users(case: dict[str, object]) -> dict[str, object]:
         others = found[found != centre].view(users, -1)[:, :K] if (found == centre).sum() == users else found[:, 1:]
         return torch.stack([others.flatten(), centre.expand(-1, K).flatten()])
 
+    index = BESIDE.get(str(case["builder"]))
+
     def beside(nodes: list[str]) -> Tensor:
         data = HeteroData({"item": {"image": x}, "user": {"num_nodes": users}, USER_ITEM: {"edge_index": edge_index}})
-        edges: Tensor = AddSimilarityGraphs(K, nodes=nodes)(data)[nodes[-1], "similar_image", nodes[-1]].edge_index
+        graphs = AddSimilarityGraphs(K, nodes=nodes, index=index)(data)
+        edges: Tensor = graphs[nodes[-1], "similar_image", nodes[-1]].edge_index
         return edges
 
     importlib.import_module("faiss")  # no part of the time
     _ = torch.ones(8, 8) @ torch.ones(8, 8)  # threads and their memory are there before
     before = 0.0
-    if case["builder"] == BESIDE:
+    if index:
         for _ in range(2):  # the second time counts: a first call touches memory that the next one uses again
             started = time.perf_counter()
             beside(["item"])
             before = time.perf_counter() - started
     calls = {
         "user_knn_graph": lambda: user_knn_graph(x, edge_index, users, K),
-        BESIDE: lambda: beside(["item", "user"]),
+        **dict.fromkeys(BESIDE, lambda: beside(["item", "user"])),
         DIRECT: lambda: user_knn_graph(x, edge_index, users, K, index="blocks"),
     }
     started = time.perf_counter()
@@ -266,7 +272,7 @@ def _measure_users(case: dict[str, object]) -> dict[str, object]:
     products = [(mean[source] * mean[target]).sum(dim=1).sum() for source, target in graph.split(2**14, dim=1)]
     similarity = float(sum(products)) / graph.size(1)
     # What the item graph left behind is no growth, so that there is none to tell beside it.
-    megabytes = None if case["builder"] == BESIDE else grown / 2**20
+    megabytes = None if index else grown / 2**20
     return {"seconds": seconds, "megabytes": megabytes, "similarity": similarity}
 
 
