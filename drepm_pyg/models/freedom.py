@@ -95,7 +95,8 @@ class FREEDOM(RecommenderModel):
         self.item_conv = KNNGraphConv()
         self.projection = ModalityProjection(in_channels, embedding_dim) if reg > 0 and in_channels else None
         self.bpr = BPRLoss()
-        self._kept: Tensor | None = None
+        self._kept: Tensor | None = None  # of the pairs that they were drawn from
+        self._drawn_from: Tensor | None = None
 
     @classmethod
     def from_data(
@@ -110,7 +111,8 @@ class FREEDOM(RecommenderModel):
 
     def before_epoch(self, data: HeteroData, generator: torch.Generator) -> None:
         """Draw the epoch's user-item edges (Eq. 4-5)."""
-        self._kept = degree_sensitive_edge_drop(data[USER_ITEM].edge_index, self.dropout, generator=generator)
+        self._drawn_from = data[USER_ITEM].edge_index
+        self._kept = degree_sensitive_edge_drop(self._drawn_from, self.dropout, generator=generator)
 
     def forward(self, data: HeteroData) -> Representations:
         user, item, latent = self._lines(data)
@@ -119,13 +121,20 @@ class FREEDOM(RecommenderModel):
 
     def _lines(self, data: HeteroData) -> tuple[Tensor, Tensor, Tensor]:
         """The LightGCN of users and items, and the items over their graphs."""
-        pruned = self._kept if self.training and self._kept is not None else data[USER_ITEM].edge_index
-        user, item = self.encoder(pruned)  # Eq. 6-7
+        user, item = self.encoder(self._pruned(data[USER_ITEM].edge_index))  # Eq. 6-7
         latent = self.encoder.item_embedding.weight
         merged = self.item_graph(data)
         for _ in range(self.num_item_layers):
             latent = self.item_conv(latent, merged)  # Eq. 3
         return user, item, latent
+
+    def _pruned(self, edge_index: Tensor) -> Tensor:
+        """The epoch's edges; all of them in evaluation, and of other pairs than they were drawn from."""
+        own = self._drawn_from
+        if not self.training or self._kept is None or own is None:
+            return edge_index
+        same = own is edge_index or (own.device == edge_index.device and torch.equal(own, edge_index))
+        return self._kept if same else edge_index
 
     def item_graph(self, data: HeteroData) -> SparseStructure:
         """The weighted sum of the normalised item graphs (Eq. 1-2), built once per data set."""
@@ -160,7 +169,7 @@ class FREEDOM(RecommenderModel):
         return LossOutput.from_parts(**parts)
 
     def _modal_bpr(self, user: Tensor, data: HeteroData, batch: Triples, projection: ModalityProjection) -> Tensor:
-        features, masks = item_features(data, projection.in_channels), item_masks(data, self.weights)
+        features, masks = item_features(data, projection.in_channels, self.num_items), item_masks(data, self.weights)
         named = NamedItems(batch, self.num_items)
         total = user.new_zeros(())
         for name, x in projection(named.of_each(features), named.of_each(masks)).items():

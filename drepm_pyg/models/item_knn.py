@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least, check_choice, check_fraction, check_non_negative
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["ItemKNN"]
 
 _SOURCES = ("interactions", "content", "both")
+
+_OF_ALL_MODULES = frozenset(vars(nn.Module()))  # attributes that tell nothing of a model
 
 
 class ItemKNN(RecommenderModel):
@@ -98,7 +101,9 @@ class ItemKNN(RecommenderModel):
             edge_index,
         )
         inputs = [value for value in data["item"].values() if isinstance(value, Tensor)]
-        return history, memoize(("ItemKNN", repr(self)), lambda: self.similarity(data), edge_index, *inputs)
+        # Sizes and the arguments of subclasses, too, which no repr need tell.
+        state = ((name, repr(value)) for name, value in vars(self).items() if name not in _OF_ALL_MODULES)
+        return history, memoize((type(self), *state), lambda: self.similarity(data), edge_index, *inputs)
 
     def similarity(self, data: HeteroData) -> "csr_array":
         """The sparse matrix S: row j, column i, :math:`s_{ji}` where j is among the k nearest neighbours of i."""

@@ -58,8 +58,8 @@ def _chosen(modalities: Sequence[str] | None, present: list[str], need: str) -> 
     return chosen
 
 
-def item_features(data: HeteroData, in_channels: Mapping[str, int]) -> dict[str, Tensor]:
-    """The items' raw feature matrices ``[I, F]`` by modality, checked against the widths ``in_channels``."""
+def item_features(data: HeteroData, in_channels: Mapping[str, int], num_items: int | None = None) -> dict[str, Tensor]:
+    """The items' raw feature matrices ``[I, F]`` by modality, checked against their number and ``in_channels``."""
     present = modalities_of(data)
     features = {}
     for name, width in in_channels.items():
@@ -69,6 +69,11 @@ def item_features(data: HeteroData, in_channels: Mapping[str, int]) -> dict[str,
         if features[name].size(1) != width:
             raise ValueError(
                 f"data['item'].{name} has {features[name].size(1)} columns, the model was built for {width}. "
+                "Build the model with from_data(data)."
+            )
+        if num_items not in (None, features[name].size(0)):
+            raise ValueError(
+                f"data['item'].{name} has {features[name].size(0)} rows, the model was built for {num_items} items. "
                 "Build the model with from_data(data)."
             )
     return features
@@ -159,7 +164,7 @@ class MultimodalModel(RecommenderModel):
 
     def features(self, data: HeteroData) -> dict[str, Tensor]:
         """The raw features ``[I, F]`` of this model's modalities."""
-        return item_features(data, self.in_channels)
+        return item_features(data, self.in_channels, self.num_items)
 
     def masks(self, data: HeteroData) -> dict[str, Tensor]:
         """The masks ``[I]`` of this model's modalities that some item lacks."""

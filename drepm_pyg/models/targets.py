@@ -28,6 +28,7 @@ __all__ = ["SimilarityTargets"]
 _ROWS_AT_ONCE = 4096  # raw features formed beside the table that they go into
 _STRIP = 256  # users whose products with all others are formed at a time
 _IN_RANGE = (1e-15, 1e15)  # lengths whose squares float32 holds
+_CANCELLED = 1 / 32  # of the mean length of a user's items: a shorter mean is what products of the items lose
 
 
 class SimilarityTargets:
@@ -57,17 +58,17 @@ class SimilarityTargets:
         masks = item_masks(data, weights)
         edge_index = data[USER_ITEM].edge_index
         dtype = torch.promote_types(like.dtype, torch.float32)  # the losses compute half inputs in float32, too
+        size = data["user"].num_nodes, data["item"].num_nodes
 
         def build() -> _Nodes:
             items = [_ItemRows(x.to(dtype), masks.get(name)) for name, x in features.items()]
             if node == "item":
                 return _Nodes(items, list(weights.values()), self.memory_budget)
-            size = data["user"].num_nodes, data["item"].num_nodes
             means = [mean_structure(edge_index, *size, masks.get(name)) for name in features]
             users = [_UserRows(mean, rows.x) for mean, rows in zip(means, items, strict=True)]
             return _Nodes(users, list(weights.values()), self.memory_budget)
 
-        key = ("similarity target", node, dtype, self.memory_budget, tuple(weights.items()))
+        key = ("similarity target", node, size, dtype, self.memory_budget, tuple(weights.items()))
         nodes = memoize(key, build, edge_index, *features.values(), *masks.values())
         return nodes.target(ids, embedding_dim=like.size(1))
 
@@ -98,6 +99,10 @@ class _UserRows:
         num_items, width = self.x.shape
         sparse = len(self.mean.forward.index) * (num_items + num_users / 2)
         return (num_users**2 - num_items**2) * width / 2 - SPARSE_COST * sparse
+
+    def cancels(self, length: Float[Tensor, " U"]) -> Bool[Tensor, " U"]:
+        """Whose items nearly cancel one another, by the length of their mean."""
+        return length < _CANCELLED * self.mean.forward.matmul(_lengths(self.x).unsqueeze(1)).squeeze(1)
 
     def by_products(self, scale: Float[Tensor, " U"]) -> tuple[CsrMatrix, Float[Tensor, "I I"]]:
         r"""Q and G of :math:`S P X (S P X)^\top = Q G Q^\top`, S = diag(``scale``): no row in raw width.
@@ -157,7 +162,21 @@ class _Nodes:
             return gram(self._factors(ids))
         blocks = ids.split(_ROWS_AT_ONCE)
         length = [torch.cat([_lengths(modality(block)) for block in blocks]) for modality in users]
-        return _sum_of_products([m.by_products(r / n) for m, r, n in zip(users, self.root_alpha, length, strict=True)])
+        cancelled = torch.stack([modality.cancels(n) for modality, n in zip(users, length, strict=True)]).any(dim=0)
+        root_alpha = self.root_alpha.masked_fill(cancelled, 0)
+        total = _sum_of_products([m.by_products(r / n) for m, r, n in zip(users, root_alpha, length, strict=True)])
+        if cancelled.any():
+            self._from_own_rows(total, ids, cancelled)
+        return total
+
+    def _from_own_rows(self, total: Float[Tensor, "U U"], ids: Int[Tensor, " U"], chosen: Bool[Tensor, " U"]) -> None:
+        """Put in the products of some users with all others that their rows in raw width have."""
+        for some in ids[chosen].split(_ROWS_AT_ONCE):
+            own = self._factors(some)
+            for block in ids.split(_ROWS_AT_ONCE):
+                products = own @ self._factors(block).T
+                total[some.unsqueeze(1), block] = products
+                total[block.unsqueeze(1), some] = products.T
 
 
 def _sum_of_products(parts: Sequence[tuple[CsrMatrix, Float[Tensor, "I I"]]]) -> Float[Tensor, "U U"]:

@@ -3,6 +3,7 @@
 import torch
 
 from drepm_pyg._memo import memoize
+from drepm_pyg.nn.functional.numerics import is_transformed
 from drepm_pyg.typing import Bool, Float, Tensor
 
 __all__ = ["finite_where_absent"]
@@ -17,7 +18,11 @@ def finite_where_absent(x: Float[Tensor, "N F"], mask: Bool[Tensor, " N"] | None
         x: features; learned ones (with a gradient) are finite and returned as they are.
         mask: True = present; None = all are.
     """
-    if mask is None or x.requires_grad:
+    if mask is None:
+        return x
+    if is_transformed():  # nothing may be decided on numbers there
+        return x.masked_fill(~mask.unsqueeze(1), 0)
+    if x.requires_grad:
         return x
 
     def build() -> Tensor | None:

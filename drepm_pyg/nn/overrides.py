@@ -2,7 +2,7 @@
 
 from torch import nn
 
-__all__ = ["has_rows", "is_as_written"]
+__all__ = ["has_forward", "has_rows", "is_as_written"]
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -15,11 +15,15 @@ def is_as_written(module: nn.Module, owner: type[nn.Module], *methods: str) -> b
         owner: the class that knows the shorter way.
         methods: further methods that its forward calls and the shorter way does not.
     """
-    overridden = any(
-        getattr(type(module), name, None) is not getattr(owner, name) or name in vars(module)
+    return has_forward(module, owner, *methods) and not _has_hooks(module)
+
+
+def has_forward(module: nn.Module, owner: type[nn.Module], *methods: str) -> bool:
+    """Whether the forward of ``module`` is that of ``owner``, and so are further ``methods``; hooks may see it."""
+    return all(
+        getattr(type(module), name, None) is getattr(owner, name) and name not in vars(module)
         for name in ("forward", *methods)
     )
-    return not overridden and not _has_hooks(module)
 
 
 def has_rows(encoder: nn.Module) -> bool:

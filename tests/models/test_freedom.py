@@ -131,3 +131,13 @@ def test_users_modal_line_is_the_mean_over_all_training_items(model: FREEDOM) ->
     pruned = model(data)
     assert torch.equal(pruned.modal_user, whole.modal_user)
     assert not torch.equal(pruned.user, whole.user)
+
+
+def test_edges_drawn_from_other_pairs_are_not_used() -> None:
+    data, other = toy.toy_data(), toy.toy_data(seed=3)
+    model = FREEDOM.from_data(data).train()
+    expected = model(other).user
+    model.before_epoch(data, torch.Generator().manual_seed(0))
+    assert torch.equal(model(other).user, expected)
+    assert torch.equal(model(data.clone()).user, model(data).user)  # the same pairs elsewhere
+    assert not torch.equal(model(data).user, model.eval()(data).user)

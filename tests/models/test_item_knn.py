@@ -1,5 +1,6 @@
 """ItemKNN against the definition, in Python loops."""
 
+import copy
 import math
 from typing import Any
 
@@ -115,3 +116,24 @@ def test_another_k_on_the_same_data_is_another_model(source: str) -> None:
         fresh = toy.toy_data()
         expected = ItemKNN.from_data(fresh, source=source, k=k).score(fresh, user)
         assert torch.equal(ItemKNN.from_data(data, source=source, k=k).score(data, user), expected)
+
+
+class Squared(ItemKNN):
+    """A hyper-parameter that no ``extra_repr`` tells."""
+
+    def __init__(self, num_users: int, num_items: int, *, power: int = 1, **kwargs: Any) -> None:
+        super().__init__(num_users, num_items, **kwargs)
+        self._power = power
+
+    def similarity(self, data: HeteroData) -> Any:
+        return super().similarity(data).power(self._power)
+
+
+def test_what_is_kept_is_kept_by_size_and_for_a_subclass_by_its_arguments() -> None:
+    data, users = toy.toy_data(), torch.arange(toy.USERS)
+    scores = ItemKNN.from_data(data).score(data, users)
+    more = copy.copy(data)
+    more["item"].num_nodes = toy.ITEMS + 4
+    assert torch.equal(ItemKNN.from_data(more).score(more, users)[:, : toy.ITEMS], scores)
+    assert torch.equal(Squared.from_data(data).score(data, users), scores)
+    assert not torch.equal(Squared.from_data(data, power=2).score(data, users), scores)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from drepm_pyg.models import MultimodalModel
+from drepm_pyg.models import MultimodalModel, get_model
 from drepm_pyg.models.multimodal import item_features, item_masks, select_graphs, select_modalities, similarity_graphs
 from tests import toy
 
@@ -65,3 +65,12 @@ def test_features_and_graphs_that_are_missing_are_named() -> None:
     with pytest.raises(ValueError, match=r"The data has no edges \('item', 'similar_sound', 'item'\)\. Add them"):
         similarity_graphs(data, "item", ["sound"])
     assert torch.equal(item_features(data, {"text": 5})["text"], data["item"].text)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("items", [9, 15])
+@pytest.mark.parametrize("name", ["vbpr", "mmgcn", "mgcn", "bm3", "dualgnn", "drepmrec"])
+def test_data_of_other_items_is_named(name: str, items: int) -> None:
+    model = get_model(name).from_data(toy.toy_data())
+    with pytest.raises(ValueError, match=rf"has {items} rows, the model was built for 11 items|in \[0, 11\) for 11"):
+        model(toy.toy_data(num_items=items))

@@ -1,5 +1,6 @@
 """The targets of the similarity-supervised signal: every form is the definition, and nothing outlives its data."""
 
+import copy
 import gc
 import weakref
 from unittest.mock import MagicMock
@@ -169,3 +170,33 @@ def test_what_stands_in_absent_rows_does_not_reach_the_target(node: str, memory_
         expected[torch.bincount(pairs[0], minlength=len(ids)) == 0] = 0  # without a training item
     torch.testing.assert_close(target.diagonal(), expected)
     assert target.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("scale", [1.0, 1 + 1e-6], ids=["cancel", "nearly cancel"])
+def test_users_whose_items_cancel_get_no_products_out_of_range(dtype: torch.dtype, scale: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    half = torch.randn(12, 512, generator=generator)
+    x = torch.cat([half, -scale * half])
+    pairs = [torch.randperm(24, generator=generator)[:3] for _ in range(360)]
+    pairs += [torch.tensor([user % 12, 12 + user % 12]) for user in range(40)]  # an item and its opposite
+    item = torch.cat(pairs)
+    user = torch.arange(400).repeat_interleave(torch.tensor([len(own) for own in pairs]))
+    data = toy.with_edges(400, 24, torch.stack([user, item]), {"text": x})
+    target = SimilarityTargets()(data, "user", torch.arange(400), torch.zeros(400, 16, dtype=dtype))
+    assert isinstance(target, IndexedSimilarity)
+    assert target.dense().abs().max() < 1 + 1e-5  # cosines
+    whole = target.dense()[:360, :360].double()
+    rows = torch.stack([x[own].double().mean(0) for own in pairs[:360]])
+    cosines = torch.nn.functional.cosine_similarity(rows.unsqueeze(1), rows.unsqueeze(0), dim=2)
+    kept = rows.norm(dim=1) > 0.1
+    torch.testing.assert_close(whole[kept][:, kept], cosines[kept][:, kept], atol=1e-4, rtol=0)
+
+
+def test_more_users_over_the_same_pairs_are_other_nodes() -> None:
+    data, targets = toy.toy_data(), SimilarityTargets()
+    targets(data, "user", torch.arange(3), torch.zeros(3, 4))
+    more = copy.copy(data)
+    more["user"].num_nodes = toy.USERS + 5
+    found = targets(more, "user", torch.tensor([toy.USERS + 4, 1]), torch.zeros(2, 4)).dense()
+    torch.testing.assert_close(found, torch.tensor([[0.0, 0.0], [0.0, 1.0]]))

@@ -50,3 +50,9 @@ def test_the_gradient_of_a_product_stays_finite() -> None:
     (finite_where_absent(features(torch.nan), MASK) @ weight * MASK.unsqueeze(1)).sum().backward()
     assert weight.grad is not None
     assert weight.grad.flatten().tolist() == [4.0, 3.0]
+
+
+def test_torch_func_batches_it() -> None:
+    xs = torch.stack([features(torch.nan), features()])
+    found = torch.func.vmap(lambda x: finite_where_absent(x, MASK))(xs)
+    assert found.tolist() == [[[1.0, -1.0], [0.0, 0.0], [3.0, 4.0]]] * 2

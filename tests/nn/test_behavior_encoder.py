@@ -316,3 +316,17 @@ def test_a_readout_gives_a_row_for_every_node() -> None:
 def test_ids_of_rows_are_named(user: object, item: object, error: type[Exception], text: str, readout: str) -> None:
     with pytest.raises(error, match=text):
         BehaviorEncoder(2, 3, readout=readout).at(torch.tensor([[0], [1]]), user, item)
+
+
+class DoubledConv(LightGCNConv):
+    def forward(self, x: tuple[Tensor, Tensor], edge_index: Tensor) -> Tensor:
+        assert edge_index.dtype == torch.long
+        return 2 * super().forward(x, edge_index)
+
+
+def test_a_convolution_whose_forward_is_overridden_is_given_the_pairs() -> None:
+    edge_index = toy.toy_data()["user", "interacts", "item"].edge_index
+    encoder = BehaviorEncoder(toy.USERS, toy.ITEMS, 4, 1, readout="last")
+    plain = encoder(edge_index)
+    encoder.conv = DoubledConv()
+    torch.testing.assert_close(encoder(edge_index), (2 * plain[0], 2 * plain[1]))

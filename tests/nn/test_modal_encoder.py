@@ -334,6 +334,14 @@ class AnotherConv(torch.nn.Module):
         return 2 * KNNGraphConv()(x, edge_index, edge_weight)
 
 
+class DoubledConv(KNNGraphConv):
+    """Calls what it is derived from, and knows no frozen structure, either."""
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: OptTensor = None) -> Tensor:
+        assert edge_index.dtype == torch.long
+        return 2 * super().forward(x, edge_index, edge_weight)
+
+
 def double(*arguments: Any) -> Tensor:
     return 2 * arguments[-1]
 
@@ -347,6 +355,7 @@ CHANGES: dict[str, Callable[[ModalEncoder], Any]] = {
     "overridden gates": with_changed_gates,
     "hooks on the gates": lambda encoder: [gate.register_forward_hook(double) for gate in encoder.gates.values()],
     "overridden messages": lambda encoder: setattr(encoder, "conv", DoubledMessages()),
+    "overridden convolution": lambda encoder: setattr(encoder, "conv", DoubledConv()),
     "another convolution": lambda encoder: setattr(encoder, "conv", AnotherConv()),
     "hook on the messages": lambda encoder: encoder.conv.register_message_forward_hook(double),
     "hook on the convolution": lambda encoder: encoder.conv.register_forward_hook(double),

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from drepm_pyg._checks import check_id_types, check_ids, check_tensors
+from drepm_pyg._checks import check_ids, check_row_numbers, check_tensors
 from drepm_pyg.nn.functional.gram import squared_norm, strip_rows
 from drepm_pyg.nn.functional.implicit import ImplicitSimilarity
 from drepm_pyg.nn.functional.numerics import full_precision, is_traced, refuse_second_derivative
@@ -30,7 +30,7 @@ class IndexedSimilarity(ImplicitSimilarity):
         ids: :math:`n`, long ``[B]``.
 
     Raises:
-        TypeError: where ``matrix`` is no tensor of floating-point numbers, or ``ids`` is none of integers.
+        TypeError: where ``matrix`` is no tensor of floating-point numbers, or ``ids`` is none of int64 or int32.
         ValueError: where the shapes do not fit, or an id is out of range (on a GPU, which would have to wait for the
             answer, torch's own error comes later).
 
@@ -43,7 +43,7 @@ class IndexedSimilarity(ImplicitSimilarity):
 
     def __init__(self, matrix: Float[Tensor, "N N"], ids: Int[Tensor, " B"]) -> None:
         check_tensors(matrix=matrix)
-        check_id_types(ids=ids)
+        check_row_numbers(ids=ids)
         if not matrix.is_floating_point():
             raise TypeError(f"'matrix' must be floating point (got {matrix.dtype}). Pass matrix.float().")
         if matrix.ndim != 2 or matrix.size(0) != matrix.size(1) or ids.ndim != 1:

@@ -92,7 +92,8 @@ def check_temperature(temperature: float) -> None:
 
 def _plain_info_nce(x: Tensor, y: Tensor, scale: float, mask: Tensor | None) -> Tensor:
     own = torch.eye(len(x), dtype=torch.bool, device=x.device)
-    logits = ((x * scale) @ y.T).masked_fill(own if mask is None else own | mask, -torch.inf)
+    # Not -inf: of a row without negatives the forward derivative of logsumexp would be NaN.
+    logits = ((x * scale) @ y.T).masked_fill(own if mask is None else own | mask, torch.finfo(x.dtype).min)
     match = (x * scale * y).sum(dim=1)
     # The negatives are summed apart from the match: 1 + tiny would round to 1, and the loss of a good row to 0.
     return torch.logaddexp(logits.logsumexp(dim=1) - match, torch.zeros_like(match))

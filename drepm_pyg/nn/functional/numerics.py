@@ -4,7 +4,12 @@ import torch
 
 from drepm_pyg.typing import Tensor
 
-__all__ = ["full_precision", "is_traced", "refuse_second_derivative", "widen"]
+__all__ = ["full_precision", "is_traced", "is_transformed", "refuse_second_derivative", "widen"]
+
+
+def is_transformed() -> bool:
+    """Whether a transform of torch.func (grad, vmap, jvp) follows the operations."""
+    return torch._C._are_functorch_transforms_active()
 
 
 def is_traced() -> bool:
@@ -13,7 +18,7 @@ def is_traced() -> bool:
     Both take the plain formulas: torch.compile fuses them by itself, and warns about every autograd.Function that it
     traces; torch.func asks such a function for rules that the hand-written gradients do not have.
     """
-    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    return torch.compiler.is_compiling() or is_transformed()
 
 
 def widen(x: Tensor) -> Tensor:

@@ -103,3 +103,10 @@ def test_compiles(matrix: Tensor) -> None:
 def test_arguments_that_do_not_fit_are_named(wrong: dict[str, object], error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         IndexedSimilarity(**{"matrix": torch.eye(3), "ids": torch.tensor([0]), **wrong})
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16])
+def test_ids_by_which_torch_looks_nothing_up_are_refused(matrix: Tensor, dtype: torch.dtype) -> None:
+    with pytest.raises(TypeError, match="'ids' must hold ids in int64 or int32"):
+        IndexedSimilarity(matrix, IDS.to(dtype))

@@ -179,3 +179,11 @@ def test_a_learned_temperature_divides_the_rows() -> None:
     found = info_nce(normalize_rows(x) / temperature, normalize_rows(y), temperature=1.0, normalize=False)
     torch.testing.assert_close(found, info_nce(x, y, temperature=0.5))
     assert torch.autograd.grad(found.sum(), temperature)[0] != 0
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_rows_without_negatives_have_forward_derivative_0(rows: int) -> None:
+    x, y = draw(rows, 4, seed=1), draw(rows, 4, seed=2)
+    mask = torch.ones(rows, rows, dtype=torch.bool)
+    value, slope = torch.func.jvp(lambda x: info_nce(x, y, mask=mask), (x,), (y,))
+    assert value.tolist() == slope.tolist() == [0.0] * rows
