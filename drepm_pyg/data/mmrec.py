@@ -178,40 +178,46 @@ def _hint(header: list[str], missing: list[str]) -> str:
 def _integers(path: Path, column: "pd.Series[int]") -> Tensor:
     empty = np.flatnonzero(column.isna())
     if len(empty):
-        # Line 1 is the header.
         raise CorruptFileError(
-            f"'{path.name}' has {len(empty):,} rows without '{column.name}' (first: line {empty[0] + 2}). "
+            f"'{path.name}' has {len(empty):,} rows without '{column.name}' (first: line {_line(path, empty[0])}). "
             "Was the file truncated?"
         )
     if column.dtype.kind not in "iu":
         raise CorruptFileError(
-            f"'{path.name}': '{column.name}' must hold integers (got {_first(column, whole=True)}). Map string ids to "
-            "integers from 0 first, or read RecBole's format with read_recbole."
+            f"'{path.name}': '{column.name}' must hold integers (got {_first(path, column, whole=True)}). Map "
+            "string ids to integers from 0 first, or read RecBole's format with read_recbole."
         )
     if int(column.min()) < 0:
         raise CorruptFileError(f"'{path.name}': '{column.name}' must not be negative (got {column.min()}).")
     if int(column.max()) >= _TOO_MANY:
         raise CorruptFileError(
             f"'{path.name}': '{column.name}' must be less than {_TOO_MANY:,} (got {column.max()} in line "
-            f"{int(column.to_numpy().argmax()) + 2}). Number users and items from 0 on, without gaps."
+            f"{_line(path, int(column.to_numpy().argmax()))}). Number users and items from 0 on, without gaps."
         )
     return torch.tensor(column.to_numpy(np.int64))
 
 
 def _numbers(path: Path, column: "pd.Series[float]") -> "np.ndarray[tuple[int], np.dtype[np.number]]":
     if column.dtype.kind not in "iuf":
-        raise CorruptFileError(f"'{path.name}': '{column.name}' must hold numbers (got {_first(column)}).")
+        raise CorruptFileError(f"'{path.name}': '{column.name}' must hold numbers (got {_first(path, column)}).")
     return column.to_numpy()
 
 
-def _first(column: "pd.Series[Any]", *, whole: bool = False) -> str:
-    """The first cell that is no number, or no whole one, and its line; line 1 is the header."""
+def _line(path: Path, row: int) -> int:
+    """Where a row of the table stands in the file: line 1 is the header, and pandas passes over blank lines."""
+    with path.open(encoding="utf-8-sig") as file:
+        lines = [number for number, line in enumerate(file, start=1) if line.strip(" \r\n")]
+    return lines[row + 1]
+
+
+def _first(path: Path, column: "pd.Series[Any]", *, whole: bool = False) -> str:
+    """The first cell that is no number, or no whole one that an integer holds, and its line."""
     import pandas as pd
 
     numbers = pd.to_numeric(column, errors="coerce").astype(float)
-    wrong = numbers.isna() | (numbers % 1 != 0) if whole else numbers.isna()
+    wrong = numbers.isna() | (numbers % 1 != 0) | (numbers.abs() >= _TOO_MANY) if whole else numbers.isna()
     place = int(wrong.to_numpy().argmax())  # all are whole where they are written as 1.0: the first one
-    return f"'{column.iloc[place]}' in line {place + 2}"
+    return f"'{column.iloc[place]}' in line {_line(path, place)}"
 
 
 def _map_features(file: Path) -> Float[Tensor, "I F"]:

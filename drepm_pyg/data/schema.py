@@ -254,9 +254,14 @@ def _strings(argument: str, names: Iterable[Any]) -> list[str]:
     if isinstance(names, str) or getattr(names, "ndim", 1) != 1:
         raise TypeError(f"{expected} (got {names!r}).")
     listed = names.tolist() if hasattr(names, "tolist") else list(names)  # the entries of a tensor are tensors
-    if argument == "title":  # gaps of a table, NaN in pandas; an item without an id could not be found by it
-        listed = ["" if name is None or name != name else name for name in listed]
+    if argument == "title":  # an item without an id could not be found by it
+        listed = ["" if _is_gap(name) else name for name in listed]
     wrong = [name for name in listed if isinstance(name, bool) or not isinstance(name, str | Integral)]
     if wrong:
         raise TypeError(f"{expected} (got {len(wrong):,} entries that are neither, first: {wrong[0]!r}).")
     return list(map(str, listed))
+
+
+def _is_gap(name: Any) -> bool:
+    """Whether it is a gap of a table: NaN or NA in pandas, of which the latter is not even unequal to itself."""
+    return name is None or type(name).__name__ == "NAType" or bool(name != name)

@@ -1,6 +1,7 @@
 """What is kept after every epoch, in an order that a kill at any moment does not harm."""
 
 import pickle
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,27 +42,53 @@ class RunCheckpoint(Checkpoint):
         self.settings, self.built = dict(settings), dict(built)
         self.record = MetricsFile(folder / run.METRICS)
         self.best_epoch = -1
+        self._in_turn: dict[str, Any] | None = None
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Train no further epoch if patience had run out."""
+        if self._in_turn is not None:  # the run goes on: its last epoch was validated only because it was the last
+            self.best_epoch = self._in_turn["best_epoch"]
+            self.stopping.load_state_dict(self._in_turn["stopping"])
+        if self.best_epoch >= 0:
+            # The trainer forgot the metric, too, and patience counts the epochs until the next validation.
+            trainer.callback_metrics[self.stopping.monitor] = self.stopping.best_score
         # Early stopping remembers that it waited long enough, the trainer does not remember to have been told.
         trainer.should_stop = self.stopping.wait_count >= self.stopping.patience
+        if trainer.should_stop:
+            self._take_back()
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """What is known if this epoch turns out to be validated out of turn."""
+        state = self.stopping.state_dict()
+        waited = state["wait_count"] + (self.best_epoch >= 0)  # as after an epoch without validation
+        self._in_turn = {"best_epoch": self.best_epoch, "stopping": {**state, "wait_count": waited}}
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Lightning calls checkpoints after all other callbacks and after the module."""
         assert isinstance(pl_module, RecommenderModule)
+        self._take_back()
+        if pl_module.in_turn or not pl_module.validates:
+            self._in_turn = None
         # Of fewer epochs, where a finished run goes on: it must not stand beside weights that it is not of.
         (self.folder / run.RESULT).unlink(missing_ok=True)
         self.record.append(pl_module.row)
         if self.stopping.wait_count == 0 and pl_module.validates:
+            if self._in_turn is not None and self.best_epoch >= 0:
+                with replaced(self.folder / run.IN_TURN) as file:
+                    shutil.copyfile(self.folder / run.WEIGHTS, file)
             self.best_epoch = trainer.current_epoch
             run.write_weights(self.folder, pl_module.model)
         with replaced(self.folder / run.LAST) as file:
             trainer.save_checkpoint(file)
 
     def state_dict(self) -> dict[str, Any]:
-        """The best epoch, under which settings it was found, and of which model."""
-        return {"best_epoch": self.best_epoch, "settings": self.settings, "built": self.built}
+        """The best epoch, under which settings it was found, and of which model.
+
+        Where the last epoch was validated out of turn, ``in_turn`` is what would be known without it: a run that goes
+        on is to end as if it had never stopped.
+        """
+        kept = {"best_epoch": self.best_epoch, "settings": self.settings, "built": self.built}
+        return kept | {"in_turn": self._in_turn}
 
     def go_on(self, last: Path, max_epochs: int) -> None:
         """Take up the rows of the epochs that are done; under the same settings, or the end equals no whole run.
@@ -94,7 +121,13 @@ class RunCheckpoint(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the best epoch."""
-        self.best_epoch = state_dict["best_epoch"]
+        self.best_epoch, self._in_turn = state_dict["best_epoch"], state_dict.get("in_turn")
+
+    def _take_back(self) -> None:
+        """The best weights of before a validation out of turn, where that one had replaced them."""
+        kept = self.folder / run.IN_TURN
+        if kept.exists():
+            kept.replace(self.folder / run.WEIGHTS)
 
     def _compare(self, before: Mapping[str, Any], built: Mapping[str, Any]) -> None:
         changed = list(_differences(self.settings, before))

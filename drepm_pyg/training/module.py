@@ -114,7 +114,12 @@ class RecommenderModule(lightning.LightningModule):
         """Whether the current epoch ends with a validation."""
         done = self.current_epoch + 1
         last = done == self.trainer.max_epochs or 0 < self.trainer.max_steps <= self.trainer.global_step
-        return last or done % self.settings.validate_every == 0
+        return last or self.in_turn
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether it would, were it not the last one."""
+        return (self.current_epoch + 1) % self.settings.validate_every == 0
 
     def ranked(self) -> Any:
         """What ranks the items when the epoch ends: its tables, made once for all who ask, or the model if it has none.

@@ -22,6 +22,7 @@ from drepm_pyg.typing import Tensor
 
 __all__ = [
     "CONFIG",
+    "IN_TURN",
     "LAST",
     "METRICS",
     "RESULT",
@@ -45,6 +46,8 @@ CONFIG, RESULT, WEIGHTS, METRICS, LAST = (
     "metrics.csv",
     "checkpoints/last.ckpt",
 )
+#: The best weights so far, where those of a last epoch that was validated out of turn have taken their place.
+IN_TURN = "checkpoints/in_turn.safetensors"
 _NEEDED = {"model", "init_args", "metrics", "fingerprint"}  # of a result, by who reads it
 
 

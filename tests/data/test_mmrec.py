@@ -252,6 +252,15 @@ DAMAGE = {
     "last line cut": (write("baby.inter", INTER + "2\t1"), "has 1 rows without 'x_label' (first: line 7)"),
     "string ids": (write("baby.inter", INTER + "ann\t1\t0\n"), "'userID' must hold integers (got 'ann' in line 7)."),
     "a fraction": (write("baby.inter", INTER + "1.5\t1\t0\n"), "'userID' must hold integers (got '1.5' in line 7)."),
+    "string ids below blank lines": (
+        write("baby.inter", INTER + "\n \nann\t1\t0\n"),
+        "'userID' must hold integers (got 'ann' in line 9).",
+    ),
+    "an empty cell below blank lines": (write("baby.inter", INTER + "\n\n2\t1"), "(first: line 9)"),
+    "ids beyond every integer": (
+        write("baby.inter", INTER + "99999999999999999999999\t1\t0\n"),
+        "'userID' must hold integers (got '99999999999999999999999' in line 7).",
+    ),
     "fractions alone": (
         write("baby.inter", "userID\titemID\tx_label\n0.0\t1\t0\n"),
         "'userID' must hold integers (got '0.0' in line 2).",

@@ -73,6 +73,14 @@ def test_original_ids_of_any_kind_become_a_list_of_strings(ids) -> None:
     assert data["item"].title == ["a", "", ""]
 
 
+def test_a_gap_among_titles_is_the_empty_one_in_every_kind_of_column() -> None:
+    """The entries of pandas' own types are NA, of which no comparison is true or false."""
+    gaps = pd.Series(["a", None, pd.NA], dtype="string")
+    assert build_data(2, 3, TRAIN, title=gaps)["item"].title == ["a", "", ""]
+    with pytest.raises(TypeError, match=r"1 entries that are neither, first: 1\.5"):
+        build_data(2, 3, TRAIN, title=["a", 1.5, pd.NA])
+
+
 @pytest.mark.parametrize("kind", [list, iter, np.array, pd.Series, torch.tensor])
 def test_values_of_pairs_of_any_kind_become_tensors_and_keep_their_precision(kind) -> None:
     data = build_data(2, 3, TRAIN, rating=kind([1.0, 2.0, 3.0]), time=kind([1_400_000_000, 1_400_000_001, 5]))

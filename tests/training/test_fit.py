@@ -17,9 +17,11 @@ import torch
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import CorruptFileError
+from drepm_pyg.data import SyntheticMultimodal
 from drepm_pyg.evaluation import evaluate
 from drepm_pyg.models import (
     BM3,
+    BPR,
     FREEDOM,
     DRepMRec,
     LightGCN,
@@ -201,6 +203,46 @@ def test_an_interrupted_run_ends_bit_equal(train: Train, cls: type[RecommenderMo
     assert rows[0] == rows[1]
     last = [torch.load(r.path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for r in (whole, resumed)]
     assert all(torch.equal(last[0][name], last[1][name]) for name in last[0])
+
+
+@pytest.mark.parametrize("epoch", range(6))
+def test_patience_counts_on_between_two_validations(train: Train, epoch: int) -> None:
+    """The metric of the last validation stands still for a resumed run, too."""
+
+    def stop(row: Mapping[str, float]) -> None:
+        if row["epoch"] == epoch:
+            raise InterruptedError
+
+    data = toy.toy_data()
+    options: dict[str, Any] = {"name": "run", "max_epochs": 20, "validate_every": 3, "patience": 4}
+    with pytest.raises(InterruptedError):
+        train(Frozen.from_data(data), data, **options, trainer={"callbacks": [EpochReport(stop)]})
+    resumed = train(Frozen.from_data(data), data, **options, resume=True)
+    assert (resumed.epoch, resumed.epochs) == (2, 7)
+
+
+@pytest.mark.parametrize("stops", [(2, 2), (5,), (6,), (1, 2, 3, 5, 6, 7, 9)], ids=str)
+def test_a_last_epoch_validated_out_of_turn_does_not_count_once_the_run_goes_on(
+    train: Train, stops: tuple[int, ...]
+) -> None:
+    """Or the run would end with other weights than one that never stopped: here they are those of a later epoch."""
+    data = SyntheticMultimodal(num_users=100, num_items=60, seed=0)[0]
+
+    def run(name: str, max_epochs: int) -> FitResult:
+        torch.manual_seed(0)
+        options: dict[str, Any] = {"validate_every": 4, "patience": 8, "lr": 0.05, "batch_size": 64, "resume": True}
+        return train(
+            BPR.from_data(data), data, name=name, max_epochs=max_epochs, ks=(10,), monitor="val/recall@10", **options
+        )
+
+    whole = run("whole", 24)
+    for epochs in stops:
+        cut = run("cut", epochs)
+        assert cut.epoch < epochs
+        assert cut.metrics["val/recall@10"] == evaluate(cut.model, data, split="val", ks=(10,))["recall@10"]
+    resumed = run("cut", 24)
+    assert (whole.epoch, whole.epochs, whole.metrics) == (resumed.epoch, resumed.epochs, resumed.metrics)
+    assert all(torch.equal(p, q) for p, q in zip(weights(whole.model), weights(resumed.model), strict=True))
 
 
 PROGRAM = """
