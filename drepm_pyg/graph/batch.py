@@ -90,8 +90,9 @@ def _all_pairs(
     step = max(1, how.memory_budget // (8 * size * (4 * size + 2 * space.width)))
     for nodes in (groups[start : start + step] for start in range(0, len(groups), step)):
         started = time.perf_counter()
-        index, score, rescored = _ranked(space, class_of, nodes, min(k + 1, size), score_all=how.score_all)
-        own = space.own[class_of[nodes]].ravel()
+        classes = class_of[nodes].ravel()
+        own = space.itself(classes) if loop else space.own[classes]
+        index, score, rescored = _ranked(space, class_of, nodes, own, min(k + 1, size), score_all=how.score_all)
         neighbors = nearest(index, score, nodes.ravel(), own, count, loop=loop)
         info = KNNInfo(
             index="pairs",
@@ -107,7 +108,13 @@ def _all_pairs(
 
 
 def _ranked(
-    space: Space, class_of: NDArray[np.int64], nodes: NDArray[np.int64], count: int, *, score_all: bool
+    space: Space,
+    class_of: NDArray[np.int64],
+    nodes: NDArray[np.int64],
+    own: NDArray[np.float64],
+    count: int,
+    *,
+    score_all: bool,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
     """Every node's ``count`` best of its group, itself one of them, ``[G S, count]``; and how many pairs were scored.
 
@@ -119,8 +126,7 @@ def _ranked(
     squares = torch.from_numpy(space.norms**2)[torch.from_numpy(classes)]
     products = rows @ rows.mT
     space.metric.adjust(products, squares, squares)
-    itself = torch.from_numpy(space.own[classes])
-    products.diagonal(dim1=1, dim2=2).copy_(itself)
+    products.diagonal(dim1=1, dim2=2).copy_(torch.from_numpy(own).view(groups, size))
     p, q = space.slack(space.norms, _UNIT)
     centre, table = classes.ravel(), products.view(-1, size)
     widest = q[classes].max(axis=1).repeat(size)

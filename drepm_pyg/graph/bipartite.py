@@ -157,6 +157,6 @@ def bipartite_knn_graph(
         raise ValueError(f"'k' must be at most the number of rows of 'x', {len(offered)} (got {k}). Lower 'k'.")
     rows = options.rows(np.concatenate([offered, asked]), x=x, query=query)
     how = options.how(x, feature_route)
-    found = find(rows, k, how, loop=False, asked=asked, offered=offered, num_offered=len(x))
+    found = find(rows, options.k, how, loop=False, asked=asked, offered=offered, num_offered=len(x))
     of_query = Neighbors(found.neighbors.nodes - len(x), found.neighbors.index, found.neighbors.score)
     return options.finish(x, Edges.of(of_query), found.info, found.exponent)

@@ -15,7 +15,7 @@ from drepm_pyg.typing import PathLike, Tensor
 
 __all__ = ["cached", "fingerprint"]
 
-_ALGORITHM = 2  # raise it when the same input gives another graph
+_ALGORITHM = 3  # raise it when the same input gives another graph
 _BLOCK_BYTES = 1 << 24
 
 

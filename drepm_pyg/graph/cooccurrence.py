@@ -58,6 +58,7 @@ def user_cooccurrence_graph(
     check_cooccurrence(k, metric, shrink)
     check_at_least(0, num_users=num_users, num_items=num_items)
     check_pairs(edge_index, num_users, num_items)
+    k, num_users, num_items = int(k), int(num_users), int(num_items)  # NumPy's narrow integers overflow
     user, item = edge_index.cpu().numpy()
     incidence = csr_array((np.ones(len(user)), (user, item)), shape=(num_users, num_items))
     incidence.data[:] = 1  # it sums duplicates

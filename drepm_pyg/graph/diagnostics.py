@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch_geometric import EdgeIndex
 
 from drepm_pyg._checks import check_at_least, check_edge_index, check_ids
 from drepm_pyg.typing import Bool, Int, Tensor
@@ -170,7 +171,9 @@ def _keys(**graphs: Tensor) -> list[Int[Tensor, " E"]]:
                 "Drop such edges."
             )
     stride = _stride(*graphs.values())
-    return [edge_index[1] * stride + edge_index[0] for edge_index in graphs.values()]
+    # The rows of an EdgeIndex of one edge, or of none, count as numbers where PyG adds them up.
+    plain = (edges.as_tensor() if isinstance(edges, EdgeIndex) else edges for edges in graphs.values())
+    return [edges[1] * stride + edges[0] for edges in plain]
 
 
 def _stride(*graphs: Tensor) -> int:

@@ -174,7 +174,8 @@ def find(
     if ranking.strain > _STRAIN and not space.worst_case:
         _log.warning("rounding errors of fast scores follow a pattern: searched again by the worst case, which is slow")
         name, ranking = _ranked(space.bounded_by_worst_case(), how, searcher, count, told)
-    neighbors = choose(ranking, ties, mine, place, space.own[own_class], k, loop=loop)
+    own = space.itself(own_class) if loop else space.own[own_class]
+    neighbors = choose(ranking, ties, mine, place, own, k, loop=loop)
     recall = _recall(ranking, space, searcher, sample, how)
     if recall is not None:
         _log.info("%s finds %.4f of the exact neighbours", name, recall)

@@ -69,6 +69,7 @@ def extend_knn_graph(
                 [0, 1, 2]])
     """
     options = Options(k, metric=metric, loop=loop, index="exact", device=device, memory_budget=memory_budget)
+    k = options.k
     check_matrix(x_old, "x_old")
     check_matrix(x_new, "x_new")
     old = present(len(x_old), mask_old, "mask_old")
@@ -130,6 +131,7 @@ def remove_nodes(
                 [1, 2]])
     """
     options = Options(k, metric=metric, loop=loop, index="exact", device=device, memory_budget=memory_budget)
+    k = options.k
     check_matrix(x, "x")
     if keep is None:
         raise TypeError("'keep' must be boolean, False where a row leaves (got None).")

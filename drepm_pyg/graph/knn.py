@@ -179,7 +179,7 @@ def knn_graph(
         return knn_graph_of(x, nodes, lambda: options.rows(nodes, x=x), options)
     groups, how = groups_of(batch, nodes, len(x)), options.how(x, feature_route)
     rows = options.rows(nodes, x=x)
-    found = find_in_groups(rows, groups, k, how, loop=loop)
+    found = find_in_groups(rows, groups, options.k, how, loop=loop)
     edges = Edges.together([Edges.of(part.neighbors) for part in found])
     return options.finish(x, edges, info_of(found, how), rows.exponent)
 

@@ -196,13 +196,25 @@ def _levelled(user: NDArray[np.int64], weight: NDArray[np.float64], num_users: i
 
 
 def _without_common_divisor(counts: csr_array) -> None:
-    """Divide each row by what its entries have in common: who bought one thing twice has the mean of who did once."""
+    """Divide each row by what its entries have in common: who bought one thing twice has the mean of who did once.
+
+    Where they are no multiples of a number, by the largest: of one item, and of items that count alike, 1 is left.
+    """
     filled = np.flatnonzero(np.diff(counts.indptr))
-    whole = np.round(np.ldexp(counts.data, _FRACTION))  # entries are 1 to 2 at the most, times the row's length
-    exact = np.logical_and.reduceat(np.ldexp(whole, -_FRACTION) == counts.data, counts.indptr[filled])
-    common = np.gcd.reduceat(whole.astype(np.int64), counts.indptr[filled])
-    divisor = np.where(exact, np.ldexp(common.astype(np.float64), -_FRACTION), 1.0)
-    counts.data /= np.repeat(divisor, np.diff(counts.indptr)[filled])
+    start, terms = counts.indptr[filled], np.diff(counts.indptr)[filled]
+    _, exact = _whole(counts.data, start)
+    counts.data /= np.repeat(np.where(exact, 1.0, np.maximum.reduceat(counts.data, start)), terms)
+    whole, exact = _whole(counts.data, start)
+    common = np.gcd.reduceat(whole.astype(np.int64), start)
+    counts.data /= np.repeat(np.where(exact, np.ldexp(common.astype(np.float64), -_FRACTION), 1.0), terms)
+
+
+def _whole(data: NDArray[np.float64], start: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Entries in units of a fraction, rounded, and of which rows none had to be."""
+    # Entries are 1 to 2 at the most, times the row's length.
+    whole: NDArray[np.float64] = np.rint(np.ldexp(data, _FRACTION))
+    exact: NDArray[np.bool_] = np.logical_and.reduceat(np.ldexp(whole, -_FRACTION) == data, start)
+    return whole, exact
 
 
 def _ends(

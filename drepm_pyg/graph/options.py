@@ -80,6 +80,9 @@ class Options:
     def __post_init__(self) -> None:
         check_at_least(1, k=self.k, memory_budget=self.memory_budget)
         check_at_least(0, measure_recall=self.measure_recall)
+        for name in ("k", "memory_budget", "measure_recall"):
+            # NumPy's narrow integers overflow where they are added to, and FAISS takes none of them.
+            object.__setattr__(self, name, int(getattr(self, name)))
         check_flag(
             loop=self.loop,
             return_weight=self.return_weight,

@@ -141,6 +141,8 @@ class FeatureRows:
         if isinstance(x, torch.Tensor):
             return x if x.dtype == torch.float32 and x.is_contiguous() else None
         wanted = x.dtype == np.float32 and x.flags.c_contiguous and x.flags.writeable  # by torch
+        # To NumPy one row is contiguous whatever its strides, also those of x[::-1], which torch refuses.
+        wanted = wanted and min(x.strides) >= 0
         return torch.from_numpy(x) if wanted else None
 
     @cached_property

@@ -133,6 +133,14 @@ class Space:
         own, other, place = self.pairs(left, right)
         return self.rows.pair_scores(self.metric, own, other)[place]
 
+    def itself(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Exact scores of rows with themselves, to the bit what :meth:`score` gives two nodes of one row.
+
+        ``own`` is made of squared norms, whose sums are cut into other parts: of inner products they may differ.
+        """
+        exact = self.metric.centred or self.metric.scale_free  # 0, and 0 or 1
+        return self.own[ids] if exact else self.score(ids, ids)
+
     def pairs(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
         """Distinct pairs, the smaller id first, in ascending order, and the place of each given pair among them.
 

@@ -1,5 +1,6 @@
 """The co-occurrence graph against set intersections."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -96,3 +97,10 @@ def test_blocks_and_tables_change_nothing(
     blocks = user_cooccurrence_graph(pairs, 60, 40, 5, metric=metric, shrink=shrink)
     assert torch.equal(whole[0], blocks[0])
     assert torch.equal(whole[1], blocks[1])
+
+
+def test_numpy_s_narrow_integers_are_numbers(generator: torch.Generator) -> None:
+    edge_index = torch.randint(0, 300, (2, 3000), generator=generator)
+    for size in (300, np.int16(300)):
+        graph, _ = user_cooccurrence_graph(edge_index, size, size, np.uint8(255))
+        assert torch.equal(graph, user_cooccurrence_graph(edge_index, 300, 300, 255)[0])

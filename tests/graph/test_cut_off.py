@@ -130,6 +130,17 @@ def test_small_graphs_by_pairs_are_what_searches_find(metric: str, loop: bool, g
     assert torch.equal(torch.arange(len(x))[few][alone[0]], found[:, few[found[1]]])
 
 
+@pytest.mark.parametrize("batch", [None, torch.zeros(3, dtype=torch.long)])
+def test_a_row_ties_with_its_duplicates_by_inner_product(batch: Tensor | None, generator: torch.Generator) -> None:
+    """The score of a row with itself is that of a pair of such rows to the bit, also of more columns than one panel."""
+    for row in torch.randn(20, 1, 130, generator=generator):
+        x = row.expand(3, -1)
+        chosen = knn_graph(x, 2, metric="ip", loop=True, batch=batch)
+        assert chosen.tolist() == [[0, 1, 0, 1, 0, 2], [0, 0, 1, 1, 2, 2]]
+        both_ways = knn_graph(x, 2, metric="ip", loop=True, batch=batch, symmetric="union")
+        assert both_ways.tolist() == [[0, 1, 2, 0, 1, 0, 2], [0, 0, 0, 1, 1, 2, 2]]
+
+
 def test_a_batch_of_single_rows_has_no_edges() -> None:
     edge_index, info = knn_graph(torch.eye(3), 2, batch=torch.arange(3), return_info=True)
     assert edge_index.shape == (2, 0)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import skew
 from torch import Tensor
+from torch_geometric import EdgeIndex
 
 from drepm_pyg.graph import (
     connected_components,
@@ -112,6 +113,15 @@ def test_a_graph_is_itself(generator: torch.Generator) -> None:
 def test_a_graph_made_symmetric_is_mutual(generator: torch.Generator) -> None:
     edge_index = knn_graph(torch.randn(40, 3, generator=generator), 4)
     assert mutual_share(torch.cat([edge_index, edge_index.flip(0)], dim=1)) == 1
+
+
+@pytest.mark.parametrize("edges", [[], [(0, 1)], [(0, 0)], STAR])
+def test_an_edge_index_of_pyg_is_a_graph_however_few_its_edges(edges: list[tuple[int, int]]) -> None:
+    plain = graph(edges)
+    given = EdgeIndex(plain.contiguous(), sparse_size=(SIZE, SIZE))
+    assert mutual_share(given) == pytest.approx(mutual_share(plain), nan_ok=True)
+    assert jaccard(given, plain) == jaccard(plain, given) == 1
+    assert recall_at_k(given, given) == pytest.approx(recall_at_k(plain, plain), nan_ok=True)
 
 
 @pytest.mark.errors

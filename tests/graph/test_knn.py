@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from drepm_pyg.graph import KNNInfo, knn_graph
+from drepm_pyg.graph import KNNInfo, bipartite_knn_graph, extend_knn_graph, knn_graph
 from tests.graph.dense_reference import assert_exact, knn_edges, scores_float64
 
 METRICS = ("cosine", "ip", "l2")
@@ -188,6 +188,24 @@ def test_arrays_memory_maps_and_strides_give_the_tensor_s_graph(tmp_path: Path) 
         assert torch.equal(knn_graph(form, 5), expected)
     assert torch.equal(knn_graph(mapped, 5, memory_budget=5_000), expected)
     assert knn_graph(x.astype(">f8"), 5, return_weight=True)[1].dtype == torch.float64
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_one_row_may_lie_backwards(metric: str) -> None:
+    x = features("random", n=3)[::-1][:1]
+    assert x.flags.c_contiguous
+    assert x.strides[0] < 0
+    assert knn_graph(x, 1, metric=metric, loop=True).tolist() == [[0], [0]]
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.int32])
+def test_numpy_s_narrow_integers_are_numbers(kind: type) -> None:
+    x = torch.from_numpy(features("random", n=300))
+    k, group = kind(100), torch.arange(300) // 150
+    assert torch.equal(knn_graph(x, k), knn_graph(x, 100))
+    assert torch.equal(knn_graph(x, k, batch=group), knn_graph(x, 100, batch=group))
+    assert torch.equal(bipartite_knn_graph(x, x[:5], k), bipartite_knn_graph(x, x[:5], 100))
+    assert torch.equal(extend_knn_graph(knn_graph(x[:200], 100), x[:200], x[200:], k), knn_graph(x, 100))
 
 
 def test_the_input_is_left_alone() -> None:

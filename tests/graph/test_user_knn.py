@@ -92,6 +92,18 @@ def test_bags_in_the_same_proportions_are_exact_ties(generator: torch.Generator,
         assert torch.equal(found, expected)
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_users_whose_items_count_alike_tie_whatever_they_count(metric: str, generator: torch.Generator) -> None:
+    """Weights that are no multiples of a number, such as recencies: the mean is the plain mean to the bit."""
+    x = torch.randn(5, 32, generator=generator)
+    user = torch.arange(40).repeat_interleave(2)
+    pairs = torch.stack([user, user % 4 + torch.tensor([0, 1]).repeat(40)])
+    for bought in (pairs, pairs[:, ::2]):
+        weight = torch.rand(40, generator=generator, dtype=torch.float64)[bought[0]]
+        found = user_knn_graph(x, bought, 40, 3, metric=metric, edge_weight=weight)
+        assert torch.equal(found, user_knn_graph(x, bought, 40, 3, metric=metric))
+
+
 def test_items_with_the_same_features_make_users_tie() -> None:
     x = torch.rand(3, 4, generator=torch.Generator().manual_seed(0))[[0, 1, 1, 0, 2]]
     pairs = torch.tensor([[0, 0, 1, 1, 2, 2, 3], [0, 1, 2, 3, 3, 1, 4]])
