@@ -72,7 +72,7 @@ def check_data(data: HeteroData, need: str) -> None:
         )
 
 
-def training_pairs(data: HeteroData, need: str) -> Int[Tensor, "2 E"]:
+def training_pairs(data: HeteroData, need: str = "The model") -> Int[Tensor, "2 E"]:
     """The training pairs, ``data['user', 'interacts', 'item'].edge_index``; ``need`` says who asks for them.
 
     Raises:
@@ -82,7 +82,10 @@ def training_pairs(data: HeteroData, need: str) -> Int[Tensor, "2 E"]:
     check_data(data, need)
     pairs = split_pairs(data, "train")
     if pairs is None:
-        raise ValueError(f"{need} needs the training pairs, data{list(USER_ITEM)}.edge_index, which are not there.")
+        raise ValueError(
+            f"{need} needs the training pairs, data{list(USER_ITEM)}.edge_index, which are not there (there are edges "
+            f"{list(data.edge_types)}). Put them under this name, or build the data with build_data."
+        )
     return pairs
 
 

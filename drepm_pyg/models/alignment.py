@@ -6,7 +6,7 @@ from torch import nn
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_flag
-from drepm_pyg.data import USER_ITEM
+from drepm_pyg.data.schema import training_pairs
 from drepm_pyg.models.base import Representations, Triples
 from drepm_pyg.models.targets import SimilarityTargets
 from drepm_pyg.nn.functional import false_negative_mask
@@ -91,7 +91,7 @@ class BehaviorModalAlignment(nn.Module):
             item=item,
             user_similarity=lambda ids: self.targets(data, "user", ids, modal_user),
             item_similarity=lambda ids: self.targets(data, "item", ids, modal_item),
-            mask=false_negative_mask(user, item, data[USER_ITEM].edge_index) if known else None,
+            mask=false_negative_mask(user, item, training_pairs(data)) if known else None,
         )
         return {
             "intra": self.bma.alpha * terms.intra,

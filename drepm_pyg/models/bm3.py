@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_choice, check_fraction, check_non_negative
-from drepm_pyg.data import USER_ITEM
+from drepm_pyg.data.schema import training_pairs
 from drepm_pyg.models.base import LossOutput, Representations, Triples, names_ids
 from drepm_pyg.models.multimodal import MultimodalModel
 from drepm_pyg.nn import BehaviorEncoder
@@ -98,13 +98,13 @@ class BM3(MultimodalModel):
 
     def behavior(self, data: HeteroData) -> tuple[Float[Tensor, "U D"], Float[Tensor, "I D"]]:
         """The views from interactions (Eq. 1-2): LightGCN, and for items their own embedding once more."""
-        user, item = self.encoder(data[USER_ITEM].edge_index)
+        user, item = self.encoder(training_pairs(data))
         return user, item + self.encoder.item_embedding.weight
 
     def forward(self, data: HeteroData) -> Representations:
         user, item = self.behavior(data)
         modal_item = torch.stack(list(self.projection(self.features(data), self.masks(data)).values())).mean(dim=0)
-        modal_user = mean_structure(data[USER_ITEM].edge_index, self.num_users, self.num_items).matmul(modal_item)
+        modal_user = mean_structure(training_pairs(data), self.num_users, self.num_items).matmul(modal_item)
         return Representations(self.predictor(user), self.predictor(item), user, item, modal_user, modal_item)  # Eq. 11
 
     def target(self, view: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:

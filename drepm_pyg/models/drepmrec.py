@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least
-from drepm_pyg.data import USER_ITEM
+from drepm_pyg.data.schema import training_pairs
 from drepm_pyg.models.alignment import BehaviorModalAlignment
 from drepm_pyg.models.base import LossOutput, Representations, Triples, names_ids
 from drepm_pyg.models.multimodal import MultimodalModel, similarity_graphs
@@ -113,7 +113,7 @@ class DRepMRec(MultimodalModel):
         self.objective = PairwiseObjective(reg, l2_form=l2_form)
 
     def forward(self, data: HeteroData) -> Representations:
-        behavior_user, behavior_item = self.behavior_line(data[USER_ITEM].edge_index)  # Eq. 1-3
+        behavior_user, behavior_item = self.behavior_line(training_pairs(data))  # Eq. 1-3
         modal_user, modal_item = self._modal(data)
         return Representations(
             behavior_user + modal_user,  # Eq. 13
@@ -130,7 +130,7 @@ class DRepMRec(MultimodalModel):
             self.behavior_line.user_embedding.weight,
             self.behavior_line.item_embedding.weight,
             self.features(data),
-            data[USER_ITEM].edge_index,
+            training_pairs(data),
             similarity_graphs(data, "item", self.in_channels),
             similarity_graphs(data, "user", self.in_channels),
             self.masks(data),
@@ -149,7 +149,7 @@ class DRepMRec(MultimodalModel):
             regularized = Representations(line.user_embedding.weight, line.item_embedding.weight)
             parts = self.objective(tables, batch, regularized=regularized)
             return LossOutput.from_parts(**parts, **self.alignment(tables, data, batch))
-        behavior = self.behavior_line.at(data[USER_ITEM].edge_index, batch.user, batch.items)
+        behavior = self.behavior_line.at(training_pairs(data), batch.user, batch.items)
         modal_user, modal_item = self._modal(data, (batch.user, batch.items))
         positive = slice(len(batch))
         aligned = behavior.user, behavior.item[positive], modal_user, modal_item[positive]

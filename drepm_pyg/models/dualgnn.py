@@ -10,7 +10,7 @@ from torch_geometric.utils import softmax
 
 from drepm_pyg._checks import check_at_least, check_non_negative
 from drepm_pyg._memo import memoize
-from drepm_pyg.data import USER_ITEM
+from drepm_pyg.data.schema import training_pairs
 from drepm_pyg.graph import user_cooccurrence_graph
 from drepm_pyg.models.base import LossOutput, Representations, Triples, names_ids
 from drepm_pyg.models.multimodal import MultimodalModel
@@ -89,7 +89,7 @@ class DualGNN(MultimodalModel):
 
     def user_graph(self, data: HeteroData) -> SparseStructure:
         """The co-occurrence graph of the training pairs with softmax weights, built once per data set."""
-        edge_index = data[USER_ITEM].edge_index
+        edge_index = training_pairs(data)
 
         def build() -> SparseStructure:
             graph, shared = user_cooccurrence_graph(edge_index, self.num_users, self.num_items, self.k)
@@ -114,7 +114,7 @@ class DualGNN(MultimodalModel):
         """Users and items, fused over the modalities; the parts of the preference tables and of the features ``apart``,
         side by side, or their sum: half as wide.
         """
-        adjacency = bipartite_structure(data[USER_ITEM].edge_index, self.num_users, self.num_items)
+        adjacency = bipartite_structure(training_pairs(data), self.num_users, self.num_items)
         share = self.modality_logits.softmax(dim=1)
         features = self.mlp(self.features(data), self.masks(data))
         totals: list[Tensor] = []

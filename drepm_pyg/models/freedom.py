@@ -8,7 +8,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least, check_fraction, check_ids, check_non_negative
 from drepm_pyg._memo import memoize
-from drepm_pyg.data import USER_ITEM
+from drepm_pyg.data.schema import training_pairs
 from drepm_pyg.graph import degree_sensitive_edge_drop, merge_graphs
 from drepm_pyg.models.base import LossOutput, RecommenderModel, Representations, Triples, names_ids, sizes_of
 from drepm_pyg.models.multimodal import NamedItems, item_features, item_masks, select_graphs, similarity_graphs
@@ -111,17 +111,17 @@ class FREEDOM(RecommenderModel):
 
     def before_epoch(self, data: HeteroData, generator: torch.Generator) -> None:
         """Draw the epoch's user-item edges (Eq. 4-5)."""
-        self._drawn_from = data[USER_ITEM].edge_index
+        self._drawn_from = training_pairs(data)
         self._kept = degree_sensitive_edge_drop(self._drawn_from, self.dropout, generator=generator)
 
     def forward(self, data: HeteroData) -> Representations:
         user, item, latent = self._lines(data)
-        mean = mean_structure(data[USER_ITEM].edge_index, self.num_users, self.num_items)
+        mean = mean_structure(training_pairs(data), self.num_users, self.num_items)
         return Representations(user, item + latent, user, item, mean.matmul(latent), latent)  # Eq. 8
 
     def _lines(self, data: HeteroData) -> tuple[Tensor, Tensor, Tensor]:
         """The LightGCN of users and items, and the items over their graphs."""
-        user, item = self.encoder(self._pruned(data[USER_ITEM].edge_index))  # Eq. 6-7
+        user, item = self.encoder(self._pruned(training_pairs(data)))  # Eq. 6-7
         latent = self.encoder.item_embedding.weight
         merged = self.item_graph(data)
         for _ in range(self.num_item_layers):

@@ -10,7 +10,8 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least, check_choice, check_fraction, check_non_negative
 from drepm_pyg._memo import memoize
-from drepm_pyg.data import USER_ITEM, modality_mask
+from drepm_pyg.data import modality_mask
+from drepm_pyg.data.schema import training_pairs
 from drepm_pyg.graph import knn_graph, user_cooccurrence_graph
 from drepm_pyg.models.base import RecommenderModel, Representations
 from drepm_pyg.models.multimodal import select_modalities
@@ -81,7 +82,7 @@ class ItemKNN(RecommenderModel):
         """Dense tables of width I: what each user has, and what it adds to the score of each item."""
         history, similarity = self._factors(data)
         tables = (torch.from_numpy(factor.toarray()) for factor in (history, similarity.T))
-        return Representations(*(table.to(data[USER_ITEM].edge_index.device) for table in tables))
+        return Representations(*(table.to(training_pairs(data).device) for table in tables))
 
     def score(
         self, data: HeteroData, user: Int[Tensor, " B"], item: Int[Tensor, " C"] | None = None
@@ -89,12 +90,12 @@ class ItemKNN(RecommenderModel):
         self.check_asked(user, item)
         history, similarity = self._factors(data)
         scores = torch.from_numpy((history[user.cpu().numpy()] @ similarity).toarray())
-        scores = scores.to(data[USER_ITEM].edge_index.device)
+        scores = scores.to(training_pairs(data).device)
         return scores if item is None else scores[:, item]
 
     def _factors(self, data: HeteroData) -> tuple["csr_array", "csr_array"]:
         """R and S, whose product are the scores, each built once per data set."""
-        edge_index = data[USER_ITEM].edge_index
+        edge_index = training_pairs(data)
         history = memoize(
             ("history", self.num_users, self.num_items),
             lambda: _incidence(edge_index, self.num_users, self.num_items),
@@ -118,7 +119,7 @@ class ItemKNN(RecommenderModel):
         return _sparse(value, source, target, (self.num_items, self.num_items))
 
     def _by_interactions(self, data: HeteroData) -> tuple[Tensor, Tensor]:
-        item_user = data[USER_ITEM].edge_index.flip(0)
+        item_user = training_pairs(data).flip(0)
         return user_cooccurrence_graph(
             item_user, self.num_items, self.num_users, self.k, metric="cosine", shrink=self.shrink
         )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch_geometric.data import HeteroData
 
-from drepm_pyg.data import USER_ITEM
+from drepm_pyg.data.schema import training_pairs
 from drepm_pyg.models.base import LossOutput, RecommenderModel, Representations, Triples, names_ids
 from drepm_pyg.models.objective import PairwiseObjective
 from drepm_pyg.nn import BehaviorEncoder
@@ -57,7 +57,7 @@ class LightGCN(RecommenderModel):
         self.objective = PairwiseObjective(reg, l2_form=l2_form)
 
     def forward(self, data: HeteroData) -> Representations:
-        return Representations(*self.encoder(data[USER_ITEM].edge_index))
+        return Representations(*self.encoder(training_pairs(data)))
 
     @names_ids
     def loss(self, data: HeteroData, batch: Triples) -> LossOutput:
@@ -65,6 +65,6 @@ class LightGCN(RecommenderModel):
         if not own or not has_rows(self.encoder):
             first = Representations(self.encoder.user_embedding.weight, self.encoder.item_embedding.weight)
             return LossOutput.from_parts(**self.objective(self(data), batch, regularized=first))
-        rows = self.encoder.at(data[USER_ITEM].edge_index, batch.user, batch.items)
+        rows = self.encoder.at(training_pairs(data), batch.user, batch.items)
         ranked, ego = batch.split(rows.user, rows.item), batch.split(rows.ego_user, rows.ego_item)
         return LossOutput.from_parts(**self.objective.of_rows(ranked, ego))

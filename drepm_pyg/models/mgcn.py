@@ -7,7 +7,7 @@ from torch import nn
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least, check_non_negative
-from drepm_pyg.data import USER_ITEM
+from drepm_pyg.data.schema import training_pairs
 from drepm_pyg.models.base import LossOutput, Representations, Triples, names_ids
 from drepm_pyg.models.multimodal import MultimodalModel, similarity_graphs
 from drepm_pyg.models.objective import PairwiseObjective
@@ -138,7 +138,7 @@ class MGCN(MultimodalModel):
         return {name: x * masks[name].unsqueeze(1) if name in masks else x for name, x in rows.items()}
 
     def forward(self, data: HeteroData) -> Representations:
-        edge_index = data[USER_ITEM].edge_index
+        edge_index = training_pairs(data)
         behavior_user, behavior_item = self.encoder(edge_index)  # Eq. 3-4
         graphs = similarity_graphs(data, "item", self.in_channels)
         users_of_items = bipartite_structure(edge_index, self.num_users, self.num_items)

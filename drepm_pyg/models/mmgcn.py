@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least, check_choice
-from drepm_pyg.data import USER_ITEM
+from drepm_pyg.data.schema import training_pairs
 from drepm_pyg.models.base import LossOutput, Representations, Triples, names_ids
 from drepm_pyg.models.multimodal import MultimodalModel
 from drepm_pyg.models.objective import PairwiseObjective
@@ -145,8 +145,8 @@ class MMGCN(MultimodalModel):
             network.reset_parameters()
 
     def forward(self, data: HeteroData) -> Representations:
-        to_user = mean_structure(data[USER_ITEM].edge_index, self.num_users, self.num_items)
-        to_item = mean_structure(data[USER_ITEM].edge_index, self.num_items, self.num_users, reverse=True)
+        to_user = mean_structure(training_pairs(data), self.num_users, self.num_items)
+        to_item = mean_structure(training_pairs(data), self.num_items, self.num_users, reverse=True)
         identity = torch.cat([self.user_embedding.weight, self.item_embedding.weight])
         total = torch.zeros_like(identity)
         for name, item in self.projection(self.features(data), self.masks(data)).items():

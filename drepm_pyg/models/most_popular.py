@@ -3,7 +3,7 @@
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg.data import USER_ITEM
+from drepm_pyg.data.schema import training_pairs
 from drepm_pyg.models.base import RecommenderModel, Representations
 
 __all__ = ["MostPopular"]
@@ -26,7 +26,7 @@ class MostPopular(RecommenderModel):
 
     def forward(self, data: HeteroData) -> Representations:
         """Tables of width 1: ones for the users, counts for the items."""
-        user, item = data[USER_ITEM].edge_index
+        user, item = training_pairs(data)
         item = (user * self.num_items + item).unique() % self.num_items  # a pair that stands twice counts once
         counts = torch.bincount(item, minlength=self.num_items).to(torch.get_default_dtype())
         return Representations(counts.new_ones(self.num_users, 1), counts.unsqueeze(1))

@@ -14,7 +14,7 @@ from torch_geometric.data import HeteroData
 from drepm_pyg._arrays import SPARSE_COST, large_empty, transpose_into
 from drepm_pyg._checks import check_at_least
 from drepm_pyg._memo import memoize
-from drepm_pyg.data import USER_ITEM
+from drepm_pyg.data.schema import training_pairs
 from drepm_pyg.graph.products import gram
 from drepm_pyg.models.multimodal import item_masks, select_modalities
 from drepm_pyg.nn import resolve_weights
@@ -56,7 +56,7 @@ class SimilarityTargets:
         weights = resolve_weights(names, self.weights)
         features = {name: data["item"][name] for name in weights}
         masks = item_masks(data, weights)
-        edge_index = data[USER_ITEM].edge_index
+        edge_index = training_pairs(data)
         dtype = torch.promote_types(like.dtype, torch.float32)  # the losses compute half inputs in float32, too
         size = data["user"].num_nodes, data["item"].num_nodes
 

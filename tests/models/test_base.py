@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg.models import FREEDOM, VBPR, LightGCN, LossOutput, RecommenderModel, Representations, Triples
+from drepm_pyg.data import USER_ITEM
+from drepm_pyg.models import FREEDOM, VBPR, LightGCN, LossOutput, RecommenderModel, Representations, Triples, get_model
 from tests import toy
 
 GENERAL, BEHAVIOR, MODAL = ((torch.full((2, 1), value), torch.full((3, 1), -value)) for value in (1.0, 2.0, 3.0))
@@ -54,6 +55,19 @@ def test_sizes_are_those_of_the_data_and_must_be_known(model: type[RecommenderMo
         model.from_data(data)
     with pytest.raises(ValueError, match=r"data\['user'\]\.num_nodes is not set"):
         model.from_data(HeteroData())
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    "name", ["lightgcn", "mmgcn", "dualgnn", "bm3", "freedom", "mgcn", "drepmrec", "itemknn", "mostpopular"]
+)
+def test_pairs_under_another_name_are_told_of(name: str) -> None:
+    data = toy.toy_data()
+    model = get_model(name).from_data(data)
+    data["user", "rates", "item"].edge_index = data[USER_ITEM].edge_index
+    del data[USER_ITEM]
+    with pytest.raises(ValueError, match=r"The model needs the training pairs, .* \(there are edges .*'rates', 'item'"):
+        model(data)
 
 
 @pytest.mark.errors
