@@ -119,8 +119,11 @@ class Catalog:
         """The numbers of original ids.
 
         Raises:
+            TypeError: where ``ids`` is one text, which would be taken for a list of letters.
             ValueError: where the data have none, or not these.
         """
+        if isinstance(ids, str):  # a sequence, of its letters
+            raise TypeError(f"'original_ids' must be a list (got {ids!r}). Pass [{ids!r}].")
         known = getattr(self, what)
         if known is None:
             nodes = what.removesuffix("_ids") + "s"

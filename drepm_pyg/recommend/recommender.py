@@ -91,6 +91,7 @@ class Recommender:
         """The numbers of users, which every question takes, from their original ids.
 
         Raises:
+            TypeError: where one text is given in place of a list.
             ValueError: where the data have no such ids (:attr:`user_ids`).
         """
         return self._catalog.numbers("user_ids", original_ids)
@@ -99,6 +100,7 @@ class Recommender:
         """The numbers of items, added ones included, from their original ids.
 
         Raises:
+            TypeError: where one text is given in place of a list.
             ValueError: where the data have no such ids (:attr:`item_ids`).
         """
         return self._catalog.numbers("item_ids", original_ids)

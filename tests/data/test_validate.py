@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+import torch_geometric.transforms as T
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.data import ITEM_USER, USER_ITEM, build_data, mask_duplicate_rows, modality_mask, similar, validate
@@ -211,6 +212,18 @@ def test_all_faults_come_in_one_error() -> None:
     found = find_faults(data)
     assert [kind for kind in kinds if not any(FAULTS[kind][1] in fault for fault in found)] == []
     assert str(error.value).splitlines()[1:] == [f"  - {fault}" for fault in found]
+
+
+def test_masks_of_a_node_split_belong_to_no_modality() -> None:
+    data = good()
+    data["item"].y = torch.arange(NUM_ITEMS)
+    split = T.RandomNodeSplit(num_val=1, num_test=1)(data)
+    assert "train_mask" in split["item"]
+    assert validate(split) == []
+    split["item"].train = torch.ones(NUM_ITEMS, 2)  # unless it is the name of one
+    split["item"].train_mask = torch.ones(NUM_ITEMS)
+    with pytest.raises(ValueError, match=r"'train_mask' must be a bool tensor"):
+        validate(split)
 
 
 def test_an_empty_held_out_split_is_no_fault() -> None:

@@ -17,9 +17,13 @@ from drepm_pyg.models import (
     Representations,
     Triples,
     WithBMA,
+    get_model,
 )
 from drepm_pyg.nn.losses import BMALoss, InfoNCELoss
 from tests import cases, toy
+
+#: The models of the library that have a behaviour and a modal line.
+TWO_LINES = ["bm3", "drepmrec", "dualgnn", "freedom", "mgcn", "mmgcn", "vbpr"]
 
 
 def bare(data: HeteroData, **kwargs: Any) -> DRepMRec:
@@ -98,6 +102,20 @@ def test_the_model_is_propagated_once_a_loss() -> None:
     WithBMA(model, BMALoss(0.1, 0.1, 0.1)).loss(data, toy.toy_batch(data))
     alone.loss(data, toy.toy_batch(data))
     assert model.calls == alone.calls
+
+
+@pytest.mark.parametrize("name", TWO_LINES)
+def test_every_model_with_two_lines_is_aligned_under_autocast(name: str) -> None:
+    data = toy.toy_data()
+    torch.manual_seed(0)
+    model = WithBMA(get_model(name).from_data(data), BMALoss(0.1, 0.1, 0.1))
+    batch = toy.toy_batch(data)
+    expected = model.eval().loss(data, batch)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = model.loss(data, batch)
+    assert {"bma_intra", "bma_inter", "bma_sss"} <= set(output.parts)
+    torch.testing.assert_close(output.total.float(), expected.total, rtol=5e-2, atol=5e-2)
+    output.total.backward()
 
 
 def test_it_ranks_as_the_model_does() -> None:

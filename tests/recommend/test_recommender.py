@@ -323,6 +323,15 @@ def test_added_items_stand_where_their_modal_neighbours_stand(recommender, data,
     np.testing.assert_allclose(scores[:, toy.ITEMS :], tables.user.double().numpy() @ rows.T, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.errors
+@pytest.mark.parametrize("of", ["user", "item"])
+def test_one_original_id_is_no_list_of_its_letters(of, data, tables):
+    data[of][f"{of}_id"] = [str(number) for number in range(data[of].num_nodes)]
+    recommender = Recommender(tables, data)
+    with pytest.raises(TypeError, match=r"'original_ids' must be a list \(got '12'\)\. Pass \['12'\]"):
+        getattr(recommender, f"{of}_numbers")("12")
+
+
 def test_original_ids_have_numbers(data, tables):
     data["item"].item_id = [f"B{number:02d}" for number in range(toy.ITEMS)]
     recommender = Recommender(tables, data)

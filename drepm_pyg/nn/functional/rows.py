@@ -39,7 +39,7 @@ def row_cosines(x: Float[Tensor, "B D"], y: Float[Tensor, "B D"]) -> Float[Tenso
 
 
 def check_rows(**tensors: Tensor) -> None:
-    """Matrices of one shape with at least one row."""
+    """Matrices of one shape with at least one row, and of one type once half precision is widened to float32."""
     check_tensors(**tensors)
     name, first = next(iter(tensors.items()))
     if not first.is_floating_point():
@@ -51,7 +51,10 @@ def check_rows(**tensors: Tensor) -> None:
             f"'{name}' must have the shape [B, D] with at least one row and column (got {list(first.shape)})."
         )
     check_same_shape(**tensors)
-    check_same_dtype(**tensors)
+    # autocast sets rows of a table beside those of a product, which are half as wide: all are summed in one type.
+    floating = all(tensor.is_floating_point() for tensor in tensors.values())
+    if not floating or len({torch.promote_types(tensor.dtype, torch.float32) for tensor in tensors.values()}) > 1:
+        check_same_dtype(**tensors)
 
 
 def check_mask(mask: Tensor, rows: int) -> None:

@@ -201,6 +201,24 @@ def test_options_of_sss_arrive(inputs: dict[str, Tensor]) -> None:
     torch.testing.assert_close(output.sss, expected)
 
 
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("half", [("modal_user", "modal_item"), ("behavior_item",), ("modal_user",)])
+def test_rows_of_half_precision_stand_beside_others(
+    half: tuple[str, ...], normalize: bool, inputs: dict[str, Tensor]
+) -> None:
+    """Autocast gives such rows: embeddings stay float32, what a linear layer makes is bfloat16."""
+    inputs = {name: x.float() if x.is_floating_point() else x for name, x in inputs.items()}
+    mixed = inputs | {name: inputs[name].bfloat16().requires_grad_() for name in half}
+    widened = mixed | {name: mixed[name].detach().float().requires_grad_() for name in half}
+    bma = BMALoss(1.0, 1.0, 1.0, normalize=normalize)
+    output, expected = bma(**mixed), bma(**widened)
+    torch.testing.assert_close(output, expected)
+    output.total.backward()
+    expected.total.backward()
+    for name in half:
+        torch.testing.assert_close(mixed[name].grad.float(), widened[name].grad, **cases.TOLERANCE[torch.bfloat16])
+
+
 def test_normalize_can_be_switched_off(inputs: dict[str, Tensor]) -> None:
     output = BMALoss(1.0, 0.0, 0.0, temperature=2.0, normalize=False)(**inputs)
     expected = sum(
