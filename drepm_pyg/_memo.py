@@ -50,10 +50,11 @@ def memoize(key: Hashable, compute: Callable[[], T], anchor: Tensor, *others: Te
     whole = (key, *map(id, others))
     entry = by_key.get(whole)
     if entry is None or not entry.holds(anchor, others):
-        for name in [name for name, entry in by_key.items() if not entry.alive()]:
-            del by_key[name]
-        value = _untraced(compute)
-        entry = by_key[whole] = _Entry(tuple(map(TensorWeakRef, others)), _versions(anchor, others), value)
+        # A copy, and no key that must be there: other threads add and drop entries meanwhile.
+        for name in [name for name, entry in list(by_key.items()) if not entry.alive()]:
+            by_key.pop(name, None)
+        versions = _versions(anchor, others)  # another thread may change one of them while the value is computed
+        entry = by_key[whole] = _Entry(tuple(map(TensorWeakRef, others)), versions, _untraced(compute))
     found: T = entry.value
     return found
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from drepm_pyg import _memo
 from drepm_pyg._memo import memoize
 
 
@@ -52,6 +53,29 @@ def test_equal_tensors_are_not_the_same_ones(total: Counted) -> None:
     total(x, y.clone())
     total(x.clone(), y)
     assert total.calls == 3
+
+
+def test_other_threads_add_and_drop_values_meanwhile(total: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, dead, plain = torch.ones(3), torch.ones(2), _memo._Entry.alive
+    total(x, dead)
+    del dead
+    running: list[bool] = []
+
+    def interrupted(entry: _memo._Entry) -> bool:
+        if not running:
+            running.append(True)
+            assert total(x, key="of another thread") == 3  # which drops the dead one, too
+        return plain(entry)
+
+    monkeypatch.setattr(_memo._Entry, "alive", interrupted)
+    assert total(x, torch.ones(1)) == 4
+    assert running
+
+
+def test_a_change_during_the_computation_is_seen(total: Counted) -> None:
+    x = torch.ones(3)
+    assert memoize("sum", lambda: (float(x.sum()), x.add_(1))[0], x) == 3
+    assert total(x) == 6
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])

@@ -37,6 +37,24 @@ def test_equal_items_tie_however_few_users_are_asked_for(generator: torch.Genera
                 assert best.ids.tolist() == [[0, 1, 2, 3, 4]] * len(best.ids)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("num_items", [7, 9, 65, 193, 400, 1003])
+def test_equal_items_tie_at_the_end_of_the_table_too(
+    generator: torch.Generator, num_items: int, dtype: torch.dtype
+) -> None:
+    threads = torch.get_num_threads()
+    try:
+        for num_threads in (1, 2):
+            torch.set_num_threads(num_threads)
+            for num_users in (1, 9, 10, 11, 33):
+                user, item = (torch.randn(n, 64, generator=generator, dtype=dtype) for n in (num_users, 1))
+                best = topk(user, item.repeat(num_items, 1), num_items)
+                assert best.ids.equal(torch.arange(num_items).expand(num_users, -1))
+                assert best.scores.equal(best.scores[:, :1].expand_as(best.scores))
+    finally:
+        torch.set_num_threads(threads)
+
+
 @pytest.mark.parametrize("num_items", [23, 401], ids=["whole rows", "by a threshold"])
 @pytest.mark.parametrize("batch_size", [None, 1, 5, 100])
 def test_excluded_pairs_never_appear_and_blocks_do_not_matter(
