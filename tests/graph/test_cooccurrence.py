@@ -99,6 +99,7 @@ def test_blocks_and_tables_change_nothing(
     assert torch.equal(whole[1], blocks[1])
 
 
+@pytest.mark.errors
 def test_numpy_s_narrow_integers_are_numbers(generator: torch.Generator) -> None:
     edge_index = torch.randint(0, 300, (2, 3000), generator=generator)
     for size in (300, np.int16(300)):

@@ -198,6 +198,7 @@ def test_one_row_may_lie_backwards(metric: str) -> None:
     assert knn_graph(x, 1, metric=metric, loop=True).tolist() == [[0], [0]]
 
 
+@pytest.mark.errors
 @pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.int32])
 def test_numpy_s_narrow_integers_are_numbers(kind: type) -> None:
     x = torch.from_numpy(features("random", n=300))
