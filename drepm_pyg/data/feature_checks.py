@@ -12,8 +12,7 @@ from drepm_pyg.typing import Bool, Float, Tensor
 
 __all__ = ["feature_faults", "feature_warnings"]
 
-#: What PyG's node splits (RandomNodeSplit) leave behind; no modality is meant.
-NODE_SPLIT_MASKS = ("train_mask", "val_mask", "test_mask")
+_NODE_SPLIT_MASKS = ("train_mask", "val_mask", "test_mask")  # what PyG's RandomNodeSplit leaves: no modality is meant
 BLOCK = 2**22  # entries that are looked at once; larger matrices stay on disk
 
 
@@ -62,7 +61,7 @@ def _matrix_faults(name: str, x: object, item: Any) -> Iterator[str]:
 def _mask_faults(name: str, mask: object, item: Any) -> Iterator[str]:
     modality = name.removesuffix("_mask")
     if item.get(modality) is None:
-        if name in NODE_SPLIT_MASKS:
+        if name in _NODE_SPLIT_MASKS:
             return
         yield f"'{name}' belongs to no features: '{modality}' is missing."
     size = item.num_nodes

@@ -43,7 +43,7 @@ class Products:
         self._padded = F.pad(item, (0, 0, 0, -len(item) % _ITEMS))
 
     def block(self, rows: Int[Tensor, " B"], used: Float[Tensor, "B2 P"] | None) -> Float[Tensor, "B P"]:
-        """The scores of these rows, then -inf, so that rows begin at cache lines; in the memory ``used`` before."""
+        """The scores of these rows, then -inf where lanes were filled up; in the memory ``used`` before."""
         count = max(len(rows), _ROWS)
         if used is None or len(used) < count:
             used = self.user.new_empty(count, len(self._padded))

@@ -58,7 +58,7 @@ def _chosen(modalities: Sequence[str] | None, present: list[str], need: str) -> 
     return chosen
 
 
-def item_features(data: HeteroData, in_channels: Mapping[str, int], num_items: int | None = None) -> dict[str, Tensor]:
+def item_features(data: HeteroData, in_channels: Mapping[str, int], num_items: int) -> dict[str, Tensor]:
     """The items' raw feature matrices ``[I, F]`` by modality, checked against their number and ``in_channels``."""
     present = modalities_of(data)
     features = {}
@@ -71,7 +71,7 @@ def item_features(data: HeteroData, in_channels: Mapping[str, int], num_items: i
                 f"data['item'].{name} has {features[name].size(1)} columns, the model was built for {width}. "
                 "Build the model with from_data(data)."
             )
-        if num_items not in (None, features[name].size(0)):
+        if features[name].size(0) != num_items:
             raise ValueError(
                 f"data['item'].{name} has {features[name].size(0)} rows, the model was built for {num_items} items. "
                 "Build the model with from_data(data)."

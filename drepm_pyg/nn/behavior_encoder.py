@@ -12,7 +12,7 @@ from drepm_pyg._checks import check_at_least, check_choice, check_id_vectors, ch
 from drepm_pyg.nn.conv import LightGCNConv
 from drepm_pyg.nn.functional.numerics import is_traced
 from drepm_pyg.nn.layer_mean import layer_mean, layer_mean_at
-from drepm_pyg.nn.overrides import has_forward, is_as_written
+from drepm_pyg.nn.overrides import is_as_written, takes_structure
 from drepm_pyg.nn.structure import interaction_structure
 from drepm_pyg.typing import Adj, Float, Int, Tensor
 
@@ -149,8 +149,7 @@ class BehaviorEncoder(nn.Module):
 
     def _multiplies(self) -> bool:
         """Whether the convolution is a product with the frozen graph; one of another kind is given the pairs."""
-        of_kind = isinstance(self.conv, LightGCNConv) and has_forward(self.conv, LightGCNConv)
-        return of_kind and self.conv.normalize and self.conv.takes_structure
+        return takes_structure(self.conv, LightGCNConv) and self.conv.normalize
 
     def _averages(self) -> bool:
         """Whether the mean of the layers may be made in one step, which calls no convolution."""

@@ -22,7 +22,7 @@ from drepm_pyg.nn.conv import KNNGraphConv
 from drepm_pyg.nn.filter_gate import FilterGate
 from drepm_pyg.nn.functional.numerics import is_traced
 from drepm_pyg.nn.modality_dict import ModalityDict, check_by_modality, check_in_channels
-from drepm_pyg.nn.overrides import has_forward, is_as_written
+from drepm_pyg.nn.overrides import is_as_written, takes_structure
 from drepm_pyg.nn.picked_rows import PickedRows
 from drepm_pyg.nn.structure import SparseStructure, graph_structure, mean_structure
 from drepm_pyg.typing import Adj, Bool, Float, Int, Tensor
@@ -144,8 +144,7 @@ class ModalEncoder(nn.Module):
     def _view(self, name: str, x: Tensor, mask: Tensor | None, graph: Graph, rows: Tensor | None) -> "_View":
         """Eq. 5-6; rows that the mask leaves out send nothing."""
         edge_index, edge_weight = _parts(graph)
-        of_kind = isinstance(self.conv, KNNGraphConv) and has_forward(self.conv, KNNGraphConv)
-        if of_kind and self.conv.takes_structure and not requires_grad(edge_index, edge_weight):
+        if takes_structure(self.conv, KNNGraphConv) and not requires_grad(edge_index, edge_weight):
             normalize = self.conv.normalize
             edge_index, edge_weight = graph_structure(edge_index, edge_weight, x.size(0), normalize=normalize), None
         if mask is not None:

@@ -2,7 +2,9 @@
 
 from torch import nn
 
-__all__ = ["has_forward", "has_rows", "is_as_written"]
+from drepm_pyg.nn.conv.normalized_sum import NormalizedSumConv
+
+__all__ = ["has_rows", "is_as_written", "takes_structure"]
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -15,14 +17,17 @@ def is_as_written(module: nn.Module, owner: type[nn.Module], *methods: str) -> b
         owner: the class that knows the shorter way.
         methods: further methods that its forward calls and the shorter way does not.
     """
-    return has_forward(module, owner, *methods) and not _has_hooks(module)
+    return _has_methods(module, owner, "forward", *methods) and not _has_hooks(module)
 
 
-def has_forward(module: nn.Module, owner: type[nn.Module], *methods: str) -> bool:
-    """Whether the forward of ``module`` is that of ``owner``, and so are further ``methods``; hooks may see it."""
+def takes_structure(conv: nn.Module, kind: type[NormalizedSumConv]) -> bool:
+    """Whether a convolution is of this kind and may be given a frozen structure in place of edges; hooks may see it."""
+    return isinstance(conv, kind) and _has_methods(conv, kind, "forward") and conv.takes_structure
+
+
+def _has_methods(module: nn.Module, owner: type[nn.Module], *methods: str) -> bool:
     return all(
-        getattr(type(module), name, None) is getattr(owner, name) and name not in vars(module)
-        for name in ("forward", *methods)
+        getattr(type(module), name, None) is getattr(owner, name) and name not in vars(module) for name in methods
     )
 
 

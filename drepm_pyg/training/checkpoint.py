@@ -87,8 +87,8 @@ class RunCheckpoint(Checkpoint):
         Where the last epoch was validated out of turn, ``in_turn`` is what would be known without it: a run that goes
         on is to end as if it had never stopped.
         """
-        kept = {"best_epoch": self.best_epoch, "settings": self.settings, "built": self.built}
-        return kept | {"in_turn": self._in_turn}
+        state = {"best_epoch": self.best_epoch, "in_turn": self._in_turn}
+        return {**state, "settings": self.settings, "built": self.built}
 
     def go_on(self, last: Path, max_epochs: int) -> None:
         """Take up the rows of the epochs that are done; under the same settings, or the end equals no whole run.

@@ -59,12 +59,12 @@ def test_names_that_do_not_fit_are_refused(select: Any) -> None:
 def test_features_and_graphs_that_are_missing_are_named() -> None:
     data = toy.toy_data()
     with pytest.raises(ValueError, match=r"data\['item'\]\.sound is missing \(the data has \['image', 'text'\]\)"):
-        item_features(data, {"sound": 3})
+        item_features(data, {"sound": 3}, toy.ITEMS)
     with pytest.raises(ValueError, match=r"data\['item'\]\.text has 5 columns, the model was built for 4"):
-        item_features(data, {"text": 4})
+        item_features(data, {"text": 4}, toy.ITEMS)
     with pytest.raises(ValueError, match=r"The data has no edges \('item', 'similar_sound', 'item'\)\. Add them"):
         similarity_graphs(data, "item", ["sound"])
-    assert torch.equal(item_features(data, {"text": 5})["text"], data["item"].text)
+    assert torch.equal(item_features(data, {"text": 5}, toy.ITEMS)["text"], data["item"].text)
 
 
 @pytest.mark.errors

@@ -8,6 +8,8 @@ from drepm_pyg.typing import Float, Tensor
 
 __all__ = ["check_mask", "check_row_ids", "check_rows", "normalize_rows", "row_cosines"]
 
+_HALVES = (torch.float16, torch.bfloat16)
+
 
 def normalize_rows(x: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
     r"""Rows of length 1, in float32 at least.
@@ -52,8 +54,7 @@ def check_rows(**tensors: Tensor) -> None:
         )
     check_same_shape(**tensors)
     # autocast sets rows of a table beside those of a product, which are half as wide: all are summed in one type.
-    floating = all(tensor.is_floating_point() for tensor in tensors.values())
-    if not floating or len({torch.promote_types(tensor.dtype, torch.float32) for tensor in tensors.values()}) > 1:
+    if len({torch.float32 if tensor.dtype in _HALVES else tensor.dtype for tensor in tensors.values()}) > 1:
         check_same_dtype(**tensors)
 
 
