@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -49,6 +50,11 @@ class CsrMatrix:
         """The number R of rows."""
         return self.indptr.numel() - 1
 
+    @cached_property
+    def row_counts(self) -> Int[Tensor, " R"]:
+        """The number of entries in each row, long."""
+        return self.indptr.diff().long()
+
     def weight_as(self, dtype: torch.dtype) -> Float[Tensor, " E"]:
         """The weights in another type, cast once."""
         if dtype not in self._casts:
@@ -89,7 +95,7 @@ class CsrMatrix:
     def scaled(self, row: Float[Tensor, " R"], col: Float[Tensor, " C"]) -> "CsrMatrix":
         """The matrix with its rows and columns multiplied by numbers."""
         row, col = row.to(self.weight.dtype), col.to(self.weight.dtype)
-        by = row.repeat_interleave(self.indptr.diff().long()) * col[self.index.long()]
+        by = row.repeat_interleave(self.row_counts) * col[self.index.long()]
         return CsrMatrix(self.indptr, self.index, self.weight * by, self.num_cols)
 
     def matmul(self, x: Float[Tensor, "C D"]) -> Float[Tensor, "R D"]:
@@ -128,7 +134,7 @@ class CsrMatrix:
         return messages.new_zeros(self.num_rows, x.size(1)).index_add_(0, self._entry_rows(), messages)
 
     def _entry_rows(self) -> Int[Tensor, " E"]:
-        return torch.arange(self.num_rows, device=self.index.device).repeat_interleave(self.indptr.diff().long())
+        return torch.arange(self.num_rows, device=self.index.device).repeat_interleave(self.row_counts)
 
 
 class _Product(torch.autograd.Function):

@@ -61,7 +61,7 @@ class _LayerMean(torch.autograd.Function):
     def forward(user: Tensor, item: Tensor, to_users: SparseStructure, num_layers: int) -> tuple[Tensor, Tensor]:
         users, items = user, item
         for layer in range(1, num_layers + 1):
-            users, items = to_users.matmul(items), to_users.T.matmul(users)
+            users, items = to_users.forward.matmul(items), to_users.backward.matmul(users)
             users.lerp_(user, 1 / (layer + 1))
             items.lerp_(item, 1 / (layer + 1))
         return users, items
@@ -119,7 +119,7 @@ class _LayerMeanAt(torch.autograd.Function):
         users.lerp_(own[-1][0], 1 / (depth + 1))
         items.lerp_(own[-1][1], 1 / (depth + 1))
         for layer, (own_users, own_items) in zip(reversed(layers), reversed(own[:-1]), strict=True):
-            users, items = layer.to_users.matmul(items), layer.to_items.matmul(users)
+            users, items = layer.to_users.forward.matmul(items), layer.to_items.forward.matmul(users)
             users.lerp_(own_users, layer.share)
             items.lerp_(own_items, layer.share)
         return users, items, *own[0]

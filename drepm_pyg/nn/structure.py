@@ -66,7 +66,7 @@ class SparseStructure:
 
     def row_counts(self) -> Int[Tensor, " R"]:
         """The number of entries in each row."""
-        return self.forward.indptr.diff().long()
+        return self.forward.row_counts
 
     def matmul(self, x: Float[Tensor, "C D"]) -> Float[Tensor, "R D"]:
         """The product with ``x``; differentiable in ``x``.

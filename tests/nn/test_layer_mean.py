@@ -80,7 +80,7 @@ def at(user: Tensor, item: Tensor, to_users: SparseStructure, num_layers: int) -
 
 @pytest.fixture(params=[0.0, 0.5, 1e9], ids=["whole layers", "some of each", "rows of every layer"])
 def share(request: pytest.FixtureRequest) -> Iterator[None]:
-    with patch.object(picked_rows, "_SHARE", request.param):
+    with patch.object(picked_rows, "_pays", lambda picked, entries: picked <= request.param * entries):
         yield
 
 
