@@ -133,7 +133,8 @@ def sample_negatives(
         >>> sample_negatives(torch.tensor([0, 0]), edge_index, num_items=3)
         tensor([2, 2])
     """
-    if candidates is not None or edge_index.is_inference():  # such tensors carry no version to check
+    check_edge_index(edge_index)
+    if candidates is not None:
         return NegativeSampler(edge_index, num_items, candidates).sample(user, generator)
     sampler = memoize(("negatives", num_items), lambda: NegativeSampler(edge_index, num_items), edge_index)
     return sampler.sample(user, generator)

@@ -64,12 +64,10 @@ def pair_counts(data: HeteroData) -> dict[str, int]:
     return {split: pairs.size(1) for split, pairs in found.items() if pairs is not None}
 
 
-def check_data(data: HeteroData, need: str) -> None:
-    """Data with users and items; ``need`` says who asks for it."""
+def check_data(data: HeteroData, need: str, *, way: str = "Read one, as by drepm_pyg.data.read_mmrec(path).") -> None:
+    """Data in the schema; ``need`` says who asks for it, ``way`` what to do about anything else."""
     if not isinstance(data, HeteroData):
-        raise TypeError(
-            f"{need} needs a HeteroData with data['item'] (got {type(data).__name__}). For one matrix call knn_graph."
-        )
+        raise TypeError(f"{need} needs a HeteroData in the library's schema (got {type(data).__name__}). {way}")
 
 
 def training_pairs(data: HeteroData, need: str = "The model") -> Int[Tensor, "2 E"]:

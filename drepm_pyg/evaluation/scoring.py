@@ -9,14 +9,15 @@ from torch.nn import functional as F
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_finite
-from drepm_pyg.data import USER_ITEM
+from drepm_pyg.data import SPLIT_INDEX
+from drepm_pyg.data.schema import split_pairs
 from drepm_pyg.evaluation.evaluation_mode import evaluation_mode
 from drepm_pyg.typing import Float, Int, Real, Tensor
 
 __all__ = ["HasTables", "Products", "Score", "products", "ranked_by", "scoring"]
 
-_ROWS = 8  # at least, in a product: of fewer, BLAS libraries round some columns otherwise, and equal items do not tie
-_ITEMS = 192  # or a multiple: whole lanes of float32 and float64 kernels, which round what is left otherwise, too
+_ROWS = 8  # of a product, at least: of fewer, BLAS libraries round some columns differently, and equal items do not tie
+_ITEMS = 192  # columns are padded to a multiple: kernels round what is left of a lane differently, too
 
 
 @runtime_checkable
@@ -91,7 +92,7 @@ def _score(thing: Any, data: HeteroData, name: str) -> tuple[Score, torch.device
             )
         return products(tables.user, tables.item), tables.user.device
     if callable(getattr(thing, "score", None)):
-        return lambda rows: _checked(thing.score(data, rows), rows, data), data[USER_ITEM].edge_index.device
+        return lambda rows: _checked(thing.score(data, rows), rows, data), _device_of(data)
     found = type(thing).__name__
     parts = [part for part in ("user", "item") if hasattr(thing, part)]
     if parts:
@@ -100,14 +101,21 @@ def _score(thing: Any, data: HeteroData, name: str) -> tuple[Score, torch.device
     raise TypeError(f"'{name}' must have 'user' and 'item' tables or score(data, user) (got {found}).")
 
 
+def _device_of(data: HeteroData) -> torch.device:
+    """Where the pairs are, of whatever split there is."""
+    found = (split_pairs(data, split) for split in SPLIT_INDEX)
+    return next((pairs.device for pairs in found if pairs is not None), torch.device("cpu"))
+
+
 def _has_tables(thing: Any) -> bool:
     # An nn.Embedding called 'user' is no table: what its module ranks by only its module knows.
     return isinstance(thing, HasTables) and isinstance(thing.user, Tensor) and isinstance(thing.item, Tensor)
 
 
 def products(user: Real[Tensor, "U D"], item: Real[Tensor, "I D"]) -> Products:
-    """Of finite tables, in float32 at least: half precision would make ties of what is none. Counts are float64, as
-    are numbers whose products may overflow.
+    """The products of two finite tables, in float32 at least: half precision would make ties of different scores.
+
+    Counts are multiplied in float64, as are numbers whose products may overflow.
     """
     check_finite(user=user, item=item)
     dtype = torch.promote_types(_wide(user), _wide(item))

@@ -142,6 +142,8 @@ def test_bad_arguments_are_named() -> None:
         sample_negatives(torch.tensor([[0, 1]]), EDGES, NUM_ITEMS)
     with pytest.raises(TypeError, match=r"'user' must be a torch tensor \(got a list\)"):
         sample_negatives([0, 1], EDGES, NUM_ITEMS)
+    with pytest.raises(TypeError, match=r"'edge_index' must be a long tensor \(got ndarray\)"):
+        sample_negatives(torch.tensor([0]), EDGES.numpy(), NUM_ITEMS)
     for num_items in (40.5, "40", None):
         with pytest.raises(TypeError, match=rf"'num_items' must be an integer \(got {num_items!r}"):
             sample_negatives(torch.tensor([0]), EDGES, num_items)

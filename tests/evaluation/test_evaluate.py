@@ -73,6 +73,8 @@ def test_score_and_tables_give_the_same_metrics(generator: torch.Generator) -> N
 
     assert isinstance(both, HasTables)
     assert evaluate(Scorer(), data) == pytest.approx(evaluate(both, data))
+    del data["user", "interacts", "item"].edge_index  # of what is not left out nothing need be there
+    assert evaluate(Scorer(), data, exclude=()) == pytest.approx(evaluate(both, data, exclude=()))
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.float16, torch.bfloat16, torch.float64])

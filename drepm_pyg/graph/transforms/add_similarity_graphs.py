@@ -128,28 +128,29 @@ class AddSimilarityGraphs(BaseTransform):
             )
         if cache_dir is not None:
             check_path(cache_dir=cache_dir)
-        if cache_dir is not None and not isinstance(index, str):
-            raise ValueError(
-                "'cache_dir' needs an index by name (got a FAISS index, whose content no key covers). Leave one out."
-            )
-        if cache_dir is not None and distributed:
-            raise ValueError(
-                "'distributed' needs every process to search, which 'cache_dir' may spare some. Leave one out."
-            )
+            if not isinstance(index, str):
+                raise ValueError(
+                    "'cache_dir' needs an index by name (got a FAISS index, whose content no key covers). Leave one "
+                    "out."
+                )
+            if distributed:
+                raise ValueError(
+                    "'distributed' needs every process to search, which 'cache_dir' may spare some. Leave one out."
+                )
         self.modalities, self.nodes, self.cache_dir = modalities, nodes, cache_dir
 
     def forward(self, data: HeteroData) -> HeteroData:
         """Add the graphs to (a shallow copy of) ``data``."""
-        check_data(data, type(self).__name__)
-        present = modalities(data)
-        wanted = present if self.modalities is None else list(self.modalities)
-        if not present:
+        check_data(data, type(self).__name__, way="For one matrix call knn_graph.")
+        known = modalities(data)
+        wanted = known if self.modalities is None else list(self.modalities)
+        if not known:
             raise ValueError(
                 "data['item'] has no features to compare (float [I, F]). Add some, e.g. data['item'].text."
             )
-        missing = [modality for modality in wanted if modality not in present]
+        missing = [modality for modality in wanted if modality not in known]
         if missing:
-            raise ValueError(f"'modalities' must be among those of data['item'], {present} (got {missing}).")
+            raise ValueError(f"'modalities' must be among those of data['item'], {known} (got {missing}).")
         if "user" in self.nodes and split_pairs(data, "train") is None:
             raise ValueError(
                 f"user graphs need data{list(USER_ITEM)}.edge_index. Add it, or leave 'user' out of 'nodes'."
