@@ -58,8 +58,9 @@ def large_empty(*shape: int, dtype: torch.dtype = torch.float32, device: torch.d
 def product_into(a: Float[Tensor, "R F"], b: Float[Tensor, "C F"], out: Float[Tensor, "R C"]) -> Float[Tensor, "R C"]:
     """``a @ b.T`` into ``out``: on a CPU by NumPy, whose BLAS knows that ``a @ a.T`` is symmetric, too.
 
-    For large products alone: its threads and torch's wait for work by spinning, and small turns leave them no core
-    (full ranking, block by block, took four times as long so).
+    For large products only: the threads of NumPy's BLAS and those of torch both wait for work by spinning. Where small
+    products alternate with other operations of torch, they take each other's cores (full ranking, block by block, took
+    four times as long).
     """
     if out.device.type == "cpu":
         with np.errstate(over="ignore", invalid="ignore"):  # as torch: infinities are the caller's to find
@@ -104,7 +105,7 @@ def transposed(x: Float[Tensor, "N R C"]) -> Float[Tensor, "N C R"]:
 
 
 def transpose_into(x: Float[Tensor, "R C"], out: Float[Tensor, "C R"]) -> Float[Tensor, "C R"]:
-    """``x.T`` into ``out``: what no cache of a CPU holds by :func:`transposed`, tile by tile."""
+    """``x.T`` into ``out``; a table that is larger than a CPU's cache goes through :func:`transposed` tile by tile."""
     x, stack = x.detach(), torch.get_num_threads()
     whole = len(x) // stack * stack if _in_registers(x) and x.numel() > _CACHED else 0
     for start in range(0, whole, stack * _TILE[0]):

@@ -5,7 +5,7 @@ from argparse import ArgumentError, ArgumentTypeError
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -19,6 +19,7 @@ __all__ = [
     "Parser",
     "add_format",
     "add_graphs",
+    "add_source",
     "check_graphs",
     "check_models",
     "given",
@@ -67,8 +68,6 @@ class Parser(ArgumentParser):  # type: ignore[misc]  # jsonargparse comes withou
 
 def add_format(parser: ArgumentParser) -> None:
     """How results are printed."""
-    from typing import Literal
-
     parser.add_argument(
         "--format", type=Literal["table", "json", "csv"], default="table", help="how results are printed"
     )
@@ -81,6 +80,13 @@ def add_graphs(parser: Parser, argv: Sequence[str]) -> None:
     parser.add_class_arguments(GraphOptions, "graphs", skip={"files"})
     for name in _ready_made(parser, argv):
         parser.add_argument(f"--graphs.{name}", type=str, help="a ready-made item graph (row = centre, col)")
+
+
+def add_source(parser: ArgumentParser) -> None:
+    """The data of a run, where they are no longer where they were."""
+    parser.add_argument(
+        "--data", type=str | None, default=None, help="where its data are now; default: where they were"
+    )
 
 
 def check_graphs(graphs: Mapping[str, Any], models: Sequence[type["RecommenderModel"]]) -> None:

@@ -1,6 +1,7 @@
 """``drepm data``."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from jsonargparse import Namespace
@@ -87,8 +88,6 @@ def _split(args: Namespace) -> int:
 
 
 def _check_elsewhere(source: str, output: str) -> None:
-    from pathlib import Path
-
     folder, target = Path(source).parent if source.endswith(".inter") else Path(source), Path(output).resolve()
     # RecBole's files may lie in a folder below: the output tells in which, without a walk through all of them.
     below = target.is_relative_to(folder.resolve()) and any(target.glob("*.inter"))
@@ -100,8 +99,6 @@ def _check_elsewhere(source: str, output: str) -> None:
 
 
 def _download(args: Namespace) -> int:
-    from pathlib import Path
-
     from drepm_pyg.data import MultimodalMovieLens, write_mmrec
 
     data = MultimodalMovieLens(Path(args.cache) / "movielens", source=args.source)[0]

@@ -5,7 +5,7 @@ from typing import Literal
 
 from jsonargparse import Namespace
 
-from drepm_pyg.cli.arguments import Parser, add_format
+from drepm_pyg.cli.arguments import Parser, add_format, add_source
 from drepm_pyg.cli.output import show
 
 __all__ = ["parser", "run"]
@@ -15,9 +15,7 @@ def parser(argv: Sequence[str]) -> Parser:
     """The options of ``drepm evaluate``."""
     parser = Parser("evaluate", "Rank all items for every user with held-out pairs.")
     parser.add_argument("run", type=str, help="the folder of a finished run, such as runs/lightgcn-seed0")
-    parser.add_argument(
-        "--data", type=str | None, default=None, help="where its data are now; default: where they were"
-    )
+    add_source(parser)
     parser.add_argument("--split", type=Literal["val", "test"], default="test", help="whose pairs are ranked")
     parser.add_argument("--ks", type=list[int], default=[10, 20], help="cut-offs")
     parser.add_argument("--metrics", type=list[str], default=["recall", "ndcg"], help="names of the metrics")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
 
-from drepm_pyg.cli.arguments import Parser, add_format, ids
+from drepm_pyg.cli.arguments import Parser, add_format, add_source, ids
 from drepm_pyg.cli.messages import naming
 from drepm_pyg.cli.output import show
 
@@ -29,9 +29,7 @@ def parser(argv: Sequence[str]) -> Parser:
     )
     parser.add_argument("--k", type=int, default=10, help="items for each of them")
     parser.add_argument("--exclude_seen", type=bool, default=True, help="leave out what a user has in training")
-    parser.add_argument(
-        "--data", type=str | None, default=None, help="where its data are now; default: where they were"
-    )
+    add_source(parser)
     parser.add_argument(
         "--save", type=str | None, default=None, help="write a recommender that needs no data and no model"
     )

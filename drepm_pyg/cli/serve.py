@@ -9,7 +9,7 @@ from contextlib import suppress
 from jsonargparse import Namespace
 
 from drepm_pyg._checks import require
-from drepm_pyg.cli.arguments import Parser
+from drepm_pyg.cli.arguments import Parser, add_source
 from drepm_pyg.cli.recommend import open_recommender
 
 __all__ = ["parser", "run"]
@@ -23,9 +23,7 @@ def parser(argv: Sequence[str]) -> Parser:
     )
     parser.add_argument("--host", type=str, default="127.0.0.1", help="0.0.0.0 lets other machines ask, too")
     parser.add_argument("--port", type=int, default=8000, help="0: any that is free")
-    parser.add_argument(
-        "--data", type=str | None, default=None, help="where its data are now; default: where they were"
-    )
+    add_source(parser)
     return parser
 
 

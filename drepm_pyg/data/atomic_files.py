@@ -1,6 +1,5 @@
 """RecBole's "atomic files": tab-separated tables with typed headers such as ``user_id:token``."""
 
-import os
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
@@ -9,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 from drepm_pyg._checks import CorruptFileError, check_choice
 from drepm_pyg.data.archive import Archive
 from drepm_pyg.data.table_checks import check_cells
+from drepm_pyg.typing import PathLike
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,7 @@ _TYPES = ("token", "token_seq", "float", "float_seq")
 
 
 def read_atomic_files(
-    path: str | os.PathLike[str], *, name: str | None = None, kinds: Collection[str] = KINDS
+    path: PathLike, *, name: str | None = None, kinds: Collection[str] = KINDS
 ) -> "dict[str, pd.DataFrame]":
     """The tables of a data set in RecBole's format, by kind (``inter``, ``item``, ``user``, ``kg``, ``link``).
 

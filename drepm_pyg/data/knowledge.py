@@ -29,9 +29,10 @@ def knowledge_features(
     r"""Describe every item by its facts in a knowledge graph.
 
     A fact of an item is (relation, direction, neighbour): the item is the head of ``film.directed_by`` with this tail,
-    or the tail of some head. An item's row holds :math:`1 + \ln(I / \mathrm{df})` for each of its facts, scaled to unit
-    length; rows are projected on the leading right singular vectors (by way of the items' Gram matrix, hence without a
-    random start) and scaled to unit length again. The sign of each coordinate makes its largest entry positive.
+    or the tail of some head. An item's row holds :math:`1 + \ln(n / \mathrm{df})` for each of its facts, where n items
+    have any facts and df have this one, scaled to unit length; rows are projected on the leading right singular vectors
+    (by way of the items' Gram matrix, hence without a random start) and scaled to unit length again. The sign of each
+    coordinate makes its largest entry positive.
 
     Args:
         kg: triples with the columns ``head_id``, ``relation_id``, ``tail_id``.

@@ -1,9 +1,7 @@
 """The field's own format (MMRec): ``<name>.inter`` beside ``<modality>_feat.npy``."""
 
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,21 +15,17 @@ from drepm_pyg.data.interactions import Interactions, assign_split, latest_rows
 from drepm_pyg.data.npy_file import map_array
 from drepm_pyg.data.schema import build_data, modalities, modality_mask
 from drepm_pyg.data.splits import Split, check_split, deal
-from drepm_pyg.data.table_checks import check_cells
-from drepm_pyg.typing import Float, Tensor
-
-if TYPE_CHECKING:
-    import pandas as pd
+from drepm_pyg.data.table_checks import check_cells, integers, numbers
+from drepm_pyg.typing import Float, PathLike, Tensor
 
 __all__ = ["read_mmrec", "write_mmrec"]
 
-_TOO_MANY = 2**31  # no table has so many rows: a larger id is no place in a list
 _INTER, _FEATURES, _MASK = ".inter", "_feat.npy", "_mask.npy"
 
 
 @on_the_cpu
 def read_mmrec(
-    path: str | os.PathLike[str],
+    path: PathLike,
     *,
     modalities: Collection[str] | None = None,
     drop_unknown: bool = True,
@@ -147,16 +141,16 @@ def _read_inter(path: Path, *, labelled: bool) -> dict[str, Tensor]:
     if frame.empty:
         raise CorruptFileError(f"'{path.name}' has a header but no interactions.")
     check_cells(frame, path.name)
-    columns = {name: _integers(path, frame[name]) for name in needed}
+    columns = {name: integers(path, frame[name]) for name in needed}
     labels = columns["x_label"].unique().tolist() if labelled else []
     if not set(labels) <= {0, 1, 2}:
         raise CorruptFileError(
             f"'{path.name}': 'x_label' must be 0 (training), 1 (validation) or 2 (test) (got {labels[:5]})."
         )
     if "rating" in frame:
-        columns["rating"] = torch.tensor(_numbers(path, frame["rating"]), dtype=torch.float32)
+        columns["rating"] = torch.tensor(numbers(path, frame["rating"]), dtype=torch.float32)
     if "timestamp" in frame:
-        columns["timestamp"] = torch.tensor(_numbers(path, frame["timestamp"]))
+        columns["timestamp"] = torch.tensor(numbers(path, frame["timestamp"]))
     if labelled:
         return columns
     user, item = (columns[name].numpy() for name in needed)
@@ -173,51 +167,6 @@ def _hint(header: list[str], missing: list[str]) -> str:
     if missing == ["x_label"]:
         return " To split the pairs here, pass split='random', or call 'drepm data split'."
     return ""
-
-
-def _integers(path: Path, column: "pd.Series[int]") -> Tensor:
-    empty = np.flatnonzero(column.isna())
-    if len(empty):
-        raise CorruptFileError(
-            f"'{path.name}' has {len(empty):,} rows without '{column.name}' (first: line {_line(path, empty[0])}). "
-            "Was the file truncated?"
-        )
-    if column.dtype.kind not in "iu":
-        raise CorruptFileError(
-            f"'{path.name}': '{column.name}' must hold integers (got {_first(path, column, whole=True)}). Map "
-            "string ids to integers from 0 first, or read RecBole's format with read_recbole."
-        )
-    if int(column.min()) < 0:
-        raise CorruptFileError(f"'{path.name}': '{column.name}' must not be negative (got {column.min()}).")
-    if int(column.max()) >= _TOO_MANY:
-        raise CorruptFileError(
-            f"'{path.name}': '{column.name}' must be less than {_TOO_MANY:,} (got {column.max()} in line "
-            f"{_line(path, int(column.to_numpy().argmax()))}). Number users and items from 0 on, without gaps."
-        )
-    return torch.tensor(column.to_numpy(np.int64))
-
-
-def _numbers(path: Path, column: "pd.Series[float]") -> "np.ndarray[tuple[int], np.dtype[np.number]]":
-    if column.dtype.kind not in "iuf":
-        raise CorruptFileError(f"'{path.name}': '{column.name}' must hold numbers (got {_first(path, column)}).")
-    return column.to_numpy()
-
-
-def _line(path: Path, row: int) -> int:
-    """Where a row of the table stands in the file: line 1 is the header, and pandas passes over blank lines."""
-    with path.open(encoding="utf-8-sig") as file:
-        lines = [number for number, line in enumerate(file, start=1) if line.strip(" \r\n")]
-    return lines[row + 1]
-
-
-def _first(path: Path, column: "pd.Series[Any]", *, whole: bool = False) -> str:
-    """The first cell that is no number, or no whole one that an integer holds, and its line."""
-    import pandas as pd
-
-    numbers = pd.to_numeric(column, errors="coerce").astype(float)
-    wrong = numbers.isna() | (numbers % 1 != 0) | (numbers.abs() >= _TOO_MANY) if whole else numbers.isna()
-    place = int(wrong.to_numpy().argmax())  # all are whole where they are written as 1.0: the first one
-    return f"'{column.iloc[place]}' in line {_line(path, place)}"
 
 
 def _map_features(file: Path) -> Float[Tensor, "I F"]:
@@ -254,7 +203,7 @@ def _count_items(inter: Path, highest: int, features: Mapping[str, Tensor]) -> i
     return max(needed, *rows.values()) if rows else needed
 
 
-def write_mmrec(data: HeteroData, path: str | os.PathLike[str]) -> None:
+def write_mmrec(data: HeteroData, path: PathLike) -> None:
     """Write what :func:`read_mmrec` reads: interactions, features, masks, original ids and titles.
 
     Graphs are not written. Every file is replaced as a whole, so that features that are memory-mapped from the same

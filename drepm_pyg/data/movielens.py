@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch_geometric.data import HeteroData, InMemoryDataset
+from torch_geometric.data import HeteroData, InMemoryDataset, download_url
 
 from drepm_pyg._checks import CorruptFileError, check_choice
 from drepm_pyg.data.archive import Archive
@@ -21,6 +21,7 @@ from drepm_pyg.data.knowledge import knowledge_features
 from drepm_pyg.data.recbole import read_recbole
 from drepm_pyg.data.splits import SPLITS
 from drepm_pyg.data.text import embed_texts
+from drepm_pyg.typing import PathLike
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,9 +71,9 @@ class MultimodalMovieLens(InMemoryDataset):
 
     def __init__(
         self,
-        root: str | os.PathLike[str],
+        root: PathLike,
         *,
-        source: str | os.PathLike[str] | None = None,
+        source: PathLike | None = None,
         modalities: Collection[str] = _MODALITIES,
         rating_threshold: float | None = None,
         split: str = "random",
@@ -116,8 +117,6 @@ class MultimodalMovieLens(InMemoryDataset):
                     "GroupLens' archive will do."
                 )
             else:
-                from torch_geometric.data import download_url
-
                 self._take(Path(download_url(_ARCHIVE, folder)))
 
     def _take(self, source: Path) -> None:

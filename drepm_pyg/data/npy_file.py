@@ -1,6 +1,5 @@
 """NumPy's own files, ``.npy``, where they lie."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from drepm_pyg._checks import CorruptFileError
 from drepm_pyg._files import NO_ARRAY
+from drepm_pyg.typing import PathLike
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["map_array"]
 
 
-def map_array(path: str | os.PathLike[str]) -> "NDArray[Any]":
+def map_array(path: PathLike) -> "NDArray[Any]":
     """The array of a ``.npy`` file, memory-mapped copy-on-write: nothing is read before it is used.
 
     No change reaches the file; still the array is writable, so that torch may take it as it lies.

@@ -1,6 +1,5 @@
 """Data sets in RecBole's format, filtered, numbered and split."""
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from drepm_pyg.data.interactions import Column, latest_rows
 from drepm_pyg.data.k_core import k_core as take_core
 from drepm_pyg.data.schema import build_data
 from drepm_pyg.data.splits import Split, check_split, deal
-from drepm_pyg.typing import Bool, Float, Tensor
+from drepm_pyg.typing import Bool, Float, PathLike, Tensor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +27,7 @@ _TITLES = ("title", "name")
 
 @on_the_cpu
 def read_recbole(
-    path: str | os.PathLike[str],
+    path: PathLike,
     *,
     name: str | None = None,
     rating_threshold: float | None = None,

@@ -67,8 +67,10 @@ class CoarseProducts:
         return *best(self._scores(rows, position, count), position, count, columns, k), left_out
 
     def _threshold(self, bits: Int[Tensor, "B P"], rows: Int[Tensor, " B"], k: int) -> Int[Tensor, " B"]:
-        """The bits of what all of the ``k`` best reach; of no score where columns that fill up a lane, which are 0, or
-        items of every group reach that, too.
+        """The bits of a score that all of the ``k`` best of a row reach.
+
+        Where it is not above 0, which is the score of columns that only fill up a lane, or where an item of every group
+        reaches it, they are the bits of no score: the row is left out.
         """
         ordered = np.sort(group_maxima(bits, k).numpy(), axis=1)
         reached, least = (torch.from_numpy(ordered[:, place].copy()) for place in (-k, 0))
@@ -110,7 +112,7 @@ def bfloat16_multiplies() -> bool:
 
 @cache
 def bfloat16_pays() -> bool:
-    """Whether it does so much faster than it multiplies float32 numbers."""
+    """Whether torch multiplies bfloat16 numbers at least ``_PAYS`` times as fast as float32 numbers on this CPU."""
     coarse, single = ([table.to(dtype) for table in _probe()] for dtype in (torch.bfloat16, torch.float32))
     products = (lambda: coarse[0] @ coarse[1].T), (lambda: single[0] @ single[1].T)
     return bfloat16_multiplies() and _PAYS * shortest_seconds(products[0]) < shortest_seconds(products[1])

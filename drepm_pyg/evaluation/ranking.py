@@ -15,7 +15,7 @@ __all__ = ["Exclusion", "TopK", "best_of", "check_k", "rank_blocks", "topk"]
 
 #: Bytes of a block of scores, which stay in cache while they are selected from (measured).
 _BLOCK_BYTES = 12 << 20
-_SELDOM = 1 / 4  # of a block's users; where more are left out, coarse scores decide too little for the others, too
+_SELDOM = 1 / 4  # of a block's users: where coarse scores leave out more, they are given up for the blocks that follow
 
 
 class TopK(NamedTuple):

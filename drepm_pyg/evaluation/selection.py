@@ -15,10 +15,10 @@ __all__ = ["LANES", "best", "candidates", "group_maxima", "is_short", "largest"]
 _GROUPS = 2.5  # per entry asked for: of more, the k-th maximum takes longer than a lower threshold's entries (measured)
 _DEPTH = 3  # entries of a group; of fewer, torch.topk of the whole row is as fast (measured)
 _MANY = 4  # times k entries at the threshold or above, at most, or a lane; ties are what leaves more
-_BYTES, _SHIFT = 8, 3  # of an integer, as which so many comparisons are looked at together
+_BYTES, _SHIFT = 8, 3  # comparisons, a byte each, that are looked at together as one integer; and the logarithm
 #: Columns: maxima are taken side by side, of so many groups or of a multiple.
 LANES = 64
-_HALF, _LOW = 32, (1 << 32) - 1  # of a key: the order of a score above, its place below
+_HALF, _LOW = 32, (1 << 32) - 1  # bits of half a sort key, a score above and its place below; and the lower half
 
 
 def largest(scores: Float[Tensor, "B I"], k: int) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:

@@ -4,6 +4,7 @@ import copy
 import inspect
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -241,8 +242,6 @@ def model_class(class_path: str) -> type[RecommenderModel]:
     module, _, name = class_path.rpartition(".")
     if not module or module.startswith("drepm_pyg."):
         return get_model(name)
-    from importlib import import_module
-
     found: Any = getattr(import_module(module), name, None)
     if not (isinstance(found, type) and issubclass(found, RecommenderModel)):
         raise ValueError(f"'class_path' must name a subclass of RecommenderModel (got '{class_path}').")

@@ -24,7 +24,7 @@ class Bags:
     """Sums of a few rows of a table each: a sparse matrix times tables that are narrow and many.
 
     Args:
-        counts: what each bag counts of each row of a table, ``[B, I]``.
+        counts: the weight of each row of a table in each bag, ``[B, I]``.
         device: where tables are.
         dtype: of the tables.
     """

@@ -50,8 +50,8 @@ class CodedGram(NamedTuple):
         products: :math:`h`, float16 ``[C, C]``; 0 on the diagonal, which is known: ``squares``.
         unit: a power of two.
         offset, squares, step: as of :class:`Codes`.
-        level: float64 ``[C]``; the product of two rows' levels is at least the size of what is stored for them, in its
-            unit, and at least what float16 rounds to 0.
+        level: float64 ``[C]``; the product of two rows' levels is a bound on :math:`|\text{unit}\, h_{ij}|`, and on the
+            products that float16 rounds to 0.
     """
 
     products: Tensor

@@ -39,7 +39,7 @@ _WIDE, _WORK = 2048, 2.5e10
 _OPEN_COST = 20  # a pair that codes leave open takes as long as so many multiply-adds a column (measured)
 _PAYS = 2  # times as fast as float32, at the least: what codes leave open takes the rest
 _PROBE = (256, 2048)  # rows and columns of the products that tell
-_SCALE = 2.0**60  # of a row; longer ones are of rows so short that codes decide nothing, and float32 may not hold them
+_SCALE = 2.0**60  # of a row; larger ones belong to rows so short that codes decide nothing, and may overflow float32
 _LEAST = 2.0**-40  # ratio of steps and length, where rows have no steps
 #: Coded products, coding included, are so many times as fast as float32 ones (measured).
 CODED_SPEED = 3
@@ -62,7 +62,9 @@ class Codes:
         codes: :math:`\mathbf{q}`, int8 ``[C, F]``.
         offset: :math:`b_i = \mathbf{x}_i \cdot \mathbf{c} - \tfrac{1}{2} \lVert \mathbf{c} \rVert^2`, float64 ``[C]``.
         squares: :math:`\lVert \mathbf{z}_i \rVert^2`, float64 ``[C]``.
-        step: :math:`d_i`, float64 ``[C]``; an entry is off by half of it.
+        step: :math:`d_i`, float64 ``[C]``; an entry is off by half of it at the most.
+        pairs: float64 ``[C, 2]``; ``pairs @ pairs[:, ::-1].T`` is what products have beside
+            :math:`d_i d_j\, \mathbf{q}_i \cdot \mathbf{q}_j`.
     """
 
     def __init__(self, rows: Rows, *, block_bytes: int) -> None:
@@ -84,7 +86,7 @@ class Codes:
             self.codes[ids[0] : ids[-1] + 1] = torch.from_numpy(x)
 
         list(by_threads(code, list(blocks_of(size, width, block_bytes))))
-        # (m_i + d_i q_i)(m_j + d_j q_j) over the columns: but for d_i d_j q_i q_j a product of two columns.
+        # (m_i + d_i q_i)(m_j + d_j q_j), summed over the columns, less d_i d_j q_i q_j.
         self.pairs = np.stack([shift, shift * width / 2 + self.step * total], axis=1)
 
     def __len__(self) -> int:
@@ -118,7 +120,10 @@ class CodedProducts:
         columns: slice,
         integers: Int[Tensor, " S"],
     ) -> Float[Tensor, "R C"]:
-        """Those of some rows, whose codes are ``z``, with some others; in memory for as many int32 numbers."""
+        """Products of the ``rows``, whose codes are ``z``, with the ``columns``, whose codes are ``y``, into ``out``.
+
+        ``integers`` is memory for as many int32 numbers as ``out`` has entries.
+        """
         coded = integers[: out.numel()].view(out.shape)
         torch._int_mm(z, y.T, out=coded)
         torch.mul(coded, self._by[rows], out=out).mul_(self._by[columns].T)
@@ -142,7 +147,7 @@ def codes_multiply() -> bool:
 
 @cache
 def codes_pay() -> bool:
-    """Whether it does so much faster than NumPy multiplies float32 numbers."""
+    """Whether torch multiplies 8-bit integers at least ``_PAYS`` times as fast as NumPy multiplies float32 numbers."""
     codes = _probe()
     rows, out = codes.float(), torch.empty(len(codes), len(codes))
     coded, single = (lambda: torch._int_mm(codes, codes.T)), (lambda: product_into(rows, rows.flip(0), out))
@@ -175,7 +180,7 @@ def listed_by_codes(
         slack: factors of the error bound.
         count: how many are wanted.
         work: multiply-adds of the products in float32.
-        more: candidates than the sample needs.
+        more: how many times as many candidates to list as the sample needs.
     """
     some = sample(space)
     needed, strain = trial(blocks(some), some, slack, count)
@@ -206,7 +211,11 @@ def code_errors(step: NDArray[np.float64], length: NDArray[np.float64], *, share
 
 
 def alike(p: NDArray[np.float64], q: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Factors of the same products, of one size: so that sums of several are bounded by products of roots."""
+    """The two factors of the same products, scaled to one mean.
+
+    A sum of several such products is at most the product of the roots of the factors' summed squares (Cauchy and
+    Schwarz), and not far from it where the factors are of one size.
+    """
     ratio = float(np.sqrt(p.mean() / q.mean()))
     return p / ratio, q * ratio
 

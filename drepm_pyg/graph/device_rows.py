@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from drepm_pyg.graph.blocks import slices
 from drepm_pyg.graph.features import Features
 from drepm_pyg.graph.inner import row_marks
 from drepm_pyg.graph.metrics import Metric
@@ -35,7 +36,7 @@ class DeviceRows(FeatureRows):
     def pair_scores(self, metric: Metric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         """See :class:`drepm_pyg.graph.rows.Rows`."""
         step = max(1, self._block_bytes // (32 * self.width))
-        parts = (slice(start, start + step) for start in range(0, len(left), step))
+        parts = slices(0, len(left), step)
         return np.concatenate([self._score(metric, left[part], right[part]) for part in parts])
 
     def _score(self, metric: Metric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:

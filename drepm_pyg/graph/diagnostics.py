@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from scipy.sparse import coo_array, csgraph
 from torch_geometric import EdgeIndex
 
 from drepm_pyg._checks import check_at_least, check_edge_index, check_ids
@@ -90,8 +91,6 @@ def connected_components(edge_index: Int[Tensor, "2 E"], num_nodes: int) -> int:
         >>> connected_components(torch.tensor([[0, 1], [1, 2]]), num_nodes=5)
         3
     """
-    from scipy.sparse import coo_array, csgraph
-
     _check(edge_index, num_nodes)
     source, target = edge_index.cpu().numpy()
     if not num_nodes:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_at_least, check_choice, check_edge_index, check_ids
@@ -62,8 +63,6 @@ def shares_a_neighbour(edge_index: Int[Tensor, "2 E"], pairs: Int[Tensor, "2 P"]
         pairs: long ``[2, P]``, row 0 the nodes, row 1 their partners, such as items and who bought them.
         num_nodes: number of nodes N.
     """
-    from scipy import sparse
-
     check_at_least(0, num_nodes=num_nodes)
     for name, edges in (("edge_index", edge_index), ("pairs", pairs[:1])):
         check_ids(num_nodes, what="nodes", **{name: edges})
@@ -71,7 +70,7 @@ def shares_a_neighbour(edge_index: Int[Tensor, "2 E"], pairs: Int[Tensor, "2 P"]
     check_edge_index(pairs, name="pairs")
     node, partner = pairs.cpu().numpy()
     num_partners = int(partner.max()) + 1 if len(partner) else 0
-    incidence = sparse.csr_array((np.ones(len(node), np.float32), (node, partner)), shape=(num_nodes, num_partners))
+    incidence = csr_array((np.ones(len(node), np.float32), (node, partner)), shape=(num_nodes, num_partners))
     source, target = edge_index.cpu().numpy()
     shared = np.zeros(len(source), dtype=bool)
     # Edges whose rows together hold so many entries go in one block, however popular some nodes are.

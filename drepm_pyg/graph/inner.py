@@ -24,8 +24,8 @@ _PANEL = 4096  # columns at a time: einsum cuts longer rows by its buffer of 819
 
 def inner_products(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Row n times row n; einsum sums a row the same way whatever stands around it, a BLAS need not."""
-    panels = (slice(start, start + _PANEL) for start in range(0, a.shape[1], _PANEL))
-    return np.asarray(reduce(np.add, (np.einsum("nf,nf->n", a[:, panel], b[:, panel]) for panel in panels)))
+    sums = (np.einsum("nf,nf->n", a[:, panel], b[:, panel]) for panel in slices(0, a.shape[1], _PANEL))
+    return np.asarray(reduce(np.add, sums))
 
 
 def pair_sums(

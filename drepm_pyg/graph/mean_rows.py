@@ -111,7 +111,7 @@ class MeanRows:
         """See :class:`Rows`. Panels of columns of many users at once, as a user stands in many pairs."""
         held = max(1, self._block_bytes // (8 * _PANEL * torch.get_num_threads()))  # users
         step = len(left) if len(self.ties) <= held else max(1, held // 2)
-        parts = [slice(start, start + step) for start in range(0, len(left), step)]
+        parts = slices(0, len(left), step)
         return np.concatenate([self._score(metric, left[part], right[part]) for part in parts])
 
     def _score(self, metric: Metric, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:

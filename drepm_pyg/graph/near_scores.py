@@ -1,4 +1,4 @@
-"""Scores of pairs from float32 sums of few columns each: nearer than fast scores, and sooner than exact ones."""
+"""Scores of pairs from float32 sums of few columns each: closer than fast scores, cheaper than exact ones."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,8 @@ __all__ = ["NearScores"]
 
 _PANEL, _NARROWEST = 64, 16  # columns at a time: those of many rows stay in cache; fewer are read too often
 _UNIT = 2.0**-24
-#: Norms, beside the longest, of rows whose entries float32 may lose, and what stands for them: nothing is decided then.
+#: Of rows whose norm, beside the longest one's, is below the first number, float32 may lose entries: they are taken to
+#: reach the second, so that nothing is decided by them.
 _SHORT, _LOST = 2.0**-40, 2.0**100
 
 

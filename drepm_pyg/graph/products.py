@@ -36,7 +36,7 @@ def gram(y: Float[Tensor, "C F"]) -> Float[Tensor, "C C"]:
     """All inner products of the rows of ``y``; each is computed once and mirrored, half the work of ``y @ y.T``."""
     out = large_empty(len(y), len(y), dtype=y.dtype, device=y.device)
     out.zero_()  # all threads ask for its pages; in a product one of them would
-    panels = [slice(start, start + _PANEL) for start in range(0, len(y), _PANEL)]
+    panels = list(slices(0, len(y), _PANEL))
     for panel in panels:
         product_into(y[panel], y[panel], out[panel, panel])
     for panel in panels[:-1]:

@@ -17,7 +17,7 @@ __all__ = ["Ranking", "best_first", "overlap", "rank"]
 
 _WAITING_BYTES, _SCORED_BYTES = 25, 80  # of a candidate that waits, and of one that is scored again
 _GROUP = 16  # entries of a row of which the largest stands for all
-_OPEN, _NEARER = 3, 8  # pairs by row, and by how much less they must be off, for nearer scores to pay (measured)
+_OPEN, _NEARER = 3, 8  # open pairs a row, and times smaller an error, from which on nearer scores pay (measured)
 _SCORES = 3 << 20  # float64 scores at a time: tables of so many lie in memory that is used again
 
 

@@ -113,13 +113,15 @@ def sample(space: Space) -> Space:
 
 
 def evenly(space: Space, block: slice) -> slice:
-    """A block of the centres by their ids, where they are all rows or a sample of all."""
+    """The ids of a block of the centres, which must be all rows, or those of a :func:`sample` of all."""
     step = -(-len(space) // len(space.centres))
     return slice(step * block.start, min(step * block.stop, len(space)), step)
 
 
 def trial(blocks: Blocks, space: Space, slack: Slack, count: int) -> tuple[NDArray[np.float64], float]:
-    """What bounds leave open, and whether they hold, before all is searched by them; arguments as below.
+    """What bounds leave open, and whether they hold, before all is searched by them.
+
+    The arguments are those of :func:`shortlists`.
 
     Returns:
         how many candidates of each centre must be listed for the ``count`` best to be certain, and the largest share of

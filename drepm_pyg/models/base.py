@@ -19,7 +19,7 @@ from drepm_pyg._checks import (
 )
 from drepm_pyg.typing import Float, Int, Tensor
 
-__all__ = ["LossOutput", "RecommenderModel", "Representations", "Triples", "names_ids", "sizes_of"]
+__all__ = ["LossOutput", "RecommenderModel", "Representations", "Triples", "names_ids", "sizes_of", "triple_scores"]
 
 Model = TypeVar("Model", bound="RecommenderModel")  # not Self: beartype knows it only in classes that it decorates
 
@@ -71,6 +71,13 @@ class Triples:
         """Rows that were looked up for :attr:`user` and :attr:`items`: users, positives, negatives, each ``[B, D]``."""
         positive, negative = item.split(len(self))
         return user, positive, negative
+
+
+def triple_scores(
+    user: Float[Tensor, "B D"], positive: Float[Tensor, "B D"], negative: Float[Tensor, "B D"]
+) -> tuple[Float[Tensor, " B"], Float[Tensor, " B"]]:
+    r"""The scores :math:`e_u \cdot e_i` of the positives and of the negatives (Eq. 16), from the rows of triples."""
+    return (user * positive).sum(-1), (user * negative).sum(-1)
 
 
 @dataclass(frozen=True)
@@ -183,10 +190,11 @@ def sizes_of(data: HeteroData) -> tuple[int, int]:
 
 
 class RecommenderModel(nn.Module):
-    """A model of the library: sizes in the constructor, HeteroData in every call, no state but weights.
+    """A model of the library: sizes in the constructor, HeteroData in every call.
 
     A subclass implements :meth:`forward` and :meth:`loss`, or, where it has no tables to multiply, :meth:`score` and
-    ``factorized = False``. It knows no trainer, no configuration object and no file.
+    ``factorized = False``. It knows no trainer, no configuration object and no file, and keeps nothing but
+    weights and what :meth:`before_epoch` draws.
     """
 
     #: True where ``score`` is the inner product of the tables of :meth:`forward`: evaluation then ranks by blocks.

@@ -1,6 +1,6 @@
 """DRepMRec: a behaviour line and a modal line, aligned and summed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 from torch_geometric.data import HeteroData
 
@@ -11,6 +11,7 @@ from drepm_pyg.models.base import LossOutput, Representations, Triples, names_id
 from drepm_pyg.models.multimodal import MultimodalModel, similarity_graphs
 from drepm_pyg.models.objective import PairwiseObjective
 from drepm_pyg.nn import BehaviorEncoder, ModalEncoder
+from drepm_pyg.nn.behavior_encoder import Readout
 from drepm_pyg.nn.losses import BMALoss
 from drepm_pyg.nn.overrides import has_rows, is_as_written
 from drepm_pyg.typing import Tensor
@@ -77,7 +78,7 @@ class DRepMRec(MultimodalModel):
         *,
         num_layers: int = 2,
         num_modal_layers: int = 1,
-        readout: str | Callable[[Sequence[Tensor]], Tensor] = "mean",
+        readout: str | Readout = "mean",
         weights: Mapping[str, float] | None = None,
         alpha: float = 0.01,
         beta: float = 0.01,

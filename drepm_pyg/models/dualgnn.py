@@ -12,7 +12,7 @@ from drepm_pyg._checks import check_at_least, check_non_negative
 from drepm_pyg._memo import memoize
 from drepm_pyg.data.schema import training_pairs
 from drepm_pyg.graph import user_cooccurrence_graph
-from drepm_pyg.models.base import LossOutput, Representations, Triples, names_ids
+from drepm_pyg.models.base import LossOutput, Representations, Triples, names_ids, triple_scores
 from drepm_pyg.models.multimodal import MultimodalModel
 from drepm_pyg.nn.functional import normalize_rows
 from drepm_pyg.nn.losses import BPRLoss
@@ -134,8 +134,7 @@ class DualGNN(MultimodalModel):
         """The parts ``bpr`` and ``reg``."""
         whole = is_as_written(self, DualGNN)  # then the sum of the two lines is enough
         tables = Representations(*self._fused(data, apart=False)) if whole else self(data)
-        user, positive, negative = batch.rows(tables.user, tables.item)
-        bpr = self.bpr((user * positive).sum(-1), (user * negative).sum(-1))
+        bpr = self.bpr(*triple_scores(*batch.rows(tables.user, tables.item)))
         squares = [table(batch.user).square().mean() for table in self.preferences.values()]
         squares.append(self.modality_logits.square().mean())
         return LossOutput.from_parts(bpr=bpr, reg=self.reg * torch.stack(squares).sum())

@@ -10,7 +10,15 @@ from drepm_pyg._checks import check_at_least, check_fraction, check_ids, check_n
 from drepm_pyg._memo import memoize
 from drepm_pyg.data.schema import training_pairs
 from drepm_pyg.graph import degree_sensitive_edge_drop, merge_graphs
-from drepm_pyg.models.base import LossOutput, RecommenderModel, Representations, Triples, names_ids, sizes_of
+from drepm_pyg.models.base import (
+    LossOutput,
+    RecommenderModel,
+    Representations,
+    Triples,
+    names_ids,
+    sizes_of,
+    triple_scores,
+)
 from drepm_pyg.models.multimodal import NamedItems, item_features, item_masks, select_graphs, similarity_graphs
 from drepm_pyg.nn import BehaviorEncoder, KNNGraphConv, resolve_weights
 from drepm_pyg.nn.functional import bpr
@@ -95,7 +103,7 @@ class FREEDOM(RecommenderModel):
         self.item_conv = KNNGraphConv()
         self.projection = ModalityProjection(in_channels, embedding_dim) if reg > 0 and in_channels else None
         self.bpr = BPRLoss()
-        self._kept: Tensor | None = None  # of the pairs that they were drawn from
+        self._kept: Tensor | None = None  # the epoch's edges, and the pairs that they were drawn from
         self._drawn_from: Tensor | None = None
 
     @classmethod
@@ -162,10 +170,10 @@ class FREEDOM(RecommenderModel):
             tables = Representations(users, items + latent)  # Eq. 8
         else:
             tables = self(data)
-        user, positive, negative = batch.rows(tables.user, tables.item)
-        parts = {"bpr": self.bpr((user * positive).sum(-1), (user * negative).sum(-1))}
+        rows = batch.rows(tables.user, tables.item)
+        parts = {"bpr": self.bpr(*triple_scores(*rows))}
         if self.projection is not None:
-            parts["modal"] = self.reg * self._modal_bpr(user, data, batch, self.projection)
+            parts["modal"] = self.reg * self._modal_bpr(rows[0], data, batch, self.projection)
         return LossOutput.from_parts(**parts)
 
     def _modal_bpr(self, user: Tensor, data: HeteroData, batch: Triples, projection: ModalityProjection) -> Tensor:
@@ -174,7 +182,6 @@ class FREEDOM(RecommenderModel):
         total = user.new_zeros(())
         for name, x in projection(named.of_each(features), named.of_each(masks)).items():
             both = masks[name][batch.positive] & masks[name][batch.negative] if name in masks else slice(None)
-            _, positive, negative = batch.split(user, named.rows_of(x))
-            loss = bpr((user * positive).sum(-1), (user * negative).sum(-1))[both]
+            loss = bpr(*triple_scores(*batch.split(user, named.rows_of(x))))[both]
             total = total + loss.sum() / max(1, loss.numel())
         return total

@@ -1,10 +1,11 @@
 """ItemKNN: the nearest neighbours of what a user already has, by interactions, content, or both; no training."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch import nn
 from torch_geometric.data import HeteroData
 
@@ -17,9 +18,6 @@ from drepm_pyg.models.base import RecommenderModel, Representations
 from drepm_pyg.models.multimodal import select_modalities
 from drepm_pyg.nn import resolve_weights
 from drepm_pyg.typing import Float, Int, Tensor
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 __all__ = ["ItemKNN"]
 
@@ -93,7 +91,7 @@ class ItemKNN(RecommenderModel):
         scores = scores.to(training_pairs(data).device)
         return scores if item is None else scores[:, item]
 
-    def _factors(self, data: HeteroData) -> tuple["csr_array", "csr_array"]:
+    def _factors(self, data: HeteroData) -> tuple[csr_array, csr_array]:
         """R and S, whose product are the scores, each built once per data set."""
         edge_index = training_pairs(data)
         history = memoize(
@@ -106,7 +104,7 @@ class ItemKNN(RecommenderModel):
         state = ((name, repr(value)) for name, value in vars(self).items() if name not in _OF_ALL_MODULES)
         return history, memoize((type(self), *state), lambda: self.similarity(data), edge_index, *inputs)
 
-    def similarity(self, data: HeteroData) -> "csr_array":
+    def similarity(self, data: HeteroData) -> csr_array:
         """The sparse matrix S: row j, column i, :math:`s_{ji}` where j is among the k nearest neighbours of i."""
         share = {"interactions": 0.0, "content": 1.0, "both": self.content_weight}[self.source]
         graphs = []
@@ -139,7 +137,7 @@ class ItemKNN(RecommenderModel):
         )
 
 
-def _incidence(edge_index: Int[Tensor, "2 E"], num_users: int, num_items: int) -> "csr_array":
+def _incidence(edge_index: Int[Tensor, "2 E"], num_users: int, num_items: int) -> csr_array:
     """R: ones at the training pairs, those that occur twice too."""
     user, item = edge_index.cpu().numpy()
     history = _sparse(np.ones(len(user)), user, item, (num_users, num_items))
@@ -147,8 +145,6 @@ def _incidence(edge_index: Int[Tensor, "2 E"], num_users: int, num_items: int) -
     return history
 
 
-def _sparse(value: Any, row: Any, column: Any, shape: tuple[int, int]) -> "csr_array":
+def _sparse(value: Any, row: Any, column: Any, shape: tuple[int, int]) -> csr_array:
     """A float32 matrix; entries at the same place are added."""
-    from scipy.sparse import csr_array
-
     return csr_array((value.astype(np.float32), (row, column)), shape=shape)

@@ -1,15 +1,13 @@
 """LightGCN: the behaviour line alone, trained by BPR."""
 
-from collections.abc import Callable, Sequence
-
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.data.schema import training_pairs
 from drepm_pyg.models.base import LossOutput, RecommenderModel, Representations, Triples, names_ids
 from drepm_pyg.models.objective import PairwiseObjective
 from drepm_pyg.nn import BehaviorEncoder
+from drepm_pyg.nn.behavior_encoder import Readout
 from drepm_pyg.nn.overrides import has_rows, is_as_written
-from drepm_pyg.typing import Tensor
 
 __all__ = ["LightGCN"]
 
@@ -48,7 +46,7 @@ class LightGCN(RecommenderModel):
         embedding_dim: int = 64,
         num_layers: int = 3,
         *,
-        readout: str | Callable[[Sequence[Tensor]], Tensor] = "mean",
+        readout: str | Readout = "mean",
         reg: float = 1e-4,
         l2_form: str = "half_squared",
     ) -> None:

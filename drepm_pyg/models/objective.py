@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from drepm_pyg._checks import check_choice, check_non_negative
-from drepm_pyg.models.base import Representations, Triples
+from drepm_pyg.models.base import Representations, Triples, triple_scores
 from drepm_pyg.nn.functional import L2_FORMS, embedding_l2
 from drepm_pyg.nn.losses import BPRLoss
 from drepm_pyg.typing import Tensor
@@ -40,8 +40,7 @@ class PairwiseObjective(nn.Module):
 
     def of_rows(self, ranked: Sequence[Tensor], regularized: Sequence[Tensor]) -> dict[str, Tensor]:
         """The same parts from the triples' rows, float ``[B, D]`` each: users, positives, negatives."""
-        user, positive, negative = ranked
-        bpr = self.bpr((user * positive).sum(-1), (user * negative).sum(-1))
+        bpr = self.bpr(*triple_scores(*ranked))
         if self.reg == 0:
             return {"bpr": bpr, "reg": bpr.new_zeros(())}
         return {"bpr": bpr, "reg": self.reg * embedding_l2(*regularized, form=self.l2_form)}

@@ -100,7 +100,7 @@ class CsrMatrix:
 
     def matmul(self, x: Float[Tensor, "C D"]) -> Float[Tensor, "R D"]:
         """The product with ``x``, not differentiable; half precision is summed in float32."""
-        # Of a parameter torch would keep what only its own backward pass reads: half as long again.
+        # Detached: for a parameter embedding_bag keeps what its own backward pass would read, half as long again.
         dense = x.detach().to(torch.promote_types(x.dtype, torch.float32)).contiguous()
         weight = self.weight_as(dense.dtype)
         if x.device.type == "cpu":

@@ -218,8 +218,8 @@ def mean_structure(
     check_adjacency(edge_index, None, sources, targets)
     if mask is not None:
         check_tensors(mask=mask)
-    if mask is not None and (mask.dtype != torch.bool or mask.shape != (num_cols,)):
-        raise ValueError(f"'mask' must be bool of the shape [{num_cols}] (got {mask.dtype}, {list(mask.shape)}).")
+        if mask.dtype != torch.bool or mask.shape != (num_cols,):
+            raise ValueError(f"'mask' must be bool of the shape [{num_cols}] (got {mask.dtype}, {list(mask.shape)}).")
 
     def build() -> SparseStructure:
         check_nodes(edge_index, sources, targets, *(("columns", "rows") if reverse else ("rows", "columns")))

@@ -40,7 +40,10 @@ class Tables:
         return F.normalize(self.item, dim=1)
 
     def with_items(self, rows: Float[Tensor, "B D"]) -> "Tables":
-        """New tables, as what is kept of these would not hold the added rows; those added to these before are lost."""
+        """Tables with ``rows`` behind the items: new ones, as what these keep (:attr:`unit_item`) lacks the rows.
+
+        Both share their memory: rows that were added to these tables before may be overwritten.
+        """
         before, size = len(self.item), len(self.item) + len(rows)
         room = self.room
         if room is None or len(room) < size:  # by a quarter: every row is copied a few times, however many are added

@@ -1,6 +1,5 @@
 """The recommender: a trained model's tables, frozen, and the questions one asks of them."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -18,7 +17,7 @@ from drepm_pyg.evaluation.scoring import Products, Score, scoring
 from drepm_pyg.recommend.catalog import Catalog, Tables
 from drepm_pyg.recommend.cold_start import modal_representations
 from drepm_pyg.recommend.storage import read_recommender, write_recommender
-from drepm_pyg.typing import Bool, Float, Int, Tensor
+from drepm_pyg.typing import Bool, Float, Int, PathLike, Tensor
 
 __all__ = ["Recommender"]
 
@@ -224,7 +223,7 @@ class Recommender:
         self._tables = extended
         return ids
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: PathLike) -> None:
         """Write a directory with ``recommender.json`` and ``tensors.safetensors``: no pickle, nothing to execute.
 
         Raises:
@@ -233,7 +232,7 @@ class Recommender:
         write_recommender(path, self._need_tables("save"), self._catalog)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "Recommender":
+    def load(cls, path: PathLike) -> "Recommender":
         """Read what :meth:`save` wrote. No code is run from the files, and the model's class is not needed.
 
         Raises:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from drepm_pyg import __version__
 from drepm_pyg._checks import CorruptFileError
 from drepm_pyg._files import replaced
 from drepm_pyg.recommend.catalog import Catalog, Tables
-from drepm_pyg.typing import Tensor
+from drepm_pyg.typing import PathLike, Tensor
 
 __all__ = ["HEADER", "read_recommender", "write_recommender"]
 
@@ -27,7 +26,7 @@ _SIZES = ("num_users", "num_items", "num_trained")
 _NAMES = {"titles": "num_items", "item_ids": "num_items", "user_ids": "num_users"}
 
 
-def write_recommender(path: str | os.PathLike[str], tables: Tables, catalog: Catalog) -> None:
+def write_recommender(path: PathLike, tables: Tables, catalog: Catalog) -> None:
     """Write the two files; each appears complete or not at all, and the header names the tensors' checksum."""
     folder = Path(path)
     _check_own(folder)
@@ -71,7 +70,7 @@ def _check_own(folder: Path) -> None:
         )
 
 
-def read_recommender(path: str | os.PathLike[str]) -> tuple[Tables, Catalog]:
+def read_recommender(path: PathLike) -> tuple[Tables, Catalog]:
     """Read and check the two files."""
     folder = Path(path)
     if not folder.is_dir():

@@ -61,7 +61,7 @@ class RecommenderModule(lightning.LightningModule):
         self.row: dict[str, float] = {}
         self._compiler = compiler
         self._loss = model.loss
-        self._sums: dict[str, torch.Tensor] = {}
+        self._sums: dict[str, Tensor] = {}
         self._seen = 0
         self._ranked: Any = None
         self._started = 0.0
@@ -94,7 +94,7 @@ class RecommenderModule(lightning.LightningModule):
         generator = epoch_generator(self.settings.seed + 1, self.current_epoch, self.device)
         self.model.before_epoch(self.data, generator)
 
-    def training_step(self, batch: Triples, batch_idx: int) -> torch.Tensor:
+    def training_step(self, batch: Triples, batch_idx: int) -> Tensor:
         """The loss of a batch; its parts are summed on the device, so that no step waits for the host.
 
         Raises:

@@ -9,9 +9,9 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True)
 class Settings:
-    """The arguments of :func:`drepm_pyg.training.fit` that must not change while a run goes on, checked before.
+    """The arguments of :func:`drepm_pyg.training.fit`, checked already, that must not change while a run goes on.
 
-    Callers have NumPy's numbers, files take Python's alone: here they are Python's.
+    NumPy's numbers become Python's, which alone can be written to files.
 
     Attributes:
         batch_size: triples per step.

@@ -8,6 +8,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg.evaluation.evaluation_mode import evaluation_mode
 from drepm_pyg.models import RecommenderModel, Representations, Triples
+from drepm_pyg.models.base import triple_scores
 from drepm_pyg.nn.losses import BPRLoss
 from drepm_pyg.typing import Float, Tensor
 
@@ -80,8 +81,7 @@ def gradient_conflict(model: RecommenderModel, data: HeteroData, batch: Triples)
 
 
 def _bpr(line: Representations, batch: Triples) -> Tensor:
-    user, positive, negative = batch.rows(line.user, line.item)
-    loss: Tensor = BPRLoss()((user * positive).sum(-1), (user * negative).sum(-1))
+    loss: Tensor = BPRLoss()(*triple_scores(*batch.rows(line.user, line.item)))
     return loss
 
 

@@ -15,8 +15,10 @@ def record(
     experiment: str,
     row: str,
     metric: str,
-    measured: Mapping[str, Any],
     *,
+    mean: float | None,
+    deviation: float | None = None,
+    seeds: int = 0,
     point: str = "",
     mark: str = "",
     published: float | None = None,
@@ -27,24 +29,25 @@ def record(
         experiment: its name.
         row: of the experiment.
         metric: its name.
-        measured: ``mean``, ``deviation`` and ``seeds``.
+        mean: the value, over users and seeds; None where there is none.
+        deviation: standard deviation over the seeds, where it is known.
+        seeds: number of runs behind it.
         point: the values of the settings that vary.
         mark: ``"best"``, ``"second"`` or nothing.
         published: the paper's value; the difference to it is in percent of it.
     """
-    mean = measured["mean"]
-    known = published is not None and mean is not None and published != 0
+    difference = None if mean is None or not published else 100 * (mean / published - 1)
     return {
         "experiment": experiment,
         "row": row,
         "point": point,
         "metric": metric,
         "mean": mean,
-        "deviation": measured["deviation"],
-        "seeds": measured["seeds"],
+        "deviation": deviation,
+        "seeds": seeds,
         "mark": mark,
         "published": published,
-        "difference": 100 * (mean / published - 1) if known else None,
+        "difference": difference,
     }
 
 

@@ -196,7 +196,7 @@ def _metrics(kind: str, config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _check_form(message: str, value: Any, form: type | tuple[type, ...]) -> None:
-    """What is left out is as good as the right form."""
+    """A value of the right form; one that is left out (None) will do, too."""
     if value is not None and not isinstance(value, form):
         raise ValueError(f"{message} (got {value!r}).")
 

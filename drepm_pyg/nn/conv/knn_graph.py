@@ -20,11 +20,12 @@ class KNNGraphConv(NormalizedSumConv):
 
     Shapes:
         x: float ``[N, D]``; edge_index: any ``Adj``, row 0 neighbours, row 1 centres, sparse forms as ``adj_t``
-        ``[N, N]`` with their own weights; edge_weight: float ``[E]``; returns float ``[N, D]``
+        ``[N, N]`` with their own weights, or a :class:`~drepm_pyg.nn.SparseStructure` ``[N, N]``, which is multiplied
+        as it is; edge_weight: float ``[E]``; returns float ``[N, D]``
 
     Raises:
         TypeError: where ``x`` is not one tensor, or not floating point.
-        ValueError: where shapes do not fit, or weights are given beside a sparse adjacency.
+        ValueError: where shapes do not fit, or weights are given beside a sparse adjacency or a structure.
     """
 
     def forward(self, x: Tensor, edge_index: "Adj | SparseStructure", edge_weight: OptTensor = None) -> Tensor:

@@ -30,11 +30,12 @@ class LightGCNConv(NormalizedSumConv):
 
     Shapes:
         x: float ``[N, D]``, or a pair of ``[S, D]`` and ``[T, D]`` (or None); edge_index: any ``Adj``, sparse forms as
-        ``adj_t`` ``[T, S]`` with their own weights; edge_weight: float ``[E]``; returns float ``[N, D]`` or ``[T, D]``
+        ``adj_t`` ``[T, S]`` with their own weights, or a :class:`~drepm_pyg.nn.SparseStructure` ``[T, S]``, which is
+        multiplied as it is; edge_weight: float ``[E]``; returns float ``[N, D]`` or ``[T, D]``
 
     Raises:
         TypeError: where ``x`` is neither a tensor nor such a pair, or not floating point.
-        ValueError: where shapes do not fit, or weights are given beside a sparse adjacency.
+        ValueError: where shapes do not fit, or weights are given beside a sparse adjacency or a structure.
     """
 
     def forward(

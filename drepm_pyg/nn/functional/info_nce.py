@@ -160,9 +160,9 @@ class _Repeats(NamedTuple):
 def _repeats(x: Tensor, y: Tensor, anchor_id: Tensor, positive_id: Tensor, temperature: float) -> _Repeats | None:
     """What the batch repeats; None where the B x B form is the better one.
 
-    That is: on a device, where the number of distinct ids is a wait for it; where little is repeated; where a row's
-    loss may come near to 0, and the sum over all columns less the match would lose it (cosines are 1 at most, so that
-    it is ln(1 + (B - 1) exp(-2 / temperature)) at least); and where rows with one id differ (dropout by row, say).
+    It is better on a GPU, which would have to wait until the distinct ids are counted; where little is repeated; where
+    a row's loss may come near to 0, which the sum over all columns less the match would lose (as cosines are 1 at most,
+    the loss is at least ln(1 + (B - 1) exp(-2 / temperature))); and where rows with one id differ (by dropout, say).
     """
     if x.device.type != "cpu" or (len(x) - 1) * math.exp(-2 / temperature) < _LEAST_NEGATIVES:
         return None

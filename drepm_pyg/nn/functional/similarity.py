@@ -53,10 +53,9 @@ def similarity_distance(
     metric: str = "cosine",
     accurate: bool = False,
 ) -> Float[Tensor, ""]:
-    r""":math:`\|\Delta\|_F^2` of :func:`similarity_supervised`, with one B x B matrix or, where the target is
-    none, without.
+    r""":math:`\|\Delta\|_F^2` of :func:`similarity_supervised`; differentiable once.
 
-    Differentiable once.
+    It takes one B x B matrix, and none where the target is an :class:`ImplicitSimilarity`.
 
     Args:
         representation: as :func:`similarity_supervised`.

@@ -81,12 +81,12 @@ def test_no_command_of_a_text_reaches_latex() -> None:
 
 
 def test_the_difference_is_in_percent_of_the_published_value() -> None:
-    told = record("e", "r", "m", {"mean": 0.11, "deviation": None, "seeds": 1}, published=0.1)
+    told = record("e", "r", "m", mean=0.11, seeds=1, published=0.1)
     assert told["difference"] == pytest.approx(10)
     assert percent_cell(told["difference"]).text == "+10.0 %"
     assert percent_cell(None).text == "-"
     assert measured_cell(told) == Cell("0.1100", "", "")
-    missing = record("e", "r", "m", {"mean": None, "deviation": None, "seeds": 0}, published=0.1)
+    missing = record("e", "r", "m", mean=None, published=0.1)
     assert missing["difference"] is None
     assert measured_cell(missing).text == "-"
     assert to_csv([missing]).splitlines()[1] == "e,r,,m,,,0,,0.1,"

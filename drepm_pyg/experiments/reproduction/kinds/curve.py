@@ -34,8 +34,7 @@ def make_curve(spec: Spec, measured: Sequence[Measured], context: Context) -> Ou
             values = _landmarks(found, [read_result(place.folder)["best_epoch"] for place in each.places])
             rows.append([Cell(each.row), Cell(shown), *(Cell(_show(value)) for value in values.values())])
             for landmark, value in values.items():
-                told = {"mean": value, "deviation": None, "seeds": len(found)}
-                records.append(record(spec.name, each.row, column, told, point=landmark))
+                records.append(record(spec.name, each.row, column, mean=value, seeds=len(found), point=landmark))
     path = context.folder / spec.name
     _draw(path, spec, measured, curves)
     header = ["model", "", "first epoch", "least", "best epoch", "last epoch"]

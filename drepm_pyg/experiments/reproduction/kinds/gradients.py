@@ -32,8 +32,7 @@ def make_gradients(spec: Spec, measured: Sequence[Measured], context: Context) -
             every = [epoch for seed in seeds for epoch in seed]
             values = {name: _mean([epoch.get(f"{node}/{name}") for epoch in every]) for name in _SHOWN}
             for name, value in values.items():
-                told = {"mean": value, "deviation": None, "seeds": len(seeds)}
-                records.append(record(spec.name, row, f"{node}/{name}", told))
+                records.append(record(spec.name, row, f"{node}/{name}", mean=value, seeds=len(seeds)))
             percent = ["-" if values[name] is None else f"{values[name]:.1%}" for name in ("opposed", "shared")]
             cosine = "-" if values["cosine"] is None else f"{values['cosine']:+.3f}"
             rows.append([Cell(row), Cell(f"{node}s"), Cell(cosine), *map(Cell, percent)])

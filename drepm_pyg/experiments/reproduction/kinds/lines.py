@@ -32,8 +32,8 @@ def make_lines(spec: Spec, measured: Sequence[Measured], context: Context) -> Ou
         for each in measured:
             for line, shown in LINES.items():
                 name = _name(measured, each, shown)
-                found = each.record(metric, line)
-                records.append(record(spec.name, name, metric, found, mark=marked.get(name, "")))
+                mark = marked.get(name, "")
+                records.append(record(spec.name, name, metric, **each.record(metric, line), mark=mark))
     names = list(dict.fromkeys(each["row"] for each in records))
     rows = [[Cell(name), *(measured_cell(each) for each in records if each["row"] == name)] for name in names]
     path = context.folder / spec.name

@@ -31,7 +31,7 @@ def make_statistics(spec: Spec, measured: Sequence[Measured], context: Context) 
             spec.name,
             context.label,
             name,
-            {"mean": value, "deviation": None, "seeds": 0},
+            mean=value,
             published=published.get(name),
         )
         for name, value in values.items()

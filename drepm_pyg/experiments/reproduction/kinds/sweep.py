@@ -34,7 +34,7 @@ def make_sweep(spec: Spec, measured: Sequence[Measured], context: Context) -> Ou
                     spec.name,
                     row.name,
                     metric,
-                    each.record(metric),
+                    **each.record(metric),
                     point=_point(each),
                     mark=marked.get(_point(each), ""),
                 )

@@ -25,7 +25,7 @@ def make_table(spec: Spec, measured: Sequence[Measured], context: Context) -> Ou
         for each in measured:
             paper = published.get(each.row, {}).get(metric)
             mark = marked.get(each.row, "")
-            records.append(record(spec.name, each.row, metric, each.record(metric), mark=mark, published=paper))
+            records.append(record(spec.name, each.row, metric, **each.record(metric), mark=mark, published=paper))
     return Output(
         spec,
         records,

@@ -45,7 +45,7 @@ def make_tsne(spec: Spec, measured: Sequence[Measured], context: Context) -> Out
     records, rows = [], []
     for row, panel in panels.items():
         for metric, value in (("cosine distance", panel.distance), ("mixing", panel.mixing)):
-            records.append(record(spec.name, row, metric, {"mean": value, "deviation": None, "seeds": 1}))
+            records.append(record(spec.name, row, metric, mean=value, seeds=1))
         rows.append([Cell(row), Cell(f"{panel.distance:.3f}"), Cell(f"{panel.mixing:.3f}")])
     path = context.folder / spec.name
     _draw(path, panels)
