@@ -44,6 +44,7 @@ __all__ = [
     "check_text",
     "list_faults",
     "require",
+    "retold",
     "said_of",
 ]
 
@@ -304,7 +305,15 @@ def said_of(name: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{name}: {error}") from error
+        raise retold(error, f"{name}: {error}") from error
+
+
+def retold(error: TypeError | ValueError, text: str) -> Exception:
+    """An error of the same kind that says something else."""
+    try:
+        return type(error)(text)
+    except TypeError:  # a kind that is made of more than a text, as UnicodeDecodeError
+        return (TypeError if isinstance(error, TypeError) else ValueError)(text)
 
 
 def list_faults(subject: str, faults: Iterable[str]) -> None:

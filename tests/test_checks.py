@@ -123,6 +123,13 @@ def test_an_error_is_said_with_the_name_of_its_input_and_stays_of_its_kind(kind:
     assert str(caught.value.__cause__) == "'x' is wrong"
 
 
+def test_an_error_that_is_made_of_more_than_a_text_becomes_a_plain_one() -> None:
+    text = r"^'a\.csv': 'utf-8' codec can't decode byte 0xff"
+    with pytest.raises(ValueError, match=text) as caught, _checks.said_of("'a.csv'"):
+        b"\xff".decode()
+    assert type(caught.value) is ValueError
+
+
 def test_other_errors_are_nothing_that_a_name_helps_with() -> None:
     with pytest.raises(RuntimeError, match=r"^lost$"), _checks.said_of("features['text']"):
         raise RuntimeError("lost")

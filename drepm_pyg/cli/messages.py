@@ -51,8 +51,10 @@ def naming(**options: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
+        from drepm_pyg._checks import retold  # it loads torch, which the library has loaded by now
+
         told = re.sub(r"'(\w+)'", lambda name: f"'{options.get(name[1], name[1])}'", str(error))
-        raise type(error)(told) from error
+        raise retold(error, told) from error
 
 
 def _of_model(option: str, model: str, message: str) -> str:

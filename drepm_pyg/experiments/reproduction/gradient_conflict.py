@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 from torch_geometric.data import HeteroData
 
@@ -46,7 +47,8 @@ def gradient_conflict(model: RecommenderModel, data: HeteroData, batch: Triples)
         :class:`Conflict` by ``"user"`` and ``"item"``.
 
     Raises:
-        ValueError: where the model lacks one of the lines, or has no embedding tables.
+        ValueError: where the model lacks one of the lines, or has no embedding tables, or does not say which are the
+            users'.
     """
     with evaluation_mode(model), torch.enable_grad():
         tables = model(data) if model.factorized else None
@@ -55,15 +57,8 @@ def gradient_conflict(model: RecommenderModel, data: HeteroData, batch: Triples)
                 f"Gradients can be compared where a model has a behaviour and a modal line "
                 f"({type(model).__name__} lacks one of them)."
             )
-        nodes: dict[str, tuple[int, list[Tensor]]] = {
-            "user": (model.num_users, []),
-            "item": (model.num_items, []),
-        }
-        for parameter in model.parameters():
-            for size, parameters in nodes.values():
-                if parameter.requires_grad and parameter.ndim == 2 and parameter.size(0) == size:
-                    parameters.append(parameter)
-        every = [parameter for _, parameters in nodes.values() for parameter in parameters]
+        nodes = _tables(model)
+        every = [parameter for parameters in nodes.values() for parameter in parameters]
         if not every:
             raise ValueError(
                 f"Gradients can be compared where a model has embeddings ({type(model).__name__} has none)."
@@ -75,9 +70,34 @@ def gradient_conflict(model: RecommenderModel, data: HeteroData, batch: Triples)
         ]
     return {
         node: _compare(*(torch.cat([_or_zero(found[p], p) for p in parameters], dim=1) for found in gradients))
-        for node, (_, parameters) in nodes.items()
+        for node, parameters in nodes.items()
         if parameters
     }
+
+
+def _tables(model: RecommenderModel) -> dict[str, list[Tensor]]:
+    """What is trained with a row per user or per item: embeddings, and parameters of the model itself.
+
+    Parts may have weights of as many rows: a gate's has one per feature.
+    """
+    sizes = {"user": model.num_users, "item": model.num_items}
+    found: dict[str, list[Tensor]] = {node: [] for node in sizes}
+    for name, parameter in model.named_parameters():
+        owner = model.get_submodule(name.rpartition(".")[0])
+        is_table = parameter.ndim == 2 and (isinstance(owner, nn.Embedding) or owner is model)
+        if not parameter.requires_grad or not is_table:
+            continue
+        nodes = [node for node, size in sizes.items() if parameter.size(0) == size]
+        if len(nodes) == 2:  # as many users as items: the name tells
+            nodes = [node for node in nodes if node in name]
+            if len(nodes) != 1:
+                raise ValueError(
+                    f"'{name}' has a row per user or per item, of which there are {parameter.size(0):,} each: its name "
+                    "must tell which, as 'user_embedding' does."
+                )
+        for node in nodes:
+            found[node].append(parameter)
+    return found
 
 
 def _bpr(line: Representations, batch: Triples) -> Tensor:

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
+from drepm_pyg.data import SyntheticMultimodal
 from drepm_pyg.experiments.reproduction.embedding import mixing
 from drepm_pyg.experiments.reproduction.gradient_conflict import gradient_conflict
+from drepm_pyg.graph import AddSimilarityGraphs
 from drepm_pyg.models import BM3, MGCN, VBPR, DRepMRec, LightGCN, RecommenderModel, Representations, Triples
 from tests import toy
 
@@ -16,11 +18,11 @@ from tests import toy
 class Lines(RecommenderModel):
     """Both lines are the embeddings, the modal one times a factor."""
 
-    def __init__(self, factor: float) -> None:
-        super().__init__(2, 3)
+    def __init__(self, factor: float, num_items: int = 3) -> None:
+        super().__init__(2, num_items)
         self.factor = factor
         self.u = nn.Parameter(torch.tensor([[1.0, 2.0], [0.5, -1.0]]))
-        self.i = nn.Parameter(torch.tensor([[0.3, 0.1], [-0.2, 0.4], [0.9, 0.9]]))
+        self.i = nn.Parameter(torch.tensor([[0.3, 0.1], [-0.2, 0.4], [0.9, 0.9]])[:num_items])
 
     def forward(self, data: HeteroData) -> Representations:
         item: Tensor = self.factor * self.i
@@ -37,6 +39,26 @@ def test_the_direction_is_known_where_one_line_is_a_multiple_of_the_other(factor
     assert found["user"].rows.tolist() == pytest.approx([cosine])  # the other user has no gradient
     assert found["item"].rows.tolist() == pytest.approx([cosine, cosine])
     assert found["item"].shared == 1
+
+
+def test_tables_are_told_apart_where_users_items_and_features_are_as_many() -> None:
+    made = SyntheticMultimodal(40, 40, num_interactions=400, modalities={"text": (40, 1.0)}, seed=0)[0]
+    data = AddSimilarityGraphs(k=3, loop=True)(made)
+    model = DRepMRec.from_data(data, embedding_dim=8)
+    found = gradient_conflict(model, data, toy.toy_batch(data))
+    tables = {"user": model.behavior_line.user_embedding, "item": model.behavior_line.item_embedding}
+    for node, table in tables.items():
+        other = next(each for each in tables.values() if each is not table)
+        other.weight.requires_grad_(False)
+        alone = gradient_conflict(model, data, toy.toy_batch(data))
+        other.weight.requires_grad_(True)
+        assert list(alone) == [node]
+        torch.testing.assert_close(alone[node].rows, found[node].rows)
+
+
+def test_tables_that_may_be_of_both_must_say_of_which_they_are() -> None:
+    with pytest.raises(ValueError, match="'u' has a row per user or per item, of which there are 2 each"):
+        gradient_conflict(Lines(1.0, num_items=2), HeteroData(), TRIPLES)
 
 
 def test_dropout_gradients_and_random_numbers_are_left_alone() -> None:

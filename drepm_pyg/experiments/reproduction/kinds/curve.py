@@ -15,7 +15,7 @@ from drepm_pyg.training import read_metrics, read_result
 from drepm_pyg.training.metrics_file import read_numbers
 from drepm_pyg.training.run import METRICS
 
-__all__ = ["Curve", "curve_of", "make_curve"]
+__all__ = ["Curve", "curve_of", "landmarks", "make_curve"]
 
 Curve = dict[int, float]
 
@@ -31,7 +31,7 @@ def make_curve(spec: Spec, measured: Sequence[Measured], context: Context) -> Ou
             if found and not any(found):
                 lost.append(f"{each.row}: its epochs have no column '{column}' (they have {_known(each)})")
             curves[each.row, shown] = curve_of(found)
-            values = _landmarks(found, [read_result(place.folder)["best_epoch"] for place in each.places])
+            values = landmarks(found, [read_result(place.folder)["best_epoch"] for place in each.places])
             rows.append([Cell(each.row), Cell(shown), *(Cell(_show(value)) for value in values.values())])
             for landmark, value in values.items():
                 records.append(record(spec.name, each.row, column, mean=value, seeds=len(found), point=landmark))
@@ -69,16 +69,25 @@ def _known(each: Measured) -> str:
     return ", ".join(names) or "none: nothing was trained"
 
 
-def _landmarks(seeds: Sequence[Curve], best: Sequence[int]) -> dict[str, float | None]:
+def landmarks(seeds: Sequence[Curve], best: Sequence[int]) -> dict[str, float | None]:
+    """Means over the seeds that have a value there; None where none has.
+
+    Args:
+        seeds: the curve of each.
+        best: the epoch of the weights that each kept.
+
+    Example:
+        >>> landmarks([{0: 1.0, 1: 3.0}, {0: 2.0}], best=[1, 1])
+        {'first epoch': 1.5, 'least': 1.5, 'best epoch': 3.0, 'last epoch': 2.5}
+    """
     known = [(each, epoch) for each, epoch in zip(seeds, best, strict=True) if each]
-    if not known:
-        return dict.fromkeys(("first epoch", "least", "best epoch", "last epoch"))
-    return {
-        "first epoch": mean(each[min(each)] for each, _ in known),
-        "least": mean(min(each.values()) for each, _ in known),
-        "best epoch": mean(each.get(epoch, each[max(each)]) for each, epoch in known),
-        "last epoch": mean(each[max(each)] for each, _ in known),
+    values = {
+        "first epoch": [each[min(each)] for each, _ in known],
+        "least": [min(each.values()) for each, _ in known],
+        "best epoch": [each[epoch] for each, epoch in known if epoch in each],
+        "last epoch": [each[max(each)] for each, _ in known],
     }
+    return {name: mean(found) if found else None for name, found in values.items()}
 
 
 def _show(value: float | None) -> str:
