@@ -1,7 +1,5 @@
 """Negatives are uniform, never a training item, and drawn from the candidates alone."""
 
-import time
-
 import pytest
 import torch
 from hypothesis import given
@@ -151,23 +149,3 @@ def test_bad_arguments_are_named() -> None:
         sample_negatives(torch.tensor([0]), EDGES, -1)
     with pytest.raises(TypeError, match="'user' must be a long tensor"):
         sample_negatives(torch.tensor([0], dtype=torch.int32), EDGES, NUM_ITEMS)
-
-
-@pytest.mark.slow
-def test_five_million_samples_a_second_at_the_size_of_amazon_baby() -> None:
-    num_users, num_items = 19_445, 7_050
-    generator = torch.Generator().manual_seed(0)
-    keys = torch.randint(num_users * num_items, (118_551,), generator=generator)
-    edge_index = torch.stack([keys // num_items, keys % num_items])
-    user = edge_index[0, torch.randperm(edge_index.size(1), generator=generator)]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        seconds = []
-        for _ in range(20):
-            start = time.process_time()  # not the clock: other processes share the core
-            sample_negatives(user, edge_index, num_items, generator=generator)
-            seconds.append(time.process_time() - start)
-    finally:
-        torch.set_num_threads(threads)
-    assert user.numel() / min(seconds) > 5e6

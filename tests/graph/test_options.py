@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from drepm_pyg._checks import MissingExtraError
-from drepm_pyg.graph import AddSimilarityGraphs, faiss_index, features, knn_graph, rows, user_knn_graph
+from drepm_pyg.graph import AddSimilarityGraphs, features, knn_graph, rows, user_knn_graph
 
 PAIRS = torch.arange(6).repeat(2, 1)
 
@@ -77,7 +77,8 @@ def test_users_options_are_checked_before_rows_are_read(x: Tensor) -> None:
 
 def test_a_factory_string_that_one_width_allows_is_taken() -> None:
     pytest.importorskip("faiss")
-    faiss_index.check_index("PQ7x4")  # 7 does not divide every width
+    x = torch.randn(700, 28, generator=torch.Generator().manual_seed(0))
+    assert knn_graph(x, 2, index="PQ7x4").shape == (2, 1400)  # 7 does not divide every width
 
 
 @pytest.mark.errors
