@@ -1,6 +1,8 @@
 """The files of a data set where they lie: in a directory or inside a zip (a wheel is one); nothing is extracted."""
 
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +12,9 @@ from typing import IO
 from drepm_pyg._checks import CorruptFileError
 
 __all__ = ["Archive"]
+
+#: What zipfile raises for a member whose bytes are damaged, or that is encrypted or packed in a way it does not know.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -40,13 +45,20 @@ class Archive:
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
-        """Open one of :meth:`names` for reading."""
+        """Open one of :meth:`names` for reading.
+
+        Raises:
+            CorruptFileError: the zip is damaged (which may show in the midst of reading), or encrypted.
+        """
         if self.path.is_dir():
             with (self.path / name).open("rb") as file:
                 yield file
         else:
-            with self._zip() as archive, archive.open(name) as file:
-                yield file
+            try:
+                with self._zip() as archive, archive.open(name) as file:
+                    yield file
+            except _UNREADABLE as error:
+                raise CorruptFileError(f"'{name}' in '{self.path.name}' cannot be unpacked ({error}).") from error
 
     def _zip(self) -> zipfile.ZipFile:
         if not self.path.exists():

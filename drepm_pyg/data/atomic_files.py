@@ -99,15 +99,16 @@ def _read_cells(file: IO[bytes], names: list[str], floats: list[str]) -> "pd.Dat
 
     def read(**options: Any) -> "pd.DataFrame":
         # Tokens are taken literally: "NA" is an artist, and a quotation mark is part of a title.
-        return pd.read_csv(file, sep="\t", header=None, names=names, quoting=3, keep_default_na=False, **options)
+        # From the header on, so that pandas counts the lines as an editor does.
+        file.seek(0)
+        form: dict[str, Any] = {"sep": "\t", "header": None, "skiprows": 1, "quoting": 3, "keep_default_na": False}
+        return pd.read_csv(file, names=names, **form, **options)
 
-    start = file.tell()
     try:
         empty = {column: [""] for column in floats}
         return read(dtype={column: float if column in empty else str for column in names}, na_values=empty)
     except ValueError:
-        file.seek(start)
-    frame = read(dtype=str)
+        frame = read(dtype=str)
     for column in floats:
         frame[column] = pd.to_numeric(frame[column]).astype(float)  # says what is no number, and in which row
     return frame

@@ -1,5 +1,6 @@
 """Original ids and titles beside the dense ids: ``u_id_mapping.csv`` and ``i_id_mapping.csv``."""
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,8 @@ def read_mapping(path: Path, id_column: str) -> IdMapping:
         )
     titles = [name for name in _TITLES if name in frame]
     others = [name for name in frame if name != id_column and name not in titles]
-    ids = [name for name in others if name == "asin" or str(name).lower().endswith("id")]
-    ids = ids or (others if len(others) == 1 else [])
+    ids = [name for name in others if str(name).lower().endswith("id")]
+    ids = ["asin"] if "asin" in others else ids or (others if len(others) == 1 else [])
     return IdMapping(
         file=path.name,
         size=len(frame),
@@ -76,5 +77,9 @@ def write_mapping(path: Path, id_column: str, store: Any) -> None:
     for name in ("user_id", "item_id", "title"):
         if store.get(name) is not None:
             columns[name] = store[name]
+    # pandas would leave a carriage return bare, which ends a line.
+    bare = any("\r" in str(cell) for cells in columns.values() for cell in cells)
     with replaced(path) as file:
-        pd.DataFrame(columns).to_csv(file, sep="\t", index=False)
+        pd.DataFrame(columns).to_csv(
+            file, sep="\t", index=False, quoting=csv.QUOTE_NONNUMERIC if bare else csv.QUOTE_MINIMAL
+        )

@@ -14,6 +14,7 @@ from drepm_pyg.data.schema import (
     PAIR_VALUES,
     SPLIT_INDEX,
     USER_ITEM,
+    check_data,
     knows_pairs,
     pair_attribute,
     split_pairs,
@@ -50,6 +51,7 @@ class Interactions:
     @classmethod
     def of(cls, data: HeteroData) -> "Interactions":
         """Gather what ``data`` holds: the pairs, and every value that no split lacks."""
+        check_data(data, "What reads interactions")
         pairs = {split: part for split in SPLIT_INDEX if (part := split_pairs(data, split)) is not None}
         if not pairs:
             raise ValueError(
@@ -60,9 +62,12 @@ class Interactions:
         filled = [split for split, part in pairs.items() if part.size(1)]  # a split without pairs needs no values
         values = {}
         for name in _value_names(store):
-            found = [store[key] for split in filled if (key := pair_attribute(name, split)) in store]
+            found = {key: store[key] for split in filled if (key := pair_attribute(name, split)) in store}
             if filled and len(found) == len(filled):
-                values[name] = torch.cat(found)
+                expected = [pairs[split].size(1) for split in filled]
+                if (got := list(map(len, found.values()))) != expected:
+                    raise ValueError(f"{list(found)} must hold a value for each pair (got {got} for {expected} pairs).")
+                values[name] = torch.cat(list(found.values()))
         label = torch.tensor([list(SPLIT_INDEX).index(split) for split in pairs])
         lengths = torch.tensor([part.size(1) for part in pairs.values()])
         return cls(torch.cat(list(pairs.values()), dim=1), label.repeat_interleave(lengths), values)

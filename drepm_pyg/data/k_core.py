@@ -124,7 +124,9 @@ def _keep_nodes(data: HeteroData, node: str, ids: Int[Tensor, " N"]) -> None:
     for name, value in copy.copy(store).items():
         if isinstance(value, Tensor) and value.ndim > 0 and value.size(0) == size:
             store[name] = _rows(value, ids)
-        elif isinstance(value, list) and len(value) == size:
+        elif isinstance(value, np.ndarray) and value.shape[:1] == (size,):
+            store[name] = value[ids.numpy()]
+        elif isinstance(value, list | tuple) and len(value) == size:
             store[name] = [value[place] for place in ids.tolist()]
     store.num_nodes = len(ids)
 

@@ -13,7 +13,7 @@ from drepm_pyg._files import replaced
 from drepm_pyg.data.id_mapping import read_mapping, write_mapping
 from drepm_pyg.data.interactions import Interactions, assign_split, latest_rows
 from drepm_pyg.data.npy_file import map_array
-from drepm_pyg.data.schema import build_data, modalities, modality_mask
+from drepm_pyg.data.schema import build_data, check_data, modalities, modality_mask
 from drepm_pyg.data.splits import Split, check_split, deal
 from drepm_pyg.data.table_checks import check_cells, integers, numbers
 from drepm_pyg.typing import Float, PathLike, Tensor
@@ -217,20 +217,22 @@ def write_mmrec(data: HeteroData, path: PathLike) -> None:
         FileExistsError: the directory holds other interactions or features, which reading back would mix in.
         TypeError: NumPy has no counterpart of a modality's type (bfloat16).
     """
+    check_data(data, "write_mmrec")
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
-    inter = folder / f"{folder.resolve().name}{_INTER}"
+    inter = folder / f"{folder.resolve().name.lstrip('.') or 'data'}{_INTER}"  # a hidden file would not count
     arrays = {f"{name}{_FEATURES}": data["item"][name] for name in modalities(data)}
     arrays |= {f"{name}{_MASK}": mask for name in modalities(data) if (mask := modality_mask(data, name)) is not None}
     present = {file.name for ending in (_INTER, _FEATURES, _MASK) for file in _visible(folder, ending)}
     foreign = sorted(present - {inter.name, *arrays})
     if foreign:
         raise FileExistsError(f"'{folder}' holds another data set's files {foreign}. Write to an empty directory.")
-    for name, tensor in arrays.items():
+    for name, tensor in arrays.items():  # before the first file is replaced
         if tensor.dtype == torch.bfloat16:
             raise TypeError(
                 f"'{name}' cannot be written as bfloat16, which NumPy does not have. Convert it with .float()."
             )
+    for name, tensor in arrays.items():
         with replaced(folder / name) as file:
             np.save(file, tensor.detach().cpu().numpy())
     _write_inter(data, inter)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from torch_geometric.data import HeteroData, InMemoryDataset, download_url
 
 from drepm_pyg._checks import CorruptFileError, check_choice
+from drepm_pyg._files import replaced
 from drepm_pyg.data.archive import Archive
 from drepm_pyg.data.atomic_files import read_atomic_files
 from drepm_pyg.data.freebase import realign_links
@@ -133,7 +134,7 @@ class MultimodalMovieLens(InMemoryDataset):
             found = [member for member in names if member.rpartition("/")[2] == name]
             if len(found) != 1:
                 raise CorruptFileError(f"'source' must hold one '{name}' (found {len(found)} in '{source}').")
-            with archive.open(found[0]) as packed, (Path(self.raw_dir) / name).open("wb") as raw:
+            with replaced(Path(self.raw_dir) / name) as file, archive.open(found[0]) as packed, file.open("wb") as raw:
                 shutil.copyfileobj(packed, raw)
 
     def process(self) -> None:
@@ -153,7 +154,8 @@ class MultimodalMovieLens(InMemoryDataset):
             data["item"].knowledge, data["item"].knowledge_mask = knowledge, mask
         if self.pre_transform is not None:
             data = self.pre_transform(data)
-        self.save([data], self.processed_paths[0])
+        with replaced(Path(self.processed_paths[0])) as file:
+            self.save([data], os.fspath(file))
 
 
 def _download_wheel(folder: str) -> str | None:

@@ -38,7 +38,7 @@ class NegativeSampler:
         if candidates is not None:
             check_tensors(candidates=candidates)
             check_ids(num_items, what="items", candidates=candidates)
-        self.candidates = (edge_index[1] if candidates is None else candidates).unique()
+        self.candidates = (edge_index[1] if candidates is None else candidates.long()).unique()
         if self.candidates.numel() == 0:
             raise ValueError(
                 "There is no candidate to draw from: 'candidates' (by default the items of 'edge_index') is empty."

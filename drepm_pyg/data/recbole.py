@@ -80,11 +80,7 @@ def read_recbole(
             "'item_field', 'rating_field' and 'time_field'."
         )
     for argument, field in (("user_field", user_field), ("item_field", item_field)):
-        if not all(isinstance(cell, str) for cell in inter[field].head(1)):
-            raise CorruptFileError(
-                f"'{argument}' must name a column of tokens (got '{field}', which holds numbers or sequences). Write "
-                f"'{field}:token' in the header of the .inter file."
-            )
+        _check_tokens(inter, argument, field, "inter")
     # Tokens are compared once: from here on they are numbers, in the order in which they appear.
     users, items = (_Tokens.of(inter[field]) for field in (user_field, item_field))
     empty = users.are("") | items.are("")
@@ -125,6 +121,14 @@ def read_recbole(
     if k_core is not None:
         data = take_core(data, k_core)
     return deal(data, split, seed)
+
+
+def _check_tokens(table: "pd.DataFrame", argument: str, field: str, kind: str) -> None:
+    if not all(isinstance(cell, str) for cell in table[field].head(1)):
+        raise CorruptFileError(
+            f"'{argument}' must name a column of tokens (got '{field}', which holds numbers or sequences). Write "
+            f"'{field}:token' in the header of the .{kind} file."
+        )
 
 
 @dataclass(frozen=True)
@@ -188,6 +192,7 @@ class _Items:
     def __init__(self, table: "pd.DataFrame", item_field: str, item_id: list[str]) -> None:
         if item_field not in table:
             raise CorruptFileError(f"The .item file lacks the column '{item_field}' (it has {list(table)}).")
+        _check_tokens(table, "item_field", item_field, "item")  # no number is equal to a token
         self.table = table.drop_duplicates(item_field).set_index(item_field).reindex(item_id)
 
     def titles(self) -> list[str] | None:

@@ -210,7 +210,7 @@ def build_data(
     """
     check_at_least(1, num_users=num_users, num_items=num_items)
     data = HeteroData()
-    data["user"].num_nodes, data["item"].num_nodes = num_users, num_items
+    data["user"].num_nodes, data["item"].num_nodes = int(num_users), int(num_items)
     for split, pairs in (("train", train), ("val", val), ("test", test)):
         pairs = train.new_empty(2, 0) if pairs is None else pairs
         check_pairs(pairs, num_users, num_items, name=split)

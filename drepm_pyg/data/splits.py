@@ -45,7 +45,7 @@ def random_split(data: HeteroData, *, seed: int = 0, held_out: float = 0.2, min_
     check_seed(seed=seed)
     pairs = Interactions.of(data).edge_index
     by_pair = _order(pairs[0], pairs[1])
-    drawn = torch.rand(pairs.size(1), dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    drawn = torch.rand(pairs.size(1), dtype=torch.float64, generator=torch.Generator().manual_seed(int(seed)))
     priority = torch.empty_like(drawn)
     priority[by_pair] = drawn
     return assign_split(data, _label(pairs[0], _order(pairs[0], priority), held_out, min_history))
@@ -165,8 +165,8 @@ SPLITS: dict[str, Callable[[HeteroData, int, bool], HeteroData]] = {
 
 
 def check_split(split: Split) -> None:
-    """A split that is named must be one of :data:`SPLITS`."""
-    if isinstance(split, str):
+    """What is no function must be the name of one of :data:`SPLITS`, or None."""
+    if split is not None and not callable(split):
         check_choice(tuple(SPLITS), split=split)
 
 

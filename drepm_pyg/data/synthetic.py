@@ -82,6 +82,7 @@ class SyntheticMultimodal(InMemoryDataset):
             check_non_negative(**{f"modalities[{name!r}][1]": snr})
         if num_interactions is None:
             num_interactions = num_users * min(10, math.ceil(num_items / 2))
+        check_at_least(1, num_interactions=num_interactions)
         if not num_users <= num_interactions <= num_users * (num_items - 1):
             raise ValueError(
                 f"'num_interactions' must lie between one a user and all items but one ({num_users:,} to "
@@ -90,7 +91,7 @@ class SyntheticMultimodal(InMemoryDataset):
             )
         check_seed(seed=seed)
         super().__init__(None, transform, pre_transform)
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(int(seed))
         weights = _draw_weights(num_items, num_factors, generator)
         lengths = _history_lengths(num_users, num_items - 1, num_interactions, generator)
         pairs = _draw_pairs(lengths, weights, popularity, generator)

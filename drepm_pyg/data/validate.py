@@ -11,7 +11,15 @@ from torch_geometric.data import HeteroData
 from drepm_pyg._checks import list_faults
 from drepm_pyg._device import on_the_cpu
 from drepm_pyg.data.feature_checks import feature_faults, feature_warnings
-from drepm_pyg.data.schema import ITEM_USER, PAIR_VALUES, SPLIT_INDEX, USER_ITEM, pair_attribute, split_pairs
+from drepm_pyg.data.schema import (
+    ITEM_USER,
+    PAIR_VALUES,
+    SPLIT_INDEX,
+    USER_ITEM,
+    check_data,
+    pair_attribute,
+    split_pairs,
+)
 from drepm_pyg.typing import Int, Tensor
 
 __all__ = ["find_faults", "find_warnings", "validate"]
@@ -38,6 +46,7 @@ def validate(data: HeteroData) -> list[str]:
     Raises:
         ValueError: there are faults; the message lists all of them.
     """
+    check_data(data, "validate")
     list_faults("The data set", find_faults(data))
     return find_warnings(data)
 
@@ -106,7 +115,7 @@ def _duplicate_faults(name: str, pairs: Int[Tensor, "2 E"], num_items: int) -> I
 def _string_hint(value: Any) -> str:
     while isinstance(value, list | tuple) and value:
         value = value[0]
-    is_text = isinstance(value, str) or getattr(getattr(value, "dtype", None), "kind", "") in "USO"
+    is_text = isinstance(value, str) or getattr(getattr(value, "dtype", None), "kind", None) in ("U", "S", "O")
     return (
         " of string ids; map them to integers from 0 and keep the originals in 'user_id' and 'item_id'"
         if is_text

@@ -14,6 +14,12 @@ def reference(x: torch.Tensor) -> list[list[int]]:
     return sorted((rows for rows in places.values() if len(rows) > 1), key=lambda rows: (-len(rows), rows[0]))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_rows_of_round_numbers_stand_together_too(dtype: torch.dtype) -> None:
+    x = torch.cartesian_prod(*[torch.arange(2.0)] * 8).to(dtype).repeat(2, 1)
+    assert [rows.tolist() for rows in duplicate_groups(x)] == [[row, row + 256] for row in range(256)]
+
+
 @pytest.mark.parametrize("collide", [False, True])
 @pytest.mark.parametrize("block", [1, 7, 2**22])
 def test_equal_rows_stand_together_the_largest_group_first(

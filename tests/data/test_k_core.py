@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -79,11 +80,14 @@ def test_rows_go_with_their_items() -> None:
         rating=torch.arange(5.0),
         title=list("abcde"),
     )
+    data["item"].item_id, data["item"].price = tuple("vwxyz"), np.arange(5.0)
     data[USER_ITEM].edge_attr = torch.arange(10.0).view(5, 2)
     core = k_core(data, 2)
     assert core["item"].text.flatten().tolist() == [1.0, 3.0]
     assert core["item"].text_mask.tolist() == [False, True]
     assert core["item"].title == ["b", "d"]
+    assert core["item"].item_id == ["w", "y"]
+    assert core["item"].price.tolist() == [1.0, 3.0]
     assert core[USER_ITEM].edge_index.tolist() == [[0, 0, 1, 1], [0, 1, 0, 1]]
     assert core[USER_ITEM].rating.tolist() == [0.0, 1.0, 2.0, 3.0]
     assert core[USER_ITEM].edge_attr.tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]

@@ -190,6 +190,24 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert stored(read_mmrec(tmp_path / "mine")) == stored(data)
 
 
+def test_a_carriage_return_in_a_title_survives_the_disk(tmp_path: Path) -> None:
+    data = whole()
+    data["item"].title = ["one\r", "\r", "a\rb", "a\r\nb", 'c\r"']
+    write_mmrec(data, tmp_path)
+    assert stored(read_mmrec(tmp_path)) == stored(data)
+
+
+def test_a_hidden_directory_is_as_good_as_any(tmp_path: Path) -> None:
+    data = whole()
+    write_mmrec(data, tmp_path / ".mine")
+    assert stored(read_mmrec(tmp_path / ".mine")) == stored(data)
+
+
+def test_of_several_columns_of_ids_asin_counts(folder: Path) -> None:
+    (folder / "i_id_mapping.csv").write_text("brandID\titemID\tasin\nx\t0\ta\nx\t1\tb\ny\t2\tc\n")
+    assert read_mmrec(folder)["item"].item_id == ["a", "b", "c"]
+
+
 def test_ratings_and_times_survive_the_disk(folder: Path, tmp_path: Path) -> None:
     (folder / "baby.inter").write_text(
         "userID\titemID\trating\ttimestamp\tx_label\n0\t0\t4.1\t881250949\t0\n0\t2\t1\t881250950\t1\n1\t1\t2\t5\t0\n"
@@ -334,5 +352,6 @@ def test_unknown_modalities_and_unwritable_ones_are_refused(folder: Path, tmp_pa
     data["item"].text = data["item"].text.bfloat16()
     with pytest.raises(TypeError, match=r"'text_feat.npy' cannot be written as bfloat16"):
         write_mmrec(data, tmp_path / "new")
+    assert not list((tmp_path / "new").iterdir())
     with pytest.raises(FileExistsError, match=r"another data set's files \['baby.inter'"):
         write_mmrec(build_data(1, 1, torch.zeros(2, 1, dtype=torch.long)), folder.rename(tmp_path / "other"))

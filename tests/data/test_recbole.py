@@ -213,6 +213,19 @@ def test_sources_that_are_none_are_refused(tmp_path: Path) -> None:
         read_recbole(tmp_path)
 
 
+@pytest.mark.errors
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_a_zip_with_damaged_members_is_named(compression: int, tmp_path: Path) -> None:
+    path = tmp_path / "films.zip"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("films.inter", FILES["films.inter"] + "9\t11\t4\t60\n" * 100)
+    content = bytearray(path.read_bytes())
+    content[100] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(CorruptFileError, match=r"'films\.inter' in 'films\.zip' cannot be unpacked"):
+        read_recbole(path)
+
+
 BROKEN = {
     "user_id\titem_id\n1\t2\n": "must have a header of names with types",
     "user_id:token\titem_id:text\n1\t2\n": "must have a header of names with types",
@@ -222,6 +235,7 @@ BROKEN = {
     ),
     "user_id:token\titem_id:token\trating:float\n1\t2\t1_0\n": r"cannot be read as a table \(Unable .* '1_0' at pos",
     "user_id:token\titem_id:token\n1\t2\t3\t4\n": "has rows with more cells than its header",
+    "user_id:token\titem_id:token\n1\t2\n3\t4\t5\n": r"cannot be read .* Expected 2 fields in line 3, saw 3",
     "user_id:token\titem_id:token\n": "has a header, but no rows",
     "user_id:token\titem_id:token": "has a header, but no rows",
     "user_id:token\trating:token\titem_id:token\trating:float\n1\t4\t2\t4\n": (
@@ -276,6 +290,14 @@ def test_a_column_of_another_type_is_named(content: str, message: str, tmp_path:
 
 
 @pytest.mark.errors
+def test_items_that_are_numbers_in_their_own_file_are_not_lost(tmp_path: Path) -> None:
+    (tmp_path / "a.inter").write_text("user_id:token\titem_id:token\n1\t2\n")
+    (tmp_path / "a.item").write_text("item_id:float\ttitle:token_seq\n2\tToy Story\n")
+    with pytest.raises(CorruptFileError, match=r"'item_field' must name a column of tokens .* of the \.item file"):
+        read_recbole(tmp_path)
+
+
+@pytest.mark.errors
 def test_a_row_cut_short_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "a.inter").write_text("user_id:token\titem_id:token\n1\t2\n3")
     with pytest.raises(CorruptFileError, match=r"has 1 rows without a user or an item \(first: line 3\)"):
@@ -294,6 +316,8 @@ def test_filters_that_cannot_work_are_refused(tmp_path: Path, wheel: Path) -> No
         read_recbole(wheel, k_core=0)
     with pytest.raises(ValueError, match="'split' must be one of 'random', 'leave_one_out', 'temporal'"):
         read_recbole(wheel, split="eighty-twenty")
+    with pytest.raises(ValueError, match=r"'split' must be one of 'random', .* \(got 5\)"):
+        read_recbole(wheel, split=5)
     (tmp_path / "a.inter").write_text("user_id:token\titem_id:token\n1\t2\n")
     with pytest.raises(ValueError, match="'rating_threshold' needs ratings"):
         read_recbole(tmp_path / "a.inter", rating_threshold=3)

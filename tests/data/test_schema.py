@@ -1,12 +1,27 @@
 """The names of the schema and what build_data makes of pairs and features."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch_geometric.data import HeteroData
+from torch_geometric.data import Data, HeteroData
 
-from drepm_pyg.data import ITEM_USER, SPLIT_INDEX, USER_ITEM, build_data, modalities, modality_mask, similar
+from drepm_pyg.data import (
+    ITEM_USER,
+    SPLIT_INDEX,
+    USER_ITEM,
+    build_data,
+    k_core,
+    leave_one_out_split,
+    modalities,
+    modality_mask,
+    random_split,
+    similar,
+    validate,
+    write_mmrec,
+)
 from drepm_pyg.data.schema import check_modality_name
 
 TRAIN = torch.tensor([[0, 0, 1], [0, 2, 1]])
@@ -22,6 +37,21 @@ def test_training_and_held_out_pairs_are_different_attributes() -> None:
     ]
     assert data["user"].num_nodes == 2
     assert data["item"].num_nodes == 3
+
+
+def test_sizes_may_be_integers_of_numpy() -> None:
+    data = build_data(TRAIN[0].numpy().max() + 1, TRAIN[1].numpy().max() + 1, TRAIN)
+    assert [type(data[node].num_nodes) for node in ("user", "item")] == [int, int]
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("data", [None, Data(), {"user": 3}])
+@pytest.mark.parametrize(
+    "function", [validate, random_split, leave_one_out_split, k_core, lambda data: write_mmrec(data, "nowhere")]
+)
+def test_what_is_no_hetero_data_is_named(function: Callable[[object], object], data: object) -> None:
+    with pytest.raises(TypeError, match=rf"needs a HeteroData in the library's schema \(got {type(data).__name__}\)"):
+        function(data)
 
 
 def test_reverse_edges_hold_training_pairs_alone() -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 from torch_geometric.data import HeteroData
@@ -120,6 +121,11 @@ def test_random_split_depends_on_the_seed_and_not_on_the_order_of_the_pairs() ->
     assert pair_set(one, "test") != pair_set(third, "test")
 
 
+def test_a_seed_may_be_an_integer_of_numpy() -> None:
+    one, other = (random_split(histories(), seed=seed) for seed in (3, np.int64(3)))
+    assert torch.equal(one[USER_ITEM].edge_index, other[USER_ITEM].edge_index)
+
+
 def test_splitting_again_deals_the_held_out_pairs_too() -> None:
     once = random_split(histories(), seed=1)
     again = random_split(random_split(histories(), seed=2), seed=1)
@@ -223,6 +229,15 @@ def test_data_without_interactions_are_refused_and_left_alone() -> None:
     with pytest.raises(ValueError, match=r"must have interactions in .* \(got the edge types \[\]\)"):
         random_split(data)
     assert data.edge_types == []
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("split", [random_split, leave_one_out_split, temporal_split])
+def test_values_that_are_too_few_are_named(split) -> None:
+    data = histories()
+    data[USER_ITEM].time = torch.arange(2)
+    with pytest.raises(ValueError, match=r"\['time'\] must hold a value for each pair \(got \[2\] for \[\d+\] pairs"):
+        split(data)
 
 
 @pytest.mark.errors

@@ -110,6 +110,8 @@ def test_impossible_sizes_are_refused() -> None:
         ValueError, match=r"'num_interactions' must lie between .*\(10 to 40 for 10 users and 5 items; got 41\)"
     ):
         SyntheticMultimodal(10, 5, num_interactions=41)
+    with pytest.raises(TypeError, match=r"'num_interactions' must be an integer \(got 20.0"):
+        SyntheticMultimodal(10, 5, num_interactions=20.0)
     with pytest.raises(ValueError, match="'num_items' must be at least 2"):
         SyntheticMultimodal(10, 1)
     with pytest.raises(ValueError, match="A modality cannot be named 'a-b'"):

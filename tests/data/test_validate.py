@@ -109,6 +109,10 @@ FAULTS: dict[str, tuple[Callable[[HeteroData], None], str]] = {
         put("edge_index", np.array([["ann"], ["hat"]])),
         "'edge_index' must be a long tensor [2, E] (got a ndarray of string ids",
     ),
+    "ids in a list": (
+        put("edge_index", [[0], [0]]),
+        "'edge_index' must be a long tensor [2, E] (got a list).",
+    ),
     "float ids": (
         put("val_edge_label_index", torch.tensor([[0.0], [5.0]])),
         "'val_edge_label_index' must be a long tensor [2, E] (got torch.float32, [2, 1])",

@@ -54,7 +54,7 @@ class DegreeSensitiveEdgeDrop(BaseTransform):
     def forward(self, data: HeteroData) -> HeteroData:
         """Add the pruned graph to (a shallow copy of) ``data``."""
         pairs = training_pairs(data, type(self).__name__)
-        generator = None if self.seed is None else torch.Generator(pairs.device).manual_seed(self.seed)
+        generator = None if self.seed is None else torch.Generator(pairs.device).manual_seed(int(self.seed))
         kept = degree_sensitive_edge_drop(pairs, self.ratio, generator=generator)
         data["user", self.name, "item"].edge_index = kept
         data["item", f"rev_{self.name}", "user"].edge_index = kept.flip(0)

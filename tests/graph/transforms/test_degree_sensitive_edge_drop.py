@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 import torch_geometric.transforms as T
@@ -33,6 +34,11 @@ def test_held_out_pairs_do_not_matter(data: HeteroData) -> None:
     other[USER_ITEM].test_edge_label_index = other[USER_ITEM].test_edge_label_index[:, :0]
     a, b = (DegreeSensitiveEdgeDrop(0.5, seed=0)(d)["user", "pruned", "item"].edge_index for d in (data, other))
     assert torch.equal(a, b)
+
+
+def test_a_seed_may_be_an_integer_of_numpy(data: HeteroData) -> None:
+    one, other = (DegreeSensitiveEdgeDrop(0.5, seed=seed)(data) for seed in (3, np.int64(3)))
+    assert torch.equal(one["user", "pruned", "item"].edge_index, other["user", "pruned", "item"].edge_index)
 
 
 def test_without_a_seed_every_call_draws_anew(data: HeteroData) -> None:
