@@ -47,6 +47,7 @@ class Parser(ArgumentParser):  # type: ignore[misc]  # jsonargparse comes withou
 
     def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:
         """Parse; a group of options that a file gives as one value is an error, which jsonargparse lets pass."""
+        list(said(self, args[0] if args else ()))  # config files are read: what is wrong with one is said in our words
         parsed = super().parse_args(*args, **kwargs)
         for name in self.groups:
             if name in parsed and not isinstance(parsed[name], Namespace):
@@ -151,11 +152,11 @@ def given(args: Namespace, defaults: Namespace) -> dict[str, Any]:
 
 def said(parser: Parser, argv: Sequence[str]) -> Iterator[tuple[str, Any]]:
     """Every option and its value, in order, from the command line and from config files, before anything is parsed."""
-    from drepm_pyg.experiments.yaml_file import read_yaml
-
     words = [part for word in argv for part in (word.split("=", 1) if word.startswith("--") else [word])]
     for word, value in pairwise([*words, ""]):
         if word == "--config":
+            from drepm_pyg.experiments.yaml_file import read_yaml  # loads torch, which 'drepm models' does without
+
             try:
                 yield from ((f"--{name}", stated) for name, stated in read_yaml(value).items())
             except OSError as error:

@@ -29,6 +29,9 @@ def readable(message: str) -> str:
     key = re.search(r'Parser key "([^"]+)":', message)
     if inner is not None and key is not None:
         return _of_model(key[1], inner[1], inner[2])
+    group = re.match(r"Parser key \"([\w.]+)\":\s*Unable to load config '(.*?)'\s", message, re.DOTALL)
+    if group is not None:  # of a group's value jsonargparse knows only that it is the name of no file
+        return no_mapping(f"--{group[1]}", group[2])
     lines = [line.strip() for line in message.splitlines()]
     plain = " ".join(line.removeprefix("- ") for line in lines if line and not line.startswith(_NOISE))
     return _wrong_form(message) or re.sub(r"^argument (--[\w.]+): ", r"'\1' ", plain)

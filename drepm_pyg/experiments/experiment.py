@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import check_choice
+from drepm_pyg._checks import check_choice, check_seed
 from drepm_pyg.data import modalities as modalities_of
 from drepm_pyg.data import similar
 from drepm_pyg.experiments.bma_options import BMAOptions
@@ -220,7 +220,9 @@ class Experiment:
         from drepm_pyg.training.trainer_options import check_trainer
 
         given = {**self.options, **options}
-        check_trainer(given.get("trainer"))  # as fit does, but before the data are read
+        # As fit does, but before the data are read and the weights are drawn.
+        check_trainer(given.get("trainer"))
+        check_seed(seed=given.get("seed", 0))
         kept = {name: value for name, value in options.items() if name not in _WATCHING}
         asked = replace(self, options={**self.options, **kept})
         data = asked.load() if data is None else data

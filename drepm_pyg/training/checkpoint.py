@@ -138,7 +138,7 @@ class RunCheckpoint(Checkpoint):
         if changed:
             more = f"; {len(changed) - _TOLD} more" if len(changed) > _TOLD else ""
             raise ValueError(
-                f"'{self.folder}' can only go on as it began, with 'max_epochs' as the one exception (got "
+                f"'{self.folder}' can only go on as it began, but for 'max_epochs', 'compile' and 'trainer' (got "
                 f"{'; '.join(changed[:_TOLD])}{more}). Take the settings of its {run.CONFIG}, or choose another 'name'."
             )
 

@@ -109,6 +109,13 @@ def test_what_is_no_name_of_a_model(value: str, refused: Refused) -> None:
 
 
 @pytest.mark.errors
+@pytest.mark.parametrize("group", ["graphs", "bma", "trainer"])
+def test_a_group_of_options_that_is_no_mapping(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--model", "VBPR", "--data", "synthetic", f"--{group}", "{k:5}"]) == 2
+    assert f"error: '--{group}' must be a mapping such as '{{name: value}}' (got '{{k:5}}')." in capsys.readouterr().err
+
+
+@pytest.mark.errors
 def test_a_file_of_options_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "--config", "nowhere.yaml"]) == 2
     assert "'--config' cannot be used ('nowhere.yaml': No such file or directory)." in capsys.readouterr().err

@@ -85,6 +85,29 @@ def test_the_list_of_models_is_what_their_classes_say(capsys: pytest.CaptureFixt
         }
 
 
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (None, "'--config' cannot be used ('{file}': No such file or directory)."),
+        (b"", "'{file}' must hold a mapping of names to values (got a NoneType)."),
+        (b"- a", "'{file}' must hold a mapping of names to values (got a list)."),
+        (b"k: [1", "'{file}' is no YAML ("),
+        (b"\x93NUMPY", "'{file}' is no YAML ("),
+    ],
+    ids=["absent", "empty", "list", "no yaml", "no text"],
+)
+@pytest.mark.parametrize("command", [["graph", "x.npy", "--out", "x.npz"], ["recommend", "run"], ["data", "info", "x"]])
+def test_a_file_of_options_that_is_none(
+    command: list[str], content: bytes | None, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "options.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    assert main([*command, "--config", str(file)]) == 2
+    assert f"error: {text.format(file=file)}" in capsys.readouterr().err
+
+
 def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--format", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)

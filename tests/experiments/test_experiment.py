@@ -52,6 +52,13 @@ def test_the_config_of_a_run_is_what_was_asked_for(data: HeteroData, tmp_path: P
     assert again.metrics == run.metrics
 
 
+@pytest.mark.errors
+def test_a_seed_that_torch_does_not_take_is_refused_before_the_data_are_read() -> None:
+    config = {"model": "BPR", "data": "nowhere", "seed": 2**64}
+    with pytest.raises(ValueError, match=r"'seed' must be less than 2\*\*64"):
+        Experiment.from_config(config).run()
+
+
 @pytest.mark.parametrize("suffix", [".npz", ".pt", ".parquet"])
 def test_ready_made_graphs_come_back_from_the_flat_form(suffix: str) -> None:
     config = {"model": "FREEDOM", "data": "synthetic", "graphs": {"k": 5, "image": f"some/graph{suffix}"}}

@@ -355,7 +355,7 @@ def test_only_the_arguments_that_differ_are_told(train: Train) -> None:
     train(build(LightGCN, data), data, **{**again, "max_epochs": 1}, init_args={"embedding_dim": 8})
     written_out = {"embedding_dim": 8, "num_layers": 3, "readout": "mean"}
     assert train(build(LightGCN, data), data, **again, init_args=written_out).epochs == 4
-    with pytest.raises(ValueError, match=r"one exception \(got init_args\.reg=0\.2, was 0\.0001\)\. Take"):
+    with pytest.raises(ValueError, match=r"and 'trainer' \(got init_args\.reg=0\.2, was 0\.0001\)\. Take"):
         train(build(LightGCN, data), data, **again, init_args={"embedding_dim": 8, "reg": 0.2})
 
 
@@ -389,7 +389,7 @@ def test_a_run_goes_on_with_a_model_that_was_built_alike(
     data = toy.toy_data()
     again = {"name": "run", "resume": True}
     train(cls.from_data(data, **began), data, **{**again, "max_epochs": 2})
-    with pytest.raises(ValueError, match=rf"one exception \(got {text}.*\)\. Take the settings"):
+    with pytest.raises(ValueError, match=rf"'trainer' \(got {text}.*\)\. Take the settings"):
         train(cls.from_data(data, **now), data, **again)
     assert train(cls.from_data(data, **began), data, **again).epochs == 4
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import check_at_least, check_choice
+from drepm_pyg._checks import check_at_least, check_choice, check_seed
 from drepm_pyg.experiments.experiment import Experiment, GraphOptions
 from drepm_pyg.experiments.search.space import SearchSpace
 from drepm_pyg.experiments.sources import load_data
@@ -52,6 +52,7 @@ class SweepPlan:
     def __post_init__(self) -> None:
         check_at_least(1, trials=self.trials)
         check_choice(SAMPLERS, sampler=self.sampler)
+        check_seed(seed=self.seed)
         if self.prune_after is not None:
             check_at_least(0, prune_after=self.prune_after)
         for name, space in self.spaces.items():

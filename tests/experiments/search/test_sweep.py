@@ -269,6 +269,7 @@ def test_the_weights_of_an_added_alignment_are_settings_too(folder: Path, tmp_pa
         (["BPR"], {"spaces": {"BPR": {"lr": {"low": 0.1, "high": 1.0}}}, "sampler": "grid"}, "A grid needs lists"),
         (["BPR"], {"sampler": "best"}, "'sampler' must be one of 'tpe', 'random', 'grid'"),
         (["BPR"], {"trials": 0}, "'trials' must be at least 1"),
+        (["BPR"], {"seed": 2**64}, r"'seed' must be less than 2\*\*64"),
         (["BPR"], {"jobs": 0}, "'jobs' must be at least 1"),
         (["BPR"], {"prune_after": -1}, "'prune_after' must be at least 0"),
         (["BPR"], {"monitor": "test/recall@20"}, "'monitor' must be one of 'val/recall@10'"),
