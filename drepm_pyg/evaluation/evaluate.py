@@ -8,7 +8,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_choice, check_list, check_pairs
 from drepm_pyg.data import SPLIT_INDEX, USER_ITEM
-from drepm_pyg.data.schema import split_pairs
+from drepm_pyg.data.schema import node_count, split_pairs
 from drepm_pyg.evaluation.metrics import METRICS, UserMetrics
 from drepm_pyg.evaluation.ranking import Exclusion, check_k, rank_blocks
 from drepm_pyg.evaluation.scoring import scoring
@@ -92,7 +92,7 @@ def evaluate_users(
     """:func:`evaluate` before the average, for paired tests between models; the arguments are the same."""
     if not isinstance(data, HeteroData):
         raise TypeError(f"'data' must be the schema's HeteroData (got a {type(data).__name__}).")
-    num_users, num_items = data["user"].num_nodes, data["item"].num_nodes
+    num_users, num_items = node_count(data, "user"), node_count(data, "item")
     check_request(ks, metrics, num_items)
     if not ks or not metrics:
         raise ValueError(f"'ks' and 'metrics' must name at least one of each (got {ks} and {metrics}).")
@@ -109,7 +109,8 @@ def evaluate_users(
         pairs = torch.stack([key // num_items, key % num_items])
         user = pairs[0].unique_consecutive()
         excluded = Exclusion(torch.cat(hidden, dim=1).to(device), num_users) if hidden else None
-        measured = UserMetrics(user, pairs, num_items, metrics, ks)
+        # NumPy's narrow integers overflow.
+        measured = UserMetrics(user, pairs, num_items, metrics, [int(k) for k in ks])
         for _, best in rank_blocks(score, user, num_items, max(ks), excluded, batch_size):
             measured.update(best)
     return PerUserMetrics(user, measured.compute())

@@ -127,10 +127,12 @@ def rank_blocks(
     batch_size: int | None = None,
 ) -> Iterator[tuple[Tensor, TopK]]:
     """Yield blocks of ``rows`` with their best items; what ``score(rows)`` gives, ``[B, I]``, is not changed."""
+    k = int(k)  # NumPy's narrow integers overflow
     coarse, exact = coarse_products(score, len(rows), k), _Exact(score)
     if batch_size is None:
         batch_size = max(16, _BLOCK_BYTES // ((4 if coarse is None else 2) * num_items))
     check_at_least(1, batch_size=batch_size)
+    batch_size = int(batch_size)  # nor does torch split by them
     blocks = rows.split(batch_size)
     place, item = (rows[:0], rows[:0]) if exclude is None else exclude.of(rows)
     bounds = torch.searchsorted(place, torch.arange(len(blocks) + 1, device=rows.device) * batch_size).tolist()

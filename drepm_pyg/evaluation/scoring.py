@@ -84,6 +84,11 @@ def _score(thing: Any, data: HeteroData, name: str) -> tuple[Score, torch.device
     factorized = getattr(thing, "factorized", None)
     tables = thing(data) if factorized else thing
     if factorized is not False and _has_tables(tables):
+        if tables.user.ndim != 2 or tables.item.ndim != 2 or tables.user.size(1) != tables.item.size(1):
+            raise ValueError(
+                f"The tables must be matrices of one width (got {list(tables.user.shape)} and "
+                f"{list(tables.item.shape)})."
+            )
         sizes = data["user"].num_nodes, data["item"].num_nodes
         if (len(tables.user), len(tables.item)) != sizes:
             raise ValueError(

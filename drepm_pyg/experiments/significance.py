@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 __all__ = ["Comparison", "Pair", "holm", "paired_tests", "pairwise_tests", "seed_deviation"]
 
+#: Steps in which differences are compared, of the largest value: float32 values and their means round far below. In a
+#: power of two, as fractions of few items and seeds are then not half-way between two steps.
+_STEP_BITS = 17
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -24,7 +28,8 @@ class Comparison:
         low: lower end of the 95% confidence interval of the difference, over users.
         high: its upper end.
         t_test: p-value of the paired t-test over users.
-        wilcoxon: p-value of Wilcoxon's signed-rank test over users; users without a difference are left out.
+        wilcoxon: p-value of Wilcoxon's signed-rank test over users; users without a difference are left out, and
+            differences that are equal but for rounding tie.
         users: number of users.
         seeds: number of seeds.
     """
@@ -65,8 +70,9 @@ def paired_tests(metric: str, one: NDArray[np.float64], other: NDArray[np.float6
     if one.shape[1] != other.shape[1] or one.shape[1] < 2:
         raise ValueError(f"'one' and 'other' must hold the same two users or more (got {one.shape} and {other.shape}).")
     difference = one.mean(axis=0) - other.mean(axis=0)
-    equal = not difference.any()  # the tests are undefined there
-    if np.ptp(difference) > 0:
+    ranked = _without_rounding(difference, max(np.abs(one).max(), np.abs(other).max()))
+    equal = not ranked.any()  # the tests are undefined there
+    if np.ptp(ranked) > 0:
         test = stats.ttest_1samp(difference, 0.0)
         (low, high), t_test = test.confidence_interval(0.95), float(test.pvalue)
     else:  # no spread at all: the interval is a point
@@ -82,10 +88,17 @@ def paired_tests(metric: str, one: NDArray[np.float64], other: NDArray[np.float6
         low=float(low),
         high=float(high),
         t_test=t_test,
-        wilcoxon=1.0 if equal else float(stats.wilcoxon(difference).pvalue),
+        wilcoxon=1.0 if equal else float(stats.wilcoxon(ranked).pvalue),
         users=one.shape[1],
         seeds=len(one),
     )
+
+
+def _without_rounding(difference: NDArray[np.float64], largest: float) -> NDArray[np.float64]:
+    """The differences in whole steps: means of one sum in another order are no rank apart, nor from 0."""
+    _, exponent = np.frexp(largest)
+    steps: NDArray[np.float64] = np.rint(np.ldexp(difference, _STEP_BITS - exponent))
+    return steps
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.data import USER_ITEM, modalities, modality_mask
-from drepm_pyg.data.schema import split_pairs
+from drepm_pyg.data.schema import node_count, split_pairs
 from drepm_pyg.typing import Bool, Float, Int, Tensor
 
 __all__ = ["Catalog", "Tables"]
@@ -88,9 +88,9 @@ class Catalog:
             raise ValueError(f"'data' must have training pairs, data{list(USER_ITEM)}.edge_index (they are missing).")
         names = modalities(data)
         masks = {name: modality_mask(data, name) for name in names}
-        num_items = data["item"].num_nodes
+        num_items = node_count(data, "item")
         return cls(
-            num_users=data["user"].num_nodes,
+            num_users=node_count(data, "user"),
             num_items=num_items,
             num_trained=num_items,
             seen=seen.clone(),

@@ -100,6 +100,7 @@ def _check_features(features: Mapping[str, Tensor], catalog: Catalog) -> int:
 
 
 def _check_mask(name: str, mask: Tensor, num_new: int) -> Tensor:
+    check_tensors(**{f"masks[{name!r}]": mask})
     if mask.dtype != torch.bool or mask.shape != (num_new,):
         raise ValueError(f"'masks[{name!r}]' must be bool [{num_new}] (got {mask.dtype}, {list(mask.shape)}).")
     return mask

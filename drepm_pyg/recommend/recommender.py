@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
-from drepm_pyg._checks import check_flag, check_ids
+from drepm_pyg._checks import check_flag, check_id_types, check_ids
 from drepm_pyg.evaluation import TopK
 from drepm_pyg.evaluation.ranking import Exclusion, best_of, check_k
 from drepm_pyg.evaluation.scoring import Products, Score, scoring
@@ -106,9 +106,11 @@ class Recommender:
 
     def history(self, user_id: int) -> Int[Tensor, " H"]:
         """The training items of a user, ascending."""
-        check_ids(self.num_users, what="users", user_id=torch.tensor(user_id))
         user, item = self._catalog.seen
-        items: Tensor = item[user == user_id].sort().values
+        asked, single = _ids(user_id, "user_id", self.num_users, "users", user.device)
+        if not single:
+            raise ValueError(f"'user_id' must be one id (got {user_id!r}).")
+        items: Tensor = item[user == asked].sort().values
         return items
 
     @torch.no_grad()
@@ -276,6 +278,8 @@ class Recommender:
 
 def _ids(values: Ids, name: str, size: int, what: str, device: torch.device) -> tuple[Int[Tensor, " B"], bool]:
     """A long vector, and whether a single id was given."""
+    if isinstance(values, np.ndarray) and np.issubdtype(values.dtype, np.integer):
+        values = values.astype(np.int64)  # torch takes no view backwards, and no bytes in another order
     try:
         ids = torch.as_tensor(values)
     except (TypeError, ValueError, RuntimeError) as error:  # torch raises all of them
@@ -285,9 +289,11 @@ def _ids(values: Ids, name: str, size: int, what: str, device: torch.device) -> 
     ids = ids.to(device)
     if ids.ndim > 1:
         raise ValueError(f"'{name}' must be one id or a list of ids (got the shape {list(ids.shape)}).")
-    ids = ids.long() if ids.numel() == 0 else ids
+    if ids.numel():
+        check_id_types(**{name: ids})
+    ids = ids.long()  # before they are compared, as torch compares no unsigned ones
     check_ids(size, what=what, **{name: ids})
-    return ids.reshape(-1).long(), ids.ndim == 0
+    return ids.reshape(-1), ids.ndim == 0
 
 
 def _row(best: TopK) -> TopK:

@@ -98,7 +98,7 @@ class RunCheckpoint(Checkpoint):
         Raises:
             CorruptFileError: where the checkpoint cannot be read, or rows of its epochs are missing.
             ValueError: where settings differ, or what shows of how the model was built; where more epochs are done
-                than ``max_epochs``.
+                than ``max_epochs``, or as many and none was validated.
         """
         try:
             # Our own file, as Lightning reads it; mapped, so that no weights are read twice.
@@ -112,9 +112,11 @@ class RunCheckpoint(Checkpoint):
                 "choose another 'name'."
             ) from error
         self._compare(before, built)
-        if max_epochs < done:
+        unvalidated = kept["best_epoch"] < 0
+        if max_epochs < done + unvalidated:
+            why = "of whose epochs none is validated" if unvalidated else "which has so many epochs"
             raise ValueError(
-                f"'max_epochs' must be at least {done} to go on with '{self.folder}', which has so many epochs (got "
+                f"'max_epochs' must be at least {done + unvalidated} to go on with '{self.folder}', {why} (got "
                 f"{max_epochs}). Give more, or choose another 'name'."
             )
         self.record.start(done)

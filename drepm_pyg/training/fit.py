@@ -125,7 +125,8 @@ def fit(
             Lightning does not know or this function sets by itself, or ends the run before an epoch was validated.
         TypeError: where ``model`` is no :class:`~drepm_pyg.models.RecommenderModel` (one that ``torch.compile`` gave,
             say), its loss is no :class:`~drepm_pyg.models.LossOutput`, ``data`` are no HeteroData, ``ks`` or
-            ``metrics`` are no list, ``trainer`` is no mapping, or ``init_args`` are no plain data.
+            ``metrics`` are no list, ``trainer`` is no mapping or has callbacks that are none, or ``init_args`` are no
+            plain data.
         FloatingPointError: where a part of the loss becomes NaN or infinite.
         KeyboardInterrupt: after Ctrl-C; the last finished epoch is kept.
     """

@@ -89,7 +89,7 @@ def train(
         except SystemExit as stop:  # how Lightning ends after Ctrl-C
             raise KeyboardInterrupt(f"Stopped; '{folder}' goes on with resume=True (--resume true).") from stop
     if keeper.best_epoch < 0:
-        given = {name: value for name, value in options.items() if value}
+        given = {name: value for name, value in options.items() if name != "callbacks" or value}
         raise ValueError(
             f"'trainer' must leave one epoch to be validated (got {given!r}, which ended the run before). Raise its "
             f"limits, and go on in '{folder}' with resume=True, or choose another 'name'."

@@ -23,7 +23,7 @@ def check_trainer(options: Mapping[str, Any] | None) -> dict[str, Any]:
     """The options, ``callbacks`` as a list.
 
     Raises:
-        TypeError: where they are no mapping.
+        TypeError: where they are no mapping, or a callback is none.
         ValueError: for an option that Lightning does not know, that would have no effect, or that no triple can be
             trained with.
     """
@@ -43,7 +43,7 @@ def check_trainer(options: Mapping[str, Any] | None) -> dict[str, Any]:
     callbacks = given.pop("callbacks", None) or []
     callbacks = list(callbacks) if isinstance(callbacks, Sequence) else [callbacks]
     for callback in callbacks:
-        _check_averages_nothing(callback)
+        _check_callback(callback)
     return {**given, "callbacks": callbacks}
 
 
@@ -96,10 +96,17 @@ def _check_one_device(devices: Any, num_nodes: Any) -> None:
             )
 
 
-def _check_averages_nothing(callback: Any) -> None:
-    """Lightning validates by such averages and keeps them; here validation and best weights are the library's own."""
+def _check_callback(callback: Any) -> None:
+    """One of Lightning's that averages nothing: Lightning validates by such averages and keeps them; here validation
+    and best weights are the library's own.
+    """
     from lightning.pytorch import callbacks
 
+    if not isinstance(callback, callbacks.Callback):
+        raise TypeError(
+            "'callbacks' in 'trainer' must be a lightning.Callback or a list of them (got a "
+            f"{type(callback).__name__})."
+        )
     names = ("WeightAveraging", "StochasticWeightAveraging")  # the first came with Lightning 2.6
     if isinstance(callback, tuple(getattr(callbacks, name) for name in names if hasattr(callbacks, name))):
         raise ValueError(

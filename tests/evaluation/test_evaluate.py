@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch_geometric.data import HeteroData
@@ -199,10 +200,26 @@ def test_a_single_value_is_no_list(generator: torch.Generator, arguments: dict[s
 
 
 @pytest.mark.errors
+def test_data_without_a_number_of_nodes(generator: torch.Generator) -> None:
+    data = make_data(generator)
+    del data["item"].num_nodes
+    with pytest.raises(ValueError, match=r"data\['item'\].num_nodes is not set"):
+        evaluate(tables(generator), data)
+
+
+def test_cut_offs_may_be_narrow_numbers_of_numpy(generator: torch.Generator) -> None:
+    data, both = make_data(generator, items=400), tables(generator, items=400)
+    assert evaluate(both, data, ks=[np.int8(127)]) == evaluate(both, data, ks=[127])
+
+
+@pytest.mark.errors
 def test_bad_tables_and_scores_are_named(generator: torch.Generator) -> None:
     data, both = make_data(generator), tables(generator)
     with pytest.raises(ValueError, match="The tables must have a row per node"):
         evaluate(Representations(both.user[1:], both.item), data)
+    for item in (both.item[:, 1:], both.item[:, 0]):
+        with pytest.raises(ValueError, match=r"The tables must be matrices of one width \(got \[17, 4\] and \[23"):
+            evaluate(Representations(both.user, item), data)
     with pytest.raises(TypeError, match=r"must have 'user' and 'item' tables or score\(data, user\) \(got dict\)"):
         evaluate({}, data)
     both.item[2, 1] = math.nan

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -128,3 +129,10 @@ def test_integers_are_multiplied_as_integers() -> None:
     found = topk(torch.tensor([[2**24 + 1, 1]]), torch.tensor([[1, 0], [1, 1]]), 2)
     assert found.ids.tolist() == [[1, 0]]
     assert found.scores.tolist() == [[2**24 + 2, 2**24 + 1]]
+
+
+def test_numbers_may_be_narrow_ones_of_numpy(generator: torch.Generator) -> None:
+    """A hundred and its half are more than an int8 holds."""
+    user, item = torch.randn(9, 4, generator=generator), torch.randn(2000, 4, generator=generator)
+    found, expected = topk(user, item, np.int8(100), batch_size=np.int8(4)), topk(user, item, 100)
+    assert found.ids.equal(expected.ids)

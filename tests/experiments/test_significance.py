@@ -48,6 +48,19 @@ def test_equal_values_differ_by_nothing_and_a_constant_difference_is_certain() -
     assert (constant.t_test, constant.low, constant.high) == (0.0, 1.0, 1.0)
 
 
+def test_rounding_of_values_and_means_makes_no_ranks() -> None:
+    rng = np.random.default_rng(0)
+    held_out = rng.integers(1, 6, 300)
+    one, other = (rng.binomial(held_out, share, (3, 300)) for share in (0.3, 0.27))
+    found = paired_tests("recall@20", *((hits / held_out).astype(np.float32).astype(float) for hits in (one, other)))
+    difference = (one.sum(0) - other.sum(0)) * (60 // held_out)  # whole numbers: ties are exact
+    assert found.wilcoxon == pytest.approx(stats.wilcoxon(difference).pvalue)
+    thirds = np.repeat(np.array([[0.0], [1 / 3], [2 / 3]]), 9, axis=1).astype(np.float32).astype(float)
+    thirds[:, 4:] = 0.25
+    same = paired_tests("recall@20", thirds, np.where(thirds == 0.25, 0.25, thirds[1]))
+    assert (same.t_test, same.wilcoxon) == (1.0, 1.0)
+
+
 @pytest.mark.errors
 def test_other_users_are_refused() -> None:
     with pytest.raises(ValueError, match="'one' and 'other' must hold the same two users or more"):

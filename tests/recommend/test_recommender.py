@@ -68,6 +68,21 @@ def test_ids_may_come_from_numpy(recommender):
             torch.testing.assert_close(answers(given, 3), answers([0, 4], 3), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        np.array([4, 0])[::-1],
+        np.array([0, 4], dtype=np.uint32),
+        np.array([0, 4], dtype=">i8"),
+        torch.tensor([0, 4]).to(torch.uint16),
+    ],
+)
+def test_ids_that_torch_would_not_take_as_they_are(recommender, given):
+    for answers in (recommender.recommend, recommender.similar_items, recommender.recommend_for_history):
+        torch.testing.assert_close(answers(given, 3), answers([0, 4], 3), rtol=0, atol=0)
+    torch.testing.assert_close(recommender.recommend(np.uint32(4), 3), recommender.recommend(4, 3), rtol=0, atol=0)
+
+
 def test_training_on_does_not_reach_the_recommender(data):
     model = BPR.from_data(data)
     recommender = Recommender(model, data)
@@ -503,6 +518,16 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"'user_ids' must hold ids in \[0, .* \(got larger ones\)"):
             recommender.recommend([2**70], 1)
 
+    def test_a_history_is_of_one_user(self, recommender):
+        with pytest.raises(ValueError, match=r"'user_id' must be one id \(got \[0, 1\]\)"):
+            recommender.history([0, 1])
+        with pytest.raises(TypeError, match=r"'user_id' must hold integer ids \(got 'a'\)"):
+            recommender.history("a")
+
+    def test_masks_are_tensors(self, recommender):
+        with pytest.raises(TypeError, match=r"'masks\['text'\]' must be a torch tensor \(got a ndarray\)"):
+            recommender.add_items({"text": torch.ones(1, toy.WIDTHS["text"])}, masks={"text": np.array([True])})
+
     def test_a_text_is_no_flag(self, recommender):
         with pytest.raises(TypeError, match=r"'exclude_seen' must be True or False \(got 'no'\)"):
             recommender.recommend([0], 1, exclude_seen="no")
@@ -553,6 +578,11 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"'data' must have training pairs, data\['user', .*\]\.edge_index"):
             Recommender(tables, data)
         assert data.edge_types == []
+
+    def test_data_without_a_number_of_nodes(self, data, tables):
+        del data["user"].num_nodes
+        with pytest.raises(ValueError, match=r"data\['user'\].num_nodes is not set"):
+            Recommender(tables, data)
 
     def test_tables_of_other_data(self, data):
         with pytest.raises(ValueError, match="must have a row per node"):

@@ -450,6 +450,21 @@ def test_a_run_does_not_go_back(train: Train) -> None:
 
 
 @pytest.mark.errors
+def test_a_run_without_a_validated_epoch_needs_another_one(train: Train) -> None:
+    def stop(row: Mapping[str, float]) -> None:
+        if row["epoch"] == 1:
+            raise InterruptedError
+
+    data = toy.toy_data()
+    options: dict[str, Any] = {"name": "run", "validate_every": 3, "resume": True}
+    with pytest.raises(InterruptedError):
+        train(build(LightGCN, data), data, **options, trainer={"callbacks": [EpochReport(stop)]})
+    with pytest.raises(ValueError, match=r"'max_epochs' must be at least 3 .* none is validated \(got 2\)"):
+        train(build(LightGCN, data), data, **options, max_epochs=2)
+    assert train(build(LightGCN, data), data, **options, max_epochs=3).epochs == 3
+
+
+@pytest.mark.errors
 @pytest.mark.parametrize("state", [[1, 2], {"callbacks": None, "epoch": 1}])
 def test_a_checkpoint_of_something_else_is_refused(state: Any, train: Train) -> None:
     data = toy.toy_data()

@@ -133,5 +133,9 @@ def test_options_that_are_none_or_leave_nothing_are_refused(train: Train, tmp_pa
     with pytest.raises(TypeError, match=r"'trainer' must be a mapping of arguments of lightning.Trainer \(got a Timer"):
         train(Timer())
     assert not list(tmp_path.iterdir())
-    with pytest.raises(ValueError, match=r"'trainer' must leave one epoch to be validated"):
+    for given in (5, [Timer(), 5]):
+        with pytest.raises(TypeError, match=r"'callbacks' in 'trainer' must be .* or a list of them \(got a int\)"):
+            train({"callbacks": given})
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match=r"one epoch to be validated \(got {'limit_train_batches': 0}, which"):
         train({"limit_train_batches": 0})

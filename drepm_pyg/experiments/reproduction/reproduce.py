@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from drepm_pyg._checks import check_at_least, check_choice, require
+from drepm_pyg.experiments.plain import plain
 from drepm_pyg.experiments.reproduction.kept import keep
 from drepm_pyg.experiments.reproduction.kinds import MAKERS
 from drepm_pyg.experiments.reproduction.measured import Measured, failures, measure
@@ -99,6 +100,8 @@ def reproduce(
         'users'
     """
     check_at_least(1, jobs=jobs)
+    # Runs are named by them, and the report has them in its commands.
+    seeds, overrides = plain(seeds), plain(overrides or {})
     if results is not None and Path(results).is_file():
         raise ValueError(f"'results' must be a folder (got '{results}', which is a file).")
     specs = [read_spec(name) for name in (experiments or paper_names())]
@@ -120,7 +123,7 @@ def reproduce(
         cache=Path(cache),
         kept=None if results is None else Path(results),
         settings=None if settings is None else Path(settings),
-        overrides=dict(overrides or {}),
+        overrides=overrides,
         short=short,
     )
     planned, unsuited = _plan(specs, context, seeds)

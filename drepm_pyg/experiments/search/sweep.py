@@ -7,6 +7,7 @@ from typing import Any
 
 from drepm_pyg._checks import check_at_least, check_choice, list_faults, require
 from drepm_pyg.experiments.experiment import Experiment, GraphOptions, model_class
+from drepm_pyg.experiments.plain import plain
 from drepm_pyg.experiments.search.plan import SweepPlan
 from drepm_pyg.experiments.search.space import SPACES, SearchSpace, read_space
 from drepm_pyg.experiments.sources import CACHE
@@ -100,20 +101,22 @@ def sweep(
         data=data,
         modalities=None if modalities is None else list(modalities),
         graphs=graphs or GraphOptions(),
-        options={
-            "max_epochs": max_epochs,
-            "patience": patience,
-            "batch_size": batch_size,
-            "monitor": monitor,
-            "validate_every": validate_every,
-            "ks": list(ks),
-            "metrics": list(metrics),
-        },
+        options=plain(
+            {
+                "max_epochs": max_epochs,
+                "patience": patience,
+                "batch_size": batch_size,
+                "monitor": monitor,
+                "validate_every": validate_every,
+                "ks": list(ks),
+                "metrics": list(metrics),
+            }
+        ),
         spaces=_spaces(models, spaces),
         trials=trials,
         sampler=sampler,
-        prune_after=prune_after,
-        seed=seed,
+        prune_after=plain(prune_after),
+        seed=plain(seed),
         root=Path(root),
         cache=Path(cache),
     )

@@ -65,6 +65,18 @@ def test_a_second_call_trains_nothing_and_gives_the_same(
     assert stamps(tmp_path) == before
 
 
+def test_numbers_of_numpy_are_numbers(folder: Path, tmp_path: Path) -> None:
+    """The same runs, and commands that the report can print."""
+    path = own(tmp_path, rows=["BPR"], metrics=["recall@20"])
+    options: dict[str, Any] = {"root": tmp_path, "cache": tmp_path / "cache", "report": True, "progress": False}
+    reproduce([path], str(folder), seeds=2, overrides={"max_epochs": 2}, **options)
+    before = stamps(tmp_path)
+    made = reproduce([path], str(folder), seeds=np.int64(2), overrides={"max_epochs": np.int64(2)}, **options)
+    assert stamps(tmp_path) == before
+    assert made.report is not None
+    assert "--seeds 2" in made.report.read_text()
+
+
 def test_the_table_is_the_mean_of_the_runs_own_results(folder: Path, tmp_path: Path) -> None:
     made = make(own(tmp_path, rows=["BPR"], metrics=["recall@20"]), folder, tmp_path, seeds=3)
     results = [json.loads(path.read_text()) for path in (tmp_path / "runs").glob("*/result.json")]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from torch_geometric.data import HeteroData
@@ -87,6 +88,13 @@ def test_a_search_depends_on_its_seed_and_a_longer_one_begins_with_it(
     assert untimed(search(folder, tmp_path / "grown", ["BPR"], trials=trials, **options)) == whole
     other = untimed(search(folder, tmp_path / "other", ["BPR"], trials=2, seed=1, **options))
     assert [row["settings"] for row in other] != [row["settings"] for row in whole[:2]]
+
+
+def test_numbers_of_numpy_are_numbers(folder: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"trials": 1, "seed": 1, "max_epochs": 1, "prune_after": 1, "ks": [10, 20]}
+    found = search(folder, tmp_path / "sweep", ["BPR"], **options)
+    narrow = {**dict.fromkeys(options, np.int64(1)), "ks": [np.int64(10), np.int64(20)]}
+    assert search(folder, tmp_path / "sweep", ["BPR"], **narrow).trials == found.trials
 
 
 def test_a_grid_as_large_as_the_space_is_all_of_it(folder: Path, tmp_path: Path) -> None:
