@@ -25,6 +25,7 @@ __all__ = [
     "check_finite",
     "check_flag",
     "check_fraction",
+    "check_generator",
     "check_id_types",
     "check_id_vectors",
     "check_ids",
@@ -101,6 +102,12 @@ def _check_real(**values: Any) -> None:
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, Real):
             raise TypeError(f"'{name}' must be a number (got {value!r}, a {type(value).__name__}).")
+
+
+def check_generator(generator: Any) -> None:
+    """One of torch's generators, or None for its own."""
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise TypeError(f"'generator' must be a torch.Generator (got {generator!r}, a {type(generator).__name__}).")
 
 
 def check_flag(**values: Any) -> None:

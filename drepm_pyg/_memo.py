@@ -1,17 +1,24 @@
 """Values that depend on the data alone: computed at the first call, forgotten with the data."""
 
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
+from torch._functorch import pyfunctorch
 from torch.utils.weak import TensorWeakRef, WeakTensorKeyDictionary
 
 from drepm_pyg.typing import Tensor
 
-__all__ = ["memoize"]
+__all__ = ["is_wrapped", "memoize", "untraced"]
 
 T = TypeVar("T")
+
+# No public name leads out of torch.func's transforms; a torch without this one knows there what it has seen before.
+_outside_transforms: Callable[[], AbstractContextManager[Any]] = getattr(
+    pyfunctorch, "temporarily_clear_interpreter_stack", nullcontext
+)
 
 
 @dataclass(frozen=True)
@@ -54,20 +61,28 @@ def memoize(key: Hashable, compute: Callable[[], T], anchor: Tensor, *others: Te
         for name in [name for name, entry in list(by_key.items()) if not entry.alive()]:
             by_key.pop(name, None)
         versions = _versions(anchor, others)  # another thread may change one of them while the value is computed
-        entry = by_key[whole] = _Entry(tuple(map(TensorWeakRef, others)), versions, _untraced(compute))
+        entry = by_key[whole] = _Entry(tuple(map(TensorWeakRef, others)), versions, untraced(compute, anchor, *others))
     found: T = entry.value
     return found
 
 
-def _run(compute: Callable[[], T]) -> T:
-    if not torch.is_inference_mode_enabled():
+def _run(compute: Callable[[], T], *tensors: Tensor) -> T:
+    """``compute()`` from these tensors, untouched by what torch.compile and torch.func do with their callers."""
+    with ExitStack() as plainly:
+        if torch.is_inference_mode_enabled():  # a training step may take the value next, and save it for its backward
+            plainly.enter_context(torch.inference_mode(False))
+        if not any(map(is_wrapped, tensors)):  # under torch.func sparse tensors do not even convert
+            plainly.enter_context(_outside_transforms())
         return compute()
-    with torch.inference_mode(False):  # a training step may take the value next, and save it for its backward pass
-        return compute()
+
+
+def is_wrapped(tensor: Tensor) -> bool:
+    """Whether a transform of torch.func follows this very tensor."""
+    return torch.func.debug_unwrap(tensor) is not tensor
 
 
 # Once per data set, and by SciPy in places: nothing to trace.
-_untraced: Callable[[Callable[[], T]], T] = torch.compiler.disable(_run)
+untraced: Callable[..., T] = torch.compiler.disable(_run)
 
 
 def _versions(anchor: Tensor, others: tuple[Tensor, ...]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from drepm_pyg.data.schema import (
     PAIR_VALUES,
     SPLIT_INDEX,
     USER_ITEM,
-    check_data,
+    check_hetero_data,
     knows_pairs,
     pair_attribute,
     split_pairs,
@@ -51,7 +51,7 @@ class Interactions:
     @classmethod
     def of(cls, data: HeteroData) -> "Interactions":
         """Gather what ``data`` holds: the pairs, and every value that no split lacks."""
-        check_data(data, "What reads interactions")
+        check_hetero_data(data)
         pairs = {split: part for split in SPLIT_INDEX if (part := split_pairs(data, split)) is not None}
         if not pairs:
             raise ValueError(

@@ -13,7 +13,7 @@ from drepm_pyg._files import replaced
 from drepm_pyg.data.id_mapping import read_mapping, write_mapping
 from drepm_pyg.data.interactions import Interactions, assign_split, latest_rows
 from drepm_pyg.data.npy_file import map_array
-from drepm_pyg.data.schema import build_data, check_data, modalities, modality_mask
+from drepm_pyg.data.schema import build_data, check_hetero_data, modalities, modality_mask
 from drepm_pyg.data.splits import Split, check_split, deal
 from drepm_pyg.data.table_checks import check_cells, integers, numbers
 from drepm_pyg.typing import Float, PathLike, Tensor
@@ -217,7 +217,7 @@ def write_mmrec(data: HeteroData, path: PathLike) -> None:
         FileExistsError: the directory holds other interactions or features, which reading back would mix in.
         TypeError: NumPy has no counterpart of a modality's type (bfloat16).
     """
-    check_data(data, "write_mmrec")
+    check_hetero_data(data)
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
     inter = folder / f"{folder.resolve().name.lstrip('.') or 'data'}{_INTER}"  # a hidden file would not count

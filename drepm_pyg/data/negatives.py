@@ -2,7 +2,14 @@
 
 import torch
 
-from drepm_pyg._checks import check_at_least, check_edge_index, check_ids, check_node_ids, check_tensors
+from drepm_pyg._checks import (
+    check_at_least,
+    check_edge_index,
+    check_generator,
+    check_ids,
+    check_node_ids,
+    check_tensors,
+)
 from drepm_pyg._memo import memoize
 from drepm_pyg.typing import Int, Tensor
 
@@ -69,6 +76,7 @@ class NegativeSampler:
             ValueError: a user has interacted with every candidate.
         """
         check_tensors(user=user)
+        check_generator(generator)
         if user.ndim != 1:
             raise ValueError(f"'user' must have the shape [B] (got {list(user.shape)}).")
         if user.numel() == 0:

@@ -20,6 +20,7 @@ __all__ = [
     "USER_ITEM",
     "build_data",
     "check_data",
+    "check_hetero_data",
     "check_modality_name",
     "graph_modalities",
     "knows_pairs",
@@ -62,6 +63,12 @@ def pair_counts(data: HeteroData) -> dict[str, int]:
     """The number of pairs of every split that ``data`` holds, in the order train, val, test."""
     found = {split: split_pairs(data, split) for split in SPLIT_INDEX}
     return {split: pairs.size(1) for split, pairs in found.items() if pairs is not None}
+
+
+def check_hetero_data(data: HeteroData) -> None:
+    """What goes by the name ``data``; what it holds is not looked at."""
+    if not isinstance(data, HeteroData):
+        raise TypeError(f"'data' must be the schema's HeteroData (got a {type(data).__name__}).")
 
 
 def check_data(data: HeteroData, need: str, *, way: str = "Read one, as by drepm_pyg.data.read_mmrec(path).") -> None:

@@ -16,7 +16,7 @@ from drepm_pyg.data.schema import (
     PAIR_VALUES,
     SPLIT_INDEX,
     USER_ITEM,
-    check_data,
+    check_hetero_data,
     pair_attribute,
     split_pairs,
 )
@@ -46,13 +46,13 @@ def validate(data: HeteroData) -> list[str]:
     Raises:
         ValueError: there are faults; the message lists all of them.
     """
-    check_data(data, "validate")
     list_faults("The data set", find_faults(data))
     return find_warnings(data)
 
 
 def find_faults(data: HeteroData) -> list[str]:
     """What :func:`validate` refuses, each a sentence; empty for sound data."""
+    check_hetero_data(data)
     if faults := list(_size_faults(data)):
         return faults  # nothing else can be judged without the two counts
     sizes = (data["user"].num_nodes, data["item"].num_nodes)

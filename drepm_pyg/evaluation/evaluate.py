@@ -8,7 +8,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._checks import check_choice, check_list, check_pairs
 from drepm_pyg.data import SPLIT_INDEX, USER_ITEM
-from drepm_pyg.data.schema import node_count, split_pairs
+from drepm_pyg.data.schema import check_hetero_data, node_count, split_pairs
 from drepm_pyg.evaluation.metrics import METRICS, UserMetrics
 from drepm_pyg.evaluation.ranking import Exclusion, check_k, rank_blocks
 from drepm_pyg.evaluation.scoring import scoring
@@ -90,8 +90,7 @@ def evaluate_users(
     batch_size: int | None = None,
 ) -> PerUserMetrics:
     """:func:`evaluate` before the average, for paired tests between models; the arguments are the same."""
-    if not isinstance(data, HeteroData):
-        raise TypeError(f"'data' must be the schema's HeteroData (got a {type(data).__name__}).")
+    check_hetero_data(data)
     num_users, num_items = node_count(data, "user"), node_count(data, "item")
     check_request(ks, metrics, num_items)
     if not ks or not metrics:

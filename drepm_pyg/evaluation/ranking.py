@@ -84,12 +84,8 @@ def topk(
     """
     check_tensors(user=user, item=item)
     check_same_dtype(user=user, item=item)
-    if user.ndim != 2 or item.ndim != 2 or user.size(1) != item.size(1):
-        raise ValueError(
-            f"'user' and 'item' must be [U, D] and [I, D] of one width (got {list(user.shape)} and {list(item.shape)})."
-        )
-    check_k(k, len(item))
     score = products(user, item)
+    check_k(k, len(item))
     excluded = None
     if exclude is not None:
         check_pairs(exclude, len(user), len(item), name="exclude")

@@ -84,11 +84,6 @@ def _score(thing: Any, data: HeteroData, name: str) -> tuple[Score, torch.device
     factorized = getattr(thing, "factorized", None)
     tables = thing(data) if factorized else thing
     if factorized is not False and _has_tables(tables):
-        if tables.user.ndim != 2 or tables.item.ndim != 2 or tables.user.size(1) != tables.item.size(1):
-            raise ValueError(
-                f"The tables must be matrices of one width (got {list(tables.user.shape)} and "
-                f"{list(tables.item.shape)})."
-            )
         sizes = data["user"].num_nodes, data["item"].num_nodes
         if (len(tables.user), len(tables.item)) != sizes:
             raise ValueError(
@@ -122,6 +117,10 @@ def products(user: Real[Tensor, "U D"], item: Real[Tensor, "I D"]) -> Products:
 
     Counts are multiplied in float64, as are numbers whose products may overflow.
     """
+    if user.ndim != 2 or item.ndim != 2 or user.size(1) != item.size(1):
+        raise ValueError(
+            f"'user' and 'item' must be [U, D] and [I, D] of one width (got {list(user.shape)} and {list(item.shape)})."
+        )
     check_finite(user=user, item=item)
     dtype = torch.promote_types(_wide(user), _wide(item))
     user, item = user.detach().to(dtype), item.detach().to(dtype)

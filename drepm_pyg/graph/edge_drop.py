@@ -2,7 +2,7 @@
 
 import torch
 
-from drepm_pyg._checks import check_edge_index, check_fraction, check_node_ids
+from drepm_pyg._checks import check_edge_index, check_fraction, check_generator, check_node_ids
 from drepm_pyg.typing import Int, Tensor
 
 __all__ = ["degree_sensitive_edge_drop"]
@@ -33,8 +33,7 @@ def degree_sensitive_edge_drop(
     """
     check_edge_index(edge_index)
     check_fraction(ratio=ratio)
-    if generator is not None and not isinstance(generator, torch.Generator):
-        raise TypeError(f"'generator' must be a torch.Generator (got {generator!r}, a {type(generator).__name__}).")
+    check_generator(generator)
     check_node_ids(edge_index=edge_index)
     num_edges = edge_index.size(1)
     if num_edges == 0 or ratio == 0:

@@ -17,6 +17,7 @@ from drepm_pyg._checks import (
     check_same_shape,
     check_tensors,
 )
+from drepm_pyg.data.schema import check_hetero_data
 from drepm_pyg.typing import Float, Int, Tensor
 
 __all__ = ["LossOutput", "RecommenderModel", "Representations", "Triples", "names_ids", "sizes_of", "triple_scores"]
@@ -177,8 +178,7 @@ def sizes_of(data: HeteroData) -> tuple[int, int]:
         TypeError: where ``data`` is no HeteroData.
         ValueError: where one of them is not set: where only edges or features of some name are known, it is a guess.
     """
-    if not isinstance(data, HeteroData):
-        raise TypeError(f"'data' must be the schema's HeteroData (got a {type(data).__name__}).")
+    check_hetero_data(data)
     sizes = []
     for node in ("user", "item"):
         known = node in data.node_types and data[node].can_infer_num_nodes

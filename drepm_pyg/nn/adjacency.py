@@ -1,20 +1,24 @@
 """PyG's forms of an adjacency, read as one: target, source and weight of every edge."""
 
+import torch
+from torch.autograd import forward_ad
 from torch_geometric import EdgeIndex
 from torch_geometric.typing import SparseTensor
 from torch_geometric.utils import is_sparse
 
 from drepm_pyg._checks import check_edge_index, check_edge_weight, check_ids
+from drepm_pyg._memo import is_wrapped, untraced
 from drepm_pyg.typing import Adj, OptTensor, Tensor
 
-__all__ = ["anchors", "check_adjacency", "check_nodes", "requires_grad", "to_coo"]
+__all__ = ["anchors", "are_followed", "check_adjacency", "check_nodes", "to_coo"]
 
 
 def to_coo(adj: Adj) -> tuple[Tensor, Tensor, OptTensor]:
     """Target and source of every edge, and the weights where ``adj`` is a sparse ``adj_t`` that carries them."""
     if isinstance(adj, SparseTensor):
-        row, col, weight = adj.coo()
-        return row, col, weight
+        # torch-sparse's operators know neither torch.compile nor torch.func.
+        parts: tuple[Tensor, Tensor, OptTensor] = untraced(adj.coo)
+        return parts
     if is_sparse(adj):
         coo = adj.to_sparse_coo().coalesce()
         row, col = coo.indices()
@@ -56,18 +60,23 @@ def check_nodes(adj: Adj, num_sources: int, num_targets: int, sources: str, targ
         check_ids(num_targets, what=targets, **{"edge_index[1]": target})
 
 
-def requires_grad(adj: Adj, edge_weight: OptTensor) -> bool:
-    """Whether the weights are learned: then nothing about them may be kept."""
-    if edge_weight is not None:
-        return edge_weight.requires_grad
-    return bool(adj.requires_grad() if isinstance(adj, SparseTensor) else adj.requires_grad)
+def are_followed(adj: Adj, edge_weight: OptTensor) -> bool:
+    """Whether a derivative or a transform of torch.func follows the weights: then nothing about them may be kept."""
+    if edge_weight is None and not isinstance(adj, SparseTensor):
+        return adj.requires_grad
+    weight = adj.storage.value() if edge_weight is None else edge_weight
+    if weight is None or weight.requires_grad:
+        return weight is not None
+    if torch.compiler.is_compiling():  # no other derivative is traced
+        return False
+    return is_wrapped(weight) or forward_ad.unpack_dual(weight).tangent is not None
 
 
 def anchors(adj: Adj) -> tuple[Tensor, ...]:
     """The tensors that :func:`drepm_pyg._memo.memoize` must follow to keep what is made of ``adj``."""
     if isinstance(adj, SparseTensor):  # no tensor itself; its parts are
-        rowptr, col, value = adj.csr()
-        return (col, rowptr) if value is None else (col, rowptr, value)
+        row, col, value = to_coo(adj)
+        return (col, row) if value is None else (col, row, value)
     if isinstance(adj, EdgeIndex):  # a wrapper: either of the two may be changed in place
         return adj, adj.as_tensor()
     return (adj,)

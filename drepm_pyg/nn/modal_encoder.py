@@ -10,18 +10,17 @@ from torch_geometric.utils import is_sparse
 
 from drepm_pyg._checks import (
     check_at_least,
-    check_choice,
     check_edge_index,
     check_mapping,
     check_non_negative,
     check_tensors,
 )
 from drepm_pyg.nn.absent import finite_where_absent
-from drepm_pyg.nn.adjacency import requires_grad
+from drepm_pyg.nn.adjacency import are_followed
 from drepm_pyg.nn.conv import KNNGraphConv
 from drepm_pyg.nn.filter_gate import FilterGate
 from drepm_pyg.nn.functional.numerics import is_traced
-from drepm_pyg.nn.modality_dict import ModalityDict, check_by_modality, check_in_channels
+from drepm_pyg.nn.modality_dict import ModalityDict, check_by_modality, check_features, check_in_channels, check_masks
 from drepm_pyg.nn.overrides import is_as_written, takes_structure
 from drepm_pyg.nn.picked_rows import PickedRows
 from drepm_pyg.nn.structure import SparseStructure, graph_structure, mean_structure
@@ -120,15 +119,18 @@ class ModalEncoder(nn.Module):
     ) -> tuple[Float[Tensor, "_ D"], Float[Tensor, "_ D"]]:
         masks = {} if masks is None else masks
         check_tensors(id_user=id_user, id_item=id_item)
-        check_by_modality(self.in_channels, features=features, item_graphs=item_graphs, user_graphs=user_graphs)
-        check_by_modality((), masks=masks)
-        for name in masks:
-            check_choice(list(self.in_channels), **{"a modality of masks": name})
+        for argument, table in (("id_user", id_user), ("id_item", id_item)):
+            if table.ndim != 2 or table.size(1) != self.embedding_dim:
+                raise ValueError(
+                    f"'{argument}' must have the shape [N, {self.embedding_dim}] (got {list(table.shape)})."
+                )
+        check_features(self.in_channels, features)
+        check_masks(self.in_channels, masks, features)
+        check_by_modality(self.in_channels, item_graphs=item_graphs, user_graphs=user_graphs)
         users, items = [], []
         user_rows, item_rows = rows or (None, None)
         for name, gate in self.gates.items():
             raw, mask = features[name], masks.get(name)
-            check_tensors(**{f"features[{name!r}]": raw})
             if raw.size(0) != id_item.size(0):
                 raise ValueError(
                     f"'features[{name!r}]' must have one row per item (got {raw.size(0)} rows for {id_item.size(0)} "
@@ -144,7 +146,7 @@ class ModalEncoder(nn.Module):
     def _view(self, name: str, x: Tensor, mask: Tensor | None, graph: Graph, rows: Tensor | None) -> "_View":
         """Eq. 5-6; rows that the mask leaves out send nothing."""
         edge_index, edge_weight = _parts(graph)
-        if takes_structure(self.conv, KNNGraphConv) and not requires_grad(edge_index, edge_weight):
+        if takes_structure(self.conv, KNNGraphConv) and not are_followed(edge_index, edge_weight):
             normalize = self.conv.normalize
             edge_index, edge_weight = graph_structure(edge_index, edge_weight, x.size(0), normalize=normalize), None
         if mask is not None:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch_geometric.data import HeteroData
 
 from drepm_pyg.data import USER_ITEM, modalities, modality_mask
-from drepm_pyg.data.schema import node_count, split_pairs
+from drepm_pyg.data.schema import check_hetero_data, node_count, split_pairs
 from drepm_pyg.typing import Bool, Float, Int, Tensor
 
 __all__ = ["Catalog", "Tables"]
@@ -83,6 +83,7 @@ class Catalog:
     @classmethod
     def of(cls, data: HeteroData) -> "Catalog":
         """The catalog of the schema's HeteroData, all copied but the features: those may lie on disk, memory-mapped."""
+        check_hetero_data(data)
         seen = split_pairs(data, "train")
         if seen is None:
             raise ValueError(f"'data' must have training pairs, data{list(USER_ITEM)}.edge_index (they are missing).")

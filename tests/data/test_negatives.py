@@ -149,6 +149,8 @@ def test_bad_arguments_are_named() -> None:
         sample_negatives([0, 1], EDGES, NUM_ITEMS)
     with pytest.raises(TypeError, match=r"'edge_index' must be a long tensor \(got ndarray\)"):
         sample_negatives(torch.tensor([0]), EDGES.numpy(), NUM_ITEMS)
+    with pytest.raises(TypeError, match=r"'generator' must be a torch.Generator \(got 3, a int\)"):
+        sample_negatives(torch.tensor([0]), EDGES, NUM_ITEMS, generator=3)
     for num_items in (40.5, "40", None):
         with pytest.raises(TypeError, match=rf"'num_items' must be an integer \(got {num_items!r}"):
             sample_negatives(torch.tensor([0]), EDGES, num_items)

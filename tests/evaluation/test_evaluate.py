@@ -217,9 +217,9 @@ def test_bad_tables_and_scores_are_named(generator: torch.Generator) -> None:
     data, both = make_data(generator), tables(generator)
     with pytest.raises(ValueError, match="The tables must have a row per node"):
         evaluate(Representations(both.user[1:], both.item), data)
-    for item in (both.item[:, 1:], both.item[:, 0]):
-        with pytest.raises(ValueError, match=r"The tables must be matrices of one width \(got \[17, 4\] and \[23"):
-            evaluate(Representations(both.user, item), data)
+    for user, item in ((both.user, both.item[:, 1:]), (both.user[:, 0], both.item[:, 0])):
+        with pytest.raises(ValueError, match=r"'user' and 'item' must be \[U, D\] and \[I, D\] of one width \(got \["):
+            evaluate(Representations(user, item), data)
     with pytest.raises(TypeError, match=r"must have 'user' and 'item' tables or score\(data, user\) \(got dict\)"):
         evaluate({}, data)
     both.item[2, 1] = math.nan

@@ -300,7 +300,13 @@ def test_bad_input_is_named() -> None:
     short = {name: x[1:] for name, x in given["features"].items()}
     with pytest.raises(ValueError, match=r"'features\['image'\]' must have one row per item \(got 10 rows for 11"):
         encoder(**{**given, "features": short})
-    with pytest.raises(ValueError, match=r"'mask' must be bool of the shape \[11\] \(got torch.float32, \[11\]\)"):
+    wide = {**given["features"], "text": torch.ones(toy.ITEMS, toy.WIDTHS["text"] + 1)}
+    with pytest.raises(ValueError, match=r"'features\['text'\]' must have the shape \[N, 5\] \(got \[11, 6\]\)"):
+        encoder(**{**given, "features": wide})
+    for table in ("id_user", "id_item"):
+        with pytest.raises(ValueError, match=rf"'{table}' must have the shape \[N, 4\] \(got \[\d+, 3\]\)"):
+            encoder(**{**given, table: given[table][:, :3]})
+    with pytest.raises(ValueError, match=r"'masks\['text'\]' must be bool of the shape \[11\], .*got torch.float32"):
         encoder(**{**given, "masks": {"text": torch.ones(toy.ITEMS)}})
     with pytest.raises(ValueError, match=r"'a modality of masks' must be one of 'image', 'text' \(got 'txt'\)"):
         encoder(**{**given, "masks": {"txt": torch.ones(toy.ITEMS, dtype=torch.bool)}})
@@ -399,7 +405,7 @@ def test_a_graph_with_weights_may_be_a_list() -> None:
         ({"features": torch.ones(toy.ITEMS, 6)}, TypeError, r"'features' must map modalities to .* \(got a Tensor\)"),
         ({"item_graphs": torch.ones(2, 3).long()}, TypeError, r"'item_graphs' must map modalities .* \(got a Tensor\)"),
         ({"masks": [torch.ones(toy.ITEMS) > 0]}, TypeError, r"'masks' must map modalities to .* \(got a list\)"),
-        ({"masks": {"text": [True] * toy.ITEMS}}, TypeError, r"'mask' must be a torch tensor \(got a list\)"),
+        ({"masks": {"text": [True] * 11}}, TypeError, r"'masks\['text'\]' must be a torch tensor \(got a list\)"),
         ({"id_user": [[1.0]]}, TypeError, r"'id_user' must be a torch tensor \(got a list\)"),
     ],
 )

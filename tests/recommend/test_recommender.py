@@ -507,6 +507,12 @@ class TestErrors:
         with pytest.raises(ValueError, match=rf"'user_ids' must hold ids in \[0, {toy.USERS}\)"):
             recommender.recommend(ids, 1)
 
+    def test_data_and_tables_that_are_none(self, tables, data):
+        with pytest.raises(TypeError, match=r"'data' must be the schema's HeteroData \(got a int\)"):
+            Recommender(tables, 3)
+        with pytest.raises(ValueError, match=r"'user' and 'item' must be .* of one width"):
+            Recommender(Representations(tables.user[:, 1:], tables.item), data)
+
     def test_ids_that_are_no_integers(self, recommender):
         with pytest.raises(TypeError, match="'user_ids' must hold integer ids"):
             recommender.recommend([0.5], 1)

@@ -9,7 +9,7 @@ from torch_geometric.nn.aggr import SumAggregation
 from torch_geometric.utils import is_sparse
 
 from drepm_pyg._checks import check_flag, check_tensors
-from drepm_pyg.nn.adjacency import check_adjacency, check_nodes, requires_grad, to_coo
+from drepm_pyg.nn.adjacency import are_followed, check_adjacency, check_nodes, to_coo
 from drepm_pyg.nn.structure import SparseStructure, adjacency_structure, normalized_weight
 from drepm_pyg.typing import Adj, OptTensor, Tensor
 
@@ -59,7 +59,7 @@ class NormalizedSumConv(MessagePassing):
                 raise ValueError("'edge_weight' was given beside a SparseStructure, which has its own. Leave it out.")
             return edge_index.matmul(x)
         check_adjacency(edge_index, edge_weight, *size)
-        if self._fuses(edge_index) and not requires_grad(edge_index, edge_weight):
+        if self._fuses(edge_index) and not are_followed(edge_index, edge_weight):
             structure = adjacency_structure(edge_index, edge_weight, size, normalize=self.normalize, square=square)
             if is_sparse(edge_index):
                 return self.propagate(edge_index, x=x, edge_weight=None, structure=structure)

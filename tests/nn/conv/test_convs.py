@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch_geometric import EdgeIndex
 from torch_geometric.nn import HeteroConv, LGConv, MaxAggregation
 
@@ -290,6 +291,77 @@ def test_a_plain_edge_index_compiles_in_one_graph(graph: tuple[Tensor, Tensor], 
     x = torch.ones(N, D, dtype=torch.float64)
     compiled = torch.compile(conv(), fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(x, *graph), conv()(x, *graph))
+
+
+@pytest.mark.compile
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # dynamo itself does so
+@pytest.mark.parametrize("form", FORMS[1:])
+@pytest.mark.parametrize("conv", CONVS)
+def test_every_other_form_runs_eagerly_under_compile(graph: tuple[Tensor, Tensor], form: str, conv: type) -> None:
+    torch._dynamo.reset()
+    x, adjacency = torch.ones(N, D, dtype=torch.float64), arguments(form, *graph, (N, N))
+    torch.testing.assert_close(torch.compile(conv(), backend="eager")(x, *adjacency), conv()(x, *graph))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("conv", CONVS)
+def test_torch_func_differentiates_and_batches_every_form(
+    graph: tuple[Tensor, Tensor], form: str, conv: type, generator: torch.Generator
+) -> None:
+    """Each transform meets a graph that nothing was built for yet."""
+    x = torch.randn(N, D, generator=generator, dtype=torch.float64, requires_grad=True)
+    expected = conv()(x, *graph)
+    (slope,) = torch.autograd.grad(expected.square().sum(), x)
+    x = x.detach()
+
+    def layer() -> Callable[[Tensor], Tensor]:
+        adjacency = arguments(form, *graph, (N, N))
+        return lambda x: conv()(x, *adjacency)
+
+    convolved = layer()
+    torch.testing.assert_close(torch.func.grad(lambda x: convolved(x).square().sum())(x), slope)
+    torch.testing.assert_close(torch.func.jvp(layer(), (x,), (2 * x,)), (expected, 2 * expected))
+    torch.testing.assert_close(torch.func.vmap(layer())(torch.stack([x, -x])), torch.stack([expected, -expected]))
+
+
+@pytest.mark.parametrize("form", ["edge_index", "EdgeIndex", pytest.param("SparseTensor", marks=pytest.mark.sparse)])
+@pytest.mark.parametrize("conv", CONVS)
+def test_forward_derivatives_reach_edge_weights(
+    graph: tuple[Tensor, Tensor], form: str, conv: type, generator: torch.Generator
+) -> None:
+    x, (edge_index, weight) = torch.randn(N, D, generator=generator, dtype=torch.float64), graph
+    tangent = torch.rand(len(weight), generator=generator, dtype=torch.float64)
+
+    def layer(weight: Tensor) -> Tensor:
+        return conv()(x, *arguments(form, edge_index, weight, (N, N)))
+
+    step = 1e-6
+    expected = (layer(weight + step * tangent) - layer(weight - step * tangent)) / (2 * step)
+    torch.testing.assert_close(torch.func.jvp(layer, (weight,), (tangent,))[1], expected, atol=1e-7, rtol=1e-6)
+    with forward_ad.dual_level():
+        found = forward_ad.unpack_dual(layer(forward_ad.make_dual(weight, tangent))).tangent
+        torch.testing.assert_close(found, expected, atol=1e-7, rtol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["edge_index", "EdgeIndex"])
+def test_vmap_batches_edge_weights(graph: tuple[Tensor, Tensor], form: str) -> None:
+    x, (edge_index, weight) = torch.ones(N, D, dtype=torch.float64), graph
+    layer, (adjacency, _) = LightGCNConv(), arguments(form, *graph, (N, N))
+    weights = torch.stack([weight, weight.square()])
+    expected = torch.stack([layer(x, edge_index, one) for one in weights])
+    torch.testing.assert_close(torch.func.vmap(lambda weight: layer(x, adjacency, weight))(weights), expected)
+
+
+@pytest.mark.parametrize("form", ["edge_index", "EdgeIndex"])
+def test_a_graph_made_under_torch_func_serves(graph: tuple[Tensor, Tensor], form: str) -> None:
+    x, (edge_index, weight) = torch.ones(N, D, dtype=torch.float64), graph
+
+    def total(x: Tensor) -> Tensor:
+        return LightGCNConv()(x, *arguments(form, edge_index.flip(0), weight, (N, N))).sum()
+
+    leaf = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(LightGCNConv()(leaf, edge_index.flip(0), weight).sum(), leaf)
+    torch.testing.assert_close(torch.func.grad(total)(x), expected)
 
 
 @pytest.mark.parametrize("conv", CONVS)
