@@ -207,6 +207,7 @@ def test_data_without_a_number_of_nodes(generator: torch.Generator) -> None:
         evaluate(tables(generator), data)
 
 
+@pytest.mark.errors
 def test_cut_offs_may_be_narrow_numbers_of_numpy(generator: torch.Generator) -> None:
     data, both = make_data(generator, items=400), tables(generator, items=400)
     assert evaluate(both, data, ks=[np.int8(127)]) == evaluate(both, data, ks=[127])

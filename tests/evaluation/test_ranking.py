@@ -131,6 +131,7 @@ def test_integers_are_multiplied_as_integers() -> None:
     assert found.scores.tolist() == [[2**24 + 2, 2**24 + 1]]
 
 
+@pytest.mark.errors
 def test_numbers_may_be_narrow_ones_of_numpy(generator: torch.Generator) -> None:
     """A hundred and its half are more than an int8 holds."""
     user, item = torch.randn(9, 4, generator=generator), torch.randn(2000, 4, generator=generator)

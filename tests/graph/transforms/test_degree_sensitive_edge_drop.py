@@ -36,6 +36,7 @@ def test_held_out_pairs_do_not_matter(data: HeteroData) -> None:
     assert torch.equal(a, b)
 
 
+@pytest.mark.errors
 def test_a_seed_may_be_an_integer_of_numpy(data: HeteroData) -> None:
     one, other = (DegreeSensitiveEdgeDrop(0.5, seed=seed)(data) for seed in (3, np.int64(3)))
     assert torch.equal(one["user", "pruned", "item"].edge_index, other["user", "pruned", "item"].edge_index)
