@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch_geometric.data import HeteroData
@@ -119,7 +119,7 @@ class Experiment:
     bma: BMAOptions = field(default_factory=BMAOptions)
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
+    def from_config(cls, config: Mapping[str, Any]) -> "Experiment":
         """Read the flat form of a YAML file; a name that nothing reads is an error.
 
         Raises:

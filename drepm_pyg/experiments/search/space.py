@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from drepm_pyg._checks import list_faults
 from drepm_pyg.experiments.bma_options import BMAOptions
@@ -82,7 +82,7 @@ class SearchSpace:
     fixed: dict[str, Any]
 
     @classmethod
-    def from_config(cls, class_path: str, config: Mapping[str, Any]) -> Self:
+    def from_config(cls, class_path: str, config: Mapping[str, Any]) -> "SearchSpace":
         """Read the nested form of a YAML file: a list is a choice, ``low`` and ``high`` are bounds, the rest is fixed.
 
         Raises:
