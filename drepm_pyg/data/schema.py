@@ -65,14 +65,19 @@ def pair_counts(data: HeteroData) -> dict[str, int]:
     return {split: pairs.size(1) for split, pairs in found.items() if pairs is not None}
 
 
+_WAY_OUT = "Read one, as by drepm_pyg.data.read_mmrec(path)."
+
+
 def check_hetero_data(data: HeteroData) -> None:
-    """What goes by the name ``data``; what it holds is not looked at."""
+    """The argument ``data``; what it holds is not looked at."""
     if not isinstance(data, HeteroData):
-        raise TypeError(f"'data' must be the schema's HeteroData (got a {type(data).__name__}).")
+        raise TypeError(
+            f"'data' must be a HeteroData in the library's schema (got a {type(data).__name__}). {_WAY_OUT}"
+        )
 
 
-def check_data(data: HeteroData, need: str, *, way: str = "Read one, as by drepm_pyg.data.read_mmrec(path).") -> None:
-    """Data in the schema; ``need`` says who asks for it, ``way`` what to do about anything else."""
+def check_data(data: HeteroData, need: str, *, way: str = _WAY_OUT) -> None:
+    """The same of data that goes by no name; ``need`` says who asks for it, ``way`` what to do about anything else."""
     if not isinstance(data, HeteroData):
         raise TypeError(f"{need} needs a HeteroData in the library's schema (got {type(data).__name__}). {way}")
 

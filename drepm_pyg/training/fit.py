@@ -13,7 +13,7 @@ from torch_geometric.data import HeteroData
 
 from drepm_pyg._arrays import kept_memory
 from drepm_pyg._checks import check_at_least, check_choice, check_flag, check_positive, check_seed
-from drepm_pyg.data.schema import SPLIT_INDEX, USER_ITEM, pair_counts
+from drepm_pyg.data.schema import SPLIT_INDEX, USER_ITEM, check_hetero_data, pair_counts
 from drepm_pyg.evaluation import evaluate
 from drepm_pyg.evaluation.evaluate import check_request
 from drepm_pyg.models import RecommenderModel
@@ -277,11 +277,7 @@ def _check_call(
 ) -> None:
     """What a run would stumble over later, or silently do without; ``given`` are its settings."""
     _check_model(model)
-    if not isinstance(data, HeteroData):
-        raise TypeError(
-            f"'data' must be a HeteroData in the library's schema (got a {type(data).__name__}). Read one, as by "
-            "drepm_pyg.data.read_mmrec(path)."
-        )
+    check_hetero_data(data)
     check_positive(lr=given["lr"], lr_decay=given["lr_decay"])
     check_seed(seed=given["seed"])
     check_flag(track_lines=given["track_lines"])

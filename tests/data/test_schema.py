@@ -138,7 +138,7 @@ def test_a_name_that_storages_or_the_schema_use_is_refused(name: str) -> None:
 @pytest.mark.errors
 def test_what_is_no_hetero_data_is_named(tmp_path: Path) -> None:
     for take in (random_split, leave_one_out_split, k_core, validate, lambda data: write_mmrec(data, tmp_path / "new")):
-        with pytest.raises(TypeError, match=r"'data' must be the schema's HeteroData \(got a dict\)"):
+        with pytest.raises(TypeError, match=r"'data' must be a HeteroData in the library's schema \(got a dict\)"):
             take({})
     assert not (tmp_path / "new").exists()
 

@@ -283,5 +283,5 @@ def test_arrays_and_data_of_another_kind_are_named(generator: torch.Generator) -
         TypeError, match=r"\(got SimpleNamespace, whose 'user' is a ndarray and 'item' is a Tensor: tables"
     ):
         evaluate(arrays, data)
-    with pytest.raises(TypeError, match=r"'data' must be the schema's HeteroData \(got a NoneType\)"):
+    with pytest.raises(TypeError, match=r"'data' must be a HeteroData in the library's schema \(got a NoneType\)"):
         evaluate(both, None)

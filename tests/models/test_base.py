@@ -46,7 +46,7 @@ def test_a_loss_has_parts_and_each_is_a_scalar() -> None:
 @pytest.mark.errors
 @pytest.mark.parametrize("model", [LightGCN, VBPR, FREEDOM])
 def test_sizes_are_those_of_the_data_and_must_be_known(model: type[RecommenderModel]) -> None:
-    with pytest.raises(TypeError, match=r"'data' must be the schema's HeteroData \(got a Tensor\)"):
+    with pytest.raises(TypeError, match=r"'data' must be a HeteroData in the library's schema \(got a Tensor\)"):
         model.from_data(torch.ones(2, 3))
     data = toy.toy_data()
     data["item"].num_nodes = None

@@ -508,7 +508,7 @@ class TestErrors:
             recommender.recommend(ids, 1)
 
     def test_data_and_tables_that_are_none(self, tables, data):
-        with pytest.raises(TypeError, match=r"'data' must be the schema's HeteroData \(got a int\)"):
+        with pytest.raises(TypeError, match=r"'data' must be a HeteroData in the library's schema \(got a int\)"):
             Recommender(tables, 3)
         with pytest.raises(ValueError, match=r"'user' and 'item' must be .* of one width"):
             Recommender(Representations(tables.user[:, 1:], tables.item), data)
