@@ -1,6 +1,7 @@
 """Precision and derivatives of the hand-written gradients, and where these do not serve."""
 
 import torch
+from torch.autograd import forward_ad
 
 from drepm_pyg.typing import Tensor
 
@@ -13,12 +14,12 @@ def is_transformed() -> bool:
 
 
 def is_traced() -> bool:
-    """Whether torch.compile or a transform of torch.func (grad, vmap, jvp) follows the operations.
+    """Whether torch.compile, a transform of torch.func (grad, vmap, jvp) or forward-mode AD follows the operations.
 
-    Both take the plain formulas: torch.compile fuses them by itself, and warns about every autograd.Function that it
-    traces; torch.func asks such a function for rules that the hand-written gradients do not have.
+    All take the plain formulas: torch.compile fuses them by itself, and warns about every autograd.Function that it
+    traces; the others ask such a function for rules that the hand-written gradients do not have.
     """
-    return torch.compiler.is_compiling() or is_transformed()
+    return torch.compiler.is_compiling() or is_transformed() or forward_ad._current_level >= 0
 
 
 def widen(x: Tensor) -> Tensor:
