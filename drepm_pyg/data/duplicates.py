@@ -37,7 +37,7 @@ def duplicate_groups(x: Float[Tensor, "I F"]) -> list[Int[Tensor, " R"]]:
 def _hash_rows(x: Float[Tensor, "I F"]) -> Int[Tensor, " I"]:
     """A random linear form of the rows' bits, modulo 2**64."""
     # float64 in halves: modulo 2**64 little is left of round numbers, whose lower bits are all 0.
-    bits = {2: torch.int16, 4: torch.int32, 8: torch.int32}[x.element_size()]
+    bits = torch.int16 if x.element_size() == 2 else torch.int32
     width = x.size(1) * x.element_size() // bits.itemsize
     weights = torch.empty(width, dtype=torch.long).random_(generator=torch.Generator().manual_seed(0)) * 2 + 1
     blocks = x.split(max(1, BLOCK // x.size(1)))

@@ -59,8 +59,8 @@ def read_mapping(path: Path, id_column: str) -> IdMapping:
         )
     titles = [name for name in _TITLES if name in frame]
     others = [name for name in frame if name != id_column and name not in titles]
-    ids = [name for name in others if str(name).lower().endswith("id")]
-    ids = ["asin"] if "asin" in others else ids or (others if len(others) == 1 else [])
+    named = ["asin"] if "asin" in others else [name for name in others if str(name).lower().endswith("id")]
+    ids = named or (others if len(others) == 1 else [])
     return IdMapping(
         file=path.name,
         size=len(frame),

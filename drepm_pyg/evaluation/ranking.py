@@ -128,7 +128,7 @@ def rank_blocks(
     if batch_size is None:
         batch_size = max(16, _BLOCK_BYTES // ((4 if coarse is None else 2) * num_items))
     check_at_least(1, batch_size=batch_size)
-    batch_size = int(batch_size)  # nor does torch split by them
+    batch_size = int(batch_size)  # and torch splits by none of them
     blocks = rows.split(batch_size)
     place, item = (rows[:0], rows[:0]) if exclude is None else exclude.of(rows)
     bounds = torch.searchsorted(place, torch.arange(len(blocks) + 1, device=rows.device) * batch_size).tolist()

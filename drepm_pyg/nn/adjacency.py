@@ -65,8 +65,10 @@ def are_followed(adj: Adj, edge_weight: OptTensor) -> bool:
     if edge_weight is None and not isinstance(adj, SparseTensor):
         return adj.requires_grad
     weight = adj.storage.value() if edge_weight is None else edge_weight
-    if weight is None or weight.requires_grad:
-        return weight is not None
+    if weight is None:
+        return False
+    if weight.requires_grad:
+        return True
     if torch.compiler.is_compiling():  # no other derivative is traced
         return False
     return is_wrapped(weight) or forward_ad.unpack_dual(weight).tangent is not None
